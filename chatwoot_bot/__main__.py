@@ -1,0 +1,5 @@
+"""`python -m chatwoot_bot`."""
+
+from .cli import main
+
+main()

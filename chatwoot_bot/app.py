@@ -1,0 +1,226 @@
+"""Build the service: every object is made once, here, and closed in reverse order."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx
+import structlog
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from .channels.base import Channel
+from .channels.chatwoot import ChatwootChannel
+from .channels.web import WebChannel
+from .chatwoot.client import ChatwootClient
+from .core.decision import Policy
+from .hub import Hub
+from .intake import Intake
+from .metrics import Metrics
+from .responders.base import Responder
+from .responders.mock import MockResponder
+from .responders.openai import OpenAIResponder
+from .settings import Settings
+from .store import human
+from .store.accept import Rules
+from .store.engine import Database
+from .turn import Engine
+from .web import chat, ops, webhook
+from .web import human as human_routes
+from .web.auth import Visitors
+from .web.context import Context
+from .web.errors import HANDLERS
+from .worker import Worker
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 20.0
+# A worker that has not looked for work for this long is not well.
+WORKER_SILENT_S = 15.0
+HANDOVER_MESSAGE = (
+    "I am passing you on to a colleague, who will answer you here as soon as possible."
+)
+
+ROUTES: list[BaseRoute] = [
+    Route("/webhook/chatwoot", webhook.receive, methods=["POST"]),
+    Route("/toggle-human", human_routes.toggle, methods=["POST"]),
+    Route("/human-status", human_routes.status),
+    Route("/conversations", chat.create_conversation, methods=["POST"]),
+    Route("/conversations/{conversation_id}", chat.get_conversation),
+    Route("/conversations/{conversation_id}/messages", chat.list_messages),
+    Route(
+        "/conversations/{conversation_id}/messages",
+        chat.create_message,
+        methods=["POST"],
+    ),
+    Route("/conversations/{conversation_id}/escalate", chat.escalate, methods=["POST"]),
+    Route("/health", ops.health),
+    Route("/health/ready", ops.ready),
+    Route("/metrics", ops.metrics),
+    Route("/", ops.demo_page),
+    Mount("/static", StaticFiles(directory=ops.STATIC)),
+]
+
+
+def build(settings: Settings, *, with_worker: bool = True) -> Starlette:
+    """Return the ASGI application; nothing is opened before its lifespan begins."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with running(settings, with_worker=with_worker) as context:
+            app.state.context = context
+            yield
+
+    return Starlette(
+        routes=ROUTES,
+        middleware=[Middleware(ops.SecurityHeaders)],
+        exception_handlers=HANDLERS,
+        lifespan=lifespan,
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Context]:
+    """Open the database, start the worker, and close everything at the end.
+
+    Raises:
+        StoreError: the database cannot be opened.
+    """
+    for name in settings.unused():
+        log.warning("setting has no effect in this release", setting=name)
+    async with contextlib.AsyncExitStack() as stack:
+        db = Database(settings.database_url.get_secret_value())
+        await db.open()
+        stack.push_async_callback(db.close)
+        http = await stack.enter_async_context(_http_client(settings))
+        engine = _engine(settings, db, http)
+        worker = None
+        if with_worker:
+            worker = Worker(engine, limit=settings.max_concurrent_turns)
+            await stack.enter_async_context(_working(worker))
+        stack.callback(engine.hub.close)
+        yield Context(
+            settings=settings,
+            db=db,
+            hub=engine.hub,
+            metrics=engine.metrics,
+            rules=engine.rules,
+            intake=Intake(db, engine.hub, engine.rules, engine.metrics, worker),
+            visitors=Visitors(await _secret_key(settings, db)),
+            handover_message=engine.handover_message,
+            readiness=_readiness(settings, engine, worker),
+            clock=engine.clock,
+        )
+
+
+def _http_client(settings: Settings) -> httpx.AsyncClient:
+    """Return the one client for Chatwoot and the model.
+
+    It keeps no cookies between conversations and follows no redirects, which would
+    carry the token to another host.
+    """
+    turns = settings.max_concurrent_turns
+    return httpx.AsyncClient(
+        limits=httpx.Limits(
+            # The model and the typing indicator of each turn, side by side.
+            max_connections=2 * turns + 20,
+            max_keepalive_connections=100,
+        ),
+        timeout=httpx.Timeout(30.0, connect=5.0),
+    )
+
+
+def _engine(settings: Settings, db: Database, http: httpx.AsyncClient) -> Engine:
+    mock = MockResponder(settings.bot_name)
+    return Engine(
+        db=db,
+        hub=Hub(),
+        metrics=Metrics(),
+        rules=Rules(
+            policy=Policy(handover_keywords=settings.handoff_keywords),
+            quiet_s=settings.quiet_seconds,
+            max_wait_s=settings.max_wait_seconds,
+            account_id=settings.chatwoot_account_id,
+        ),
+        channels=_channels(settings, http),
+        responder=_responder(settings, http) or mock,
+        fallback=mock if settings.fallback == "mock" else None,
+        handover_message=settings.handoff_message or HANDOVER_MESSAGE,
+        history=settings.history_messages,
+    )
+
+
+def _channels(settings: Settings, http: httpx.AsyncClient) -> dict[str, Channel]:
+    web = WebChannel()
+    if settings.chatwoot_base_url is None or settings.chatwoot_api_token is None:
+        # Conversations of an earlier, configured run can be read but not answered.
+        return {"web": web, "chatwoot": web}
+    client = ChatwootClient(
+        http,
+        base_url=settings.chatwoot_base_url,
+        token=settings.chatwoot_api_token.get_secret_value(),
+    )
+    chatwoot = ChatwootChannel(client, verify=settings.verify_before_reply)
+    return {"web": web, "chatwoot": chatwoot}
+
+
+def _responder(settings: Settings, http: httpx.AsyncClient) -> Responder | None:
+    if settings.responder_name == "mock":
+        return None
+    base_url, api_key, model = settings.llm()
+    return OpenAIResponder(
+        http,
+        base_url=base_url,
+        api_key=api_key,
+        model=model,
+        prompt=settings.prompt(),
+        timeout_s=settings.llm_timeout_seconds,
+    )
+
+
+async def _secret_key(settings: Settings, db: Database) -> str:
+    if settings.secret_key is not None:
+        return settings.secret_key.get_secret_value()
+    return await db.write(human.secret_key)
+
+
+@contextlib.asynccontextmanager
+async def _working(worker: Worker) -> AsyncIterator[None]:
+    """Run the worker beside the web; if it dies, the process must not look well."""
+    task = asyncio.create_task(worker.run(), name="worker")
+    task.add_done_callback(_stop_when_dead)
+    try:
+        yield
+    finally:
+        await worker.stop(grace_s=GRACE_S)
+        await asyncio.wait([task])
+
+
+def _stop_when_dead(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("the worker died, stopping", exc_info=error)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _readiness(
+    settings: Settings, engine: Engine, worker: Worker | None
+) -> Callable[[], dict[str, Any]]:
+    def parts() -> dict[str, Any]:
+        looked = worker is None or time.time() - worker.looked_at < WORKER_SILENT_S
+        return {
+            "worker": {"ok": looked, "here": worker is not None},
+            "llm": {
+                "ok": True,
+                "responder": engine.responder.name,
+                "model": engine.responder.model,
+            },
+            "chatwoot": {"ok": True, "configured": settings.chatwoot_configured},
+        }
+
+    return parts

@@ -1,0 +1,77 @@
+"""Where a conversation takes place, and what the engine can do there."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from ..core.conversation import Conversation, Status
+from ..core.events import Sighting
+
+
+class ReplyView(Protocol):
+    """What a channel reads of a reply."""
+
+    @property
+    def key(self) -> str:
+        """Travels with the message and comes back with its echo."""
+
+    @property
+    def content(self) -> str:
+        """The text to be said."""
+
+    @property
+    def after_external_id(self) -> int | None:
+        """Chatwoot's id of the newest message when the reply was kept."""
+
+
+class Presence(StrEnum):
+    """What looking for a reply told."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWABLE = "unknowable"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of looking for a reply; the id when it is present."""
+
+    presence: Presence
+    external_id: int | None = None
+
+
+class Channel(Protocol):
+    """One way to reach a contact."""
+
+    #: Whether notes for agents have a place there.
+    takes_notes: bool
+
+    async def typing(self, conversation: Conversation, *, on: bool) -> None:
+        """Show that an answer is being written, or hide it; never fails."""
+        ...
+
+    async def look(self, conversation: Conversation) -> Sighting | None:
+        """Return how the conversation stands over there, or None if nobody says."""
+        ...
+
+    async def deliver(
+        self, conversation: Conversation, reply: ReplyView, *, private: bool
+    ) -> int | None:
+        """Say *reply*; return the channel's id for the message, if it has one.
+
+        Raises:
+            ChatwootError: it was not said, or nobody knows.
+        """
+        ...
+
+    async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
+        """Look whether *reply* has been said; never fails."""
+        ...
+
+    async def set_status(self, conversation: Conversation, status: Status) -> float:
+        """Set Chatwoot's status; return its clock, Unix seconds.
+
+        Raises:
+            ChatwootError: it was not set, as far as we know.
+        """
+        ...

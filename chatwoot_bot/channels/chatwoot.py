@@ -1,0 +1,92 @@
+"""A conversation that takes place in Chatwoot."""
+
+import structlog
+
+from ..chatwoot.client import ChatwootClient
+from ..core.conversation import Conversation, Status
+from ..core.events import Sighting
+from ..errors import ChatwootError
+from .base import Found, Presence, ReplyView
+
+log = structlog.get_logger(__name__)
+
+
+class ChatwootChannel:
+    """Speak through Chatwoot's API; see `Channel`.
+
+    Args:
+        verify: whether `look` asks Chatwoot (`VERIFY_BEFORE_REPLY`).
+    """
+
+    takes_notes = True
+
+    def __init__(self, client: ChatwootClient, *, verify: bool) -> None:
+        self._client = client
+        self._verify = verify
+
+    async def typing(self, conversation: Conversation, *, on: bool) -> None:
+        """Show or hide the typing indicator; never fails."""
+        try:
+            await self._client.toggle_typing(*_address(conversation), on=on)
+        except ChatwootError as error:
+            log.debug(
+                "typing not shown", conversation=conversation.id, error=str(error)
+            )
+
+    async def look(self, conversation: Conversation) -> Sighting | None:
+        """Ask Chatwoot for the status; None when it will not say."""
+        if not self._verify:
+            return None
+        account_id, display_id = _address(conversation)
+        try:
+            shown = await self._client.get_conversation(account_id, display_id)
+        except ChatwootError as error:
+            log.debug(
+                "status not verified", conversation=conversation.id, error=str(error)
+            )
+            return None
+        return Sighting(
+            display_id=display_id, status=shown.status, updated_at=shown.updated_at
+        )
+
+    async def deliver(
+        self, conversation: Conversation, reply: ReplyView, *, private: bool
+    ) -> int | None:
+        """Post *reply*; return Chatwoot's message id."""
+        account_id, display_id = _address(conversation)
+        return await self._client.create_message(
+            account_id,
+            display_id,
+            content=reply.content,
+            reply_key=reply.key,
+            private=private,
+        )
+
+    async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
+        """Look for the reply's key among the messages that a bot may see.
+
+        Those are the newest one or two: a newer message of somebody else can hide
+        ours, and then nobody can know.
+        """
+        try:
+            shown = await self._client.get_conversation(*_address(conversation))
+        except ChatwootError:
+            return Found(Presence.UNKNOWABLE)
+        for message_id, key in shown.messages.items():
+            if key == reply.key:
+                return Found(Presence.PRESENT, message_id)
+        newest = max(shown.messages, default=0)
+        if newest and newest <= (reply.after_external_id or 0):
+            return Found(Presence.ABSENT)
+        return Found(Presence.UNKNOWABLE)
+
+    async def set_status(self, conversation: Conversation, status: Status) -> float:
+        """Set the status; see `Channel`."""
+        return await self._client.toggle_status(*_address(conversation), status)
+
+
+def _address(conversation: Conversation) -> tuple[int, int]:
+    """Return the account and the number of a Chatwoot conversation."""
+    if conversation.account_id is None or conversation.display_id is None:
+        raise ValueError(f"{conversation.id} is not a Chatwoot conversation")
+    return conversation.account_id, conversation.display_id

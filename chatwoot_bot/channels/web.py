@@ -1,0 +1,38 @@
+"""A conversation in our own web chat, and in the demo without Chatwoot.
+
+A reply is said by being stored, which the engine does itself; so there is nothing
+to send, nothing to be in doubt about, and nobody else's status to look at.
+"""
+
+import time
+
+from ..core.conversation import Conversation, Status
+from ..core.events import Sighting
+from .base import Found, Presence, ReplyView
+
+
+class WebChannel:
+    """Speak in the web chat; see `Channel`."""
+
+    takes_notes = False
+
+    async def typing(self, conversation: Conversation, *, on: bool) -> None:
+        """Do nothing: the page shows by itself that it waits."""
+
+    async def look(self, conversation: Conversation) -> Sighting | None:
+        """Return None: our own state is all there is."""
+        return None
+
+    async def deliver(
+        self, conversation: Conversation, reply: ReplyView, *, private: bool
+    ) -> int | None:
+        """Return None: the message gets its id when it is stored."""
+        return None
+
+    async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
+        """Return ABSENT: a stored reply would not be in doubt."""
+        return Found(Presence.ABSENT)
+
+    async def set_status(self, conversation: Conversation, status: Status) -> float:
+        """Return the time: a web conversation has no status of Chatwoot's."""
+        return time.time()

@@ -1,0 +1,94 @@
+"""`chatwoot-bot serve`: the web, and the worker in the same process."""
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from .. import logs
+from ..app import build
+from ..errors import ChatwootBotError, SettingsError
+from ..settings import Settings
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Overrides HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Overrides PORT.")] = None,
+    worker: Annotated[
+        bool, typer.Option(help="Answer conversations in this process too.")
+    ] = True,
+) -> None:
+    """Serve the webhook, the web chat and the demo page."""
+    settings = load_settings(host=host, port=port)
+    logs.configure(settings.log_level, settings.log_format)
+    app = build(settings, with_worker=worker)
+    try:
+        asyncio.run(_serve(app, settings))
+    except ChatwootBotError as error:
+        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def load_settings(*, host: str | None, port: int | None) -> Settings:
+    """Return the settings of the environment and `.env`, or exit and say why not."""
+    environ = dict(os.environ)
+    if host is not None:
+        environ["HOST"] = host
+    if port is not None:
+        environ["PORT"] = str(port)
+    try:
+        return Settings.load(environ, env_file=Path(".env"))
+    except SettingsError as error:
+        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
+        raise typer.Exit(2) from error
+
+
+async def _serve(app: Starlette, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        lifespan="off",  # ours is entered below, so that its errors read well
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=10,
+    )
+    async with app.router.lifespan_context(app):
+        await Server(config, app, settings).serve()
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which says where it listens and lets waiting requests go at the end."""
+
+    def __init__(
+        self, config: uvicorn.Config, app: Starlette, settings: Settings
+    ) -> None:
+        super().__init__(config)
+        self._app = app
+        self._settings = settings
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and print the URL to open."""
+        await super().startup(sockets)
+        if not self.started:
+            raise ChatwootBotError(
+                f"port {self._settings.port} on {self._settings.host} is not free. "
+                "Stop what uses it, or set PORT"
+            )
+        port = self.servers[0].sockets[0].getsockname()[1]
+        host = self._settings.host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        typer.secho(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Stop; a page that waits for news is sent home at once."""
+        self._app.state.context.hub.close()
+        super().handle_exit(sig, frame)

@@ -1,0 +1,190 @@
+"""Who holds a conversation, and what may change that.
+
+`TRANSITIONS` is the whole rule: no other module assigns a state. The functions
+below it translate what Chatwoot shows of a conversation (its *status*) into the
+trigger that moves our *state*.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Who answers the contact next. Stored as its value."""
+
+    AI = "ai"
+    HANDOVER_PENDING = "handover_pending"
+    HUMAN = "human"
+
+
+class Trigger(StrEnum):
+    """What happened to the conversation."""
+
+    HANDOVER_REQUESTED = "handover_requested"  # the contact asked, or the bot gave up
+    AGENT_JOINED = "agent_joined"  # an agent replied, took over, or opened it
+    RELEASED = "released"  # an agent gave it back to the bot
+    RESOLVED = "resolved"  # it was closed
+    REOPENED = "reopened"  # the contact came back after it was closed
+
+
+TRANSITIONS: dict[State, dict[Trigger, State]] = {
+    State.AI: {
+        Trigger.HANDOVER_REQUESTED: State.HANDOVER_PENDING,
+        Trigger.AGENT_JOINED: State.HUMAN,
+        Trigger.RELEASED: State.AI,
+        Trigger.RESOLVED: State.AI,
+        Trigger.REOPENED: State.AI,
+    },
+    State.HANDOVER_PENDING: {
+        Trigger.HANDOVER_REQUESTED: State.HANDOVER_PENDING,
+        Trigger.AGENT_JOINED: State.HUMAN,
+        Trigger.RELEASED: State.AI,
+        Trigger.RESOLVED: State.AI,
+        Trigger.REOPENED: State.AI,
+    },
+    State.HUMAN: {
+        # A late request must not take the conversation from the agent.
+        Trigger.HANDOVER_REQUESTED: State.HUMAN,
+        Trigger.AGENT_JOINED: State.HUMAN,
+        Trigger.RELEASED: State.AI,
+        Trigger.RESOLVED: State.AI,
+        # Chatwoot keeps the old assignee; that is not somebody holding it now.
+        Trigger.REOPENED: State.AI,
+    },
+}
+
+
+def next_state(state: State, trigger: Trigger) -> State:
+    """Return the state after *trigger*.
+
+    Total: Chatwoot repeats and reorders deliveries, so no pair is an error.
+    """
+    return TRANSITIONS[state][trigger]
+
+
+class Status(StrEnum):
+    """Chatwoot's own word for a conversation; never our state."""
+
+    OPEN = "open"
+    PENDING = "pending"
+    SNOOZED = "snoozed"
+    RESOLVED = "resolved"
+
+
+class Sender(StrEnum):
+    """Who wrote a message; the values are the API's."""
+
+    CONTACT = "user"
+    AGENT = "agent"
+    BOT = "ai"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a conversation, whichever channel it came through.
+
+    Attributes:
+        id: ours, in the order of arrival.
+        external_id: Chatwoot's, in the order of writing; None in the web chat.
+        content: None when the message was deleted.
+        created_at: Unix seconds.
+        owed: True while a contact's message waits for its answer.
+    """
+
+    id: int
+    sender: Sender
+    content: str | None
+    created_at: float
+    owed: bool = False
+    external_id: int | None = None
+    client_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What the engine knows of one conversation at one moment.
+
+    Attributes:
+        id: ours, ``c_…``.
+        channel: ``chatwoot`` or ``web``: where a reply goes.
+        account_id: Chatwoot's; None in the web chat.
+        display_id: Chatwoot's number within the account; None in the web chat.
+        status: the newest status that Chatwoot showed; None before the first.
+        status_at: Chatwoot's clock (Unix seconds) at that status.
+        held_at: Chatwoot's clock when somebody last gave the bot the conversation.
+        ever_pending: True when an agent bot's inbox made it; then *open* is human.
+        wanted_status: what Chatwoot still has to be told, or None.
+        version: grows with every event that a running turn must know of.
+        restarts: turns superseded since the last answer.
+        attempts: turns that failed since the last success.
+        owed_since: Unix seconds of the oldest message without an answer.
+        leased: a worker has it now.
+    """
+
+    id: str
+    channel: str
+    state: State
+    account_id: int | None = None
+    inbox_id: int | None = None
+    display_id: int | None = None
+    status: Status | None = None
+    status_at: float = 0.0
+    held_at: float = 0.0
+    ever_pending: bool = False
+    wanted_status: Status | None = None
+    version: int = 0
+    restarts: int = 0
+    attempts: int = 0
+    owed_since: float | None = None
+    leased: bool = False
+
+
+def status_trigger(conversation: Conversation, seen: Status) -> Trigger | None:
+    """Return what *seen* in a payload means for a conversation we know.
+
+    Only a change says something: a payload that still shows `pending` does not
+    undo an agent's reply, and a status we asked for ourselves is no news.
+    """
+    if conversation.status is None:
+        return None
+    if seen in (conversation.status, conversation.wanted_status):
+        return None
+    match seen:
+        case Status.RESOLVED:
+            return Trigger.RESOLVED
+        case Status.PENDING if conversation.status is Status.RESOLVED:
+            return Trigger.REOPENED
+        case Status.PENDING:
+            return Trigger.RELEASED
+        case Status.SNOOZED:
+            return Trigger.AGENT_JOINED
+        case Status.OPEN:
+            return _opened(conversation)
+
+
+def _opened(conversation: Conversation) -> Trigger | None:
+    if conversation.ever_pending:
+        return Trigger.AGENT_JOINED
+    # Without an agent bot in the inbox, open is where conversations start, and
+    # where they go when the contact comes back.
+    came_back = conversation.status is Status.RESOLVED
+    return Trigger.REOPENED if came_back else None
+
+
+def first_state(
+    status: Status | None, *, agent_replied: bool, inbox_has_bot: bool
+) -> State:
+    """Return who holds a conversation that we see for the first time.
+
+    Args:
+        status: Chatwoot's status in the payload; None in a body without one.
+        agent_replied: an agent has already answered in it.
+        inbox_has_bot: an agent bot serves the inbox, so new conversations would
+            be pending and this one was opened by somebody.
+    """
+    if status is Status.SNOOZED:
+        return State.HUMAN
+    if status is Status.OPEN and (agent_replied or inbox_has_bot):
+        return State.HUMAN
+    return State.AI

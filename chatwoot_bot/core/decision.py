@@ -1,0 +1,76 @@
+"""Decide who answers: nobody, the bot, or a human, and why.
+
+Pure: the same message, conversation and policy give the same decision. The rules
+run from certain to doubtful, so that what the bot must never answer cannot reach
+the model.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from .conversation import Conversation, Message, State, Status
+
+
+class Route(StrEnum):
+    """Where the contact's messages go."""
+
+    IGNORE = "ignore"  # nobody has to answer
+    HUMAN = "human"  # a human holds it; the bot is silent
+    HANDOVER = "handover"  # the bot calls a human, in so many words
+    BOT = "bot"  # the bot answers
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A route and the rule that chose it; `reason` is a log and metric label."""
+
+    route: Route
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The operator's choices, read once from the settings."""
+
+    handover_keywords: tuple[str, ...] = ()
+
+
+def decide(
+    messages: Sequence[Message],
+    conversation: Conversation,
+    *,
+    human_mode: bool,
+    policy: Policy,
+) -> Decision:
+    """Choose one route for the messages that wait together.
+
+    Args:
+        messages: the contact's unanswered messages, oldest first.
+        conversation: as it is now.
+        human_mode: the switch above all conversations.
+        policy: the operator's choices.
+    """
+    if not messages:
+        return Decision(Route.IGNORE, "nothing_owed")
+    if human_mode:
+        return Decision(Route.HUMAN, "human_mode")
+    if conversation.state is not State.AI:
+        return Decision(Route.HUMAN, f"state_{conversation.state}")
+    if conversation.status is Status.RESOLVED:
+        # Chatwoot reopens on a message unless the contact is muted or blocked.
+        return Decision(Route.IGNORE, "resolved")
+    if any(asks_for_human(m.content or "", policy) for m in messages):
+        # "a human please" is not undone by the "hello?" that followed it.
+        return Decision(Route.HANDOVER, "asked_for_human")
+    return Decision(Route.BOT, "default")
+
+
+def asks_for_human(text: str, policy: Policy) -> bool:
+    """Return whether *text* holds a handover keyword as whole words, in any case."""
+    folded = " ".join(text.casefold().split())
+    return any(
+        re.search(rf"(?<!\w){re.escape(keyword.casefold())}(?!\w)", folded)
+        for keyword in policy.handover_keywords
+    )

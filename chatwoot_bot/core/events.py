@@ -1,0 +1,393 @@
+"""Turn the body of a Chatwoot delivery into one typed event.
+
+Raw JSON stops here. `parse` checks what the engine reads and nothing else:
+Chatwoot adds keys with every release, and leaves out newer ones in older releases.
+`classify` then says what kind of event it is, by the rules of
+Chatwoot's own source (`app/models/message.rb`, `app/presenters/conversations/`).
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, NoReturn, TypeVar
+
+import pydantic
+
+from ..errors import PayloadError
+from .conversation import Sender, Status
+
+
+class Kind(StrEnum):
+    """What an event is to the engine."""
+
+    CONTACT_MESSAGE = "contact_message"  # may need an answer
+    AGENT_REPLY = "agent_reply"  # a human spoke: the bot falls silent
+    BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
+    OTHER = "other"  # at most a conversation's status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What a payload shows of its conversation.
+
+    Attributes:
+        display_id: Chatwoot's number, unique within the account.
+        status: None when the payload has none, or one we do not know.
+        updated_at: Chatwoot's clock, Unix seconds; 0 in releases before 4.0.2.
+        agent_replied: an agent has answered in it at some time.
+        contact_name: None until Chatwoot knows it.
+    """
+
+    display_id: int
+    status: Status | None = None
+    updated_at: float = 0.0
+    agent_replied: bool = False
+    contact_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """A message as the payload shows it.
+
+    Attributes:
+        external_id: Chatwoot's message id; None in the web chat.
+        content: text, with a line for each attachment; never None.
+        reply_key: our own key, when the message is one of ours.
+        private: a note that the contact does not see.
+    """
+
+    external_id: int | None
+    sender: Sender
+    content: str
+    reply_key: str | None = None
+    client_id: str | None = None
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One delivery, understood.
+
+    Attributes:
+        name: Chatwoot's event name, or "" when the body has none.
+        reason: the rule that keeps the bot from answering; "" for a contact's
+            message that may be answered.
+    """
+
+    name: str
+    kind: Kind
+    reason: str = ""
+    account_id: int | None = None
+    inbox_id: int | None = None
+    conversation: Sighting | None = None
+    message: Said | None = None
+
+
+# PostgreSQL's bigint; an id above it would fail in the database, not here.
+Id = Annotated[int, pydantic.Field(strict=True, ge=1, le=2**63 - 1)]
+Text = Annotated[str, pydantic.Field(strict=True)]
+Flag = Annotated[bool, pydantic.Field(strict=True)]
+Clock = Annotated[float, pydantic.Field(ge=0, le=1e11, allow_inf_nan=False)]
+
+
+class _Wire(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="ignore", frozen=True)
+
+
+Model = TypeVar("Model", bound=_Wire)
+
+
+class _Named(_Wire):
+    id: Id | None = None
+    name: Text | None = None
+    type: Text | None = None
+    blocked: Flag | None = None
+
+
+class _Meta(_Wire):
+    sender: _Named | None = None
+
+
+class _Conversation(_Wire):
+    id: Id | None = None
+    inbox_id: Id | None = None
+    status: Text | None = None
+    updated_at: Clock | None = None
+    first_reply_created_at: Any = None  # ISO text in webhooks, Unix or 0 in REST
+    meta: _Meta | None = None
+    account: _Named | None = None
+
+
+class _Message(_Wire):
+    id: Id
+    message_type: Text | Annotated[int, pydantic.Field(strict=True)]
+    content: Text | None = None
+    content_type: Text | None = None
+    content_attributes: dict[str, Any] | None = None
+    additional_attributes: dict[str, Any] | None = None
+    private: Flag | None = None
+    sender: _Named | None = None
+    attachments: list[dict[str, Any]] | None = None
+
+
+class _Envelope(_Wire):
+    account: _Named | None = None
+    inbox: _Named | None = None
+    conversation: _Conversation | None = None
+    current_conversation: _Conversation | None = None
+
+
+# Nested messages and REST show the type as a number.
+MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
+
+
+def parse(body: bytes) -> Event:
+    """Read *body*, a Chatwoot webhook body as received.
+
+    Characters that PostgreSQL cannot store (NUL, lone surrogates) become U+FFFD.
+
+    Raises:
+        PayloadError: not JSON, not an object, or a field we read has the wrong
+            type. The message names the field and never holds its value.
+    """
+    payload = _load(body)
+    name = payload.get("event")
+    if name is None:
+        return Event(name="", kind=Kind.OTHER, reason="no_event")
+    if not isinstance(name, str):
+        raise PayloadError("event: Input should be a valid string")
+    if name in ("message_created", "message_updated"):
+        return _message_event(name, payload)
+    if name.startswith(("conversation_", "automation_event.", "macro.executed")):
+        return _conversation_event(name, payload)
+    return _bare_event(name, payload)
+
+
+def _load(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode()
+        payload = json.loads(text, parse_constant=_refuse_constant)
+        if re.search(r"\\u0000|\\u[dD][89a-fA-F]", text):
+            payload = _storable(payload)
+    except (ValueError, RecursionError) as error:
+        raise PayloadError("the body is not JSON in UTF-8") from error
+    if not isinstance(payload, dict):
+        raise PayloadError("the body is not a JSON object")
+    return payload
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return re.sub("[\x00\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key): _storable(item) for key, item in value.items()}
+    return value
+
+
+def _validated(model: type[Model], payload: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(payload)
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise PayloadError(f"{field}: {first['msg']}") from None
+
+
+def _bare_event(name: str, payload: Mapping[str, Any]) -> Event:
+    """Read an event that is about a contact, an inbox, typing or the widget."""
+    try:
+        envelope = _validated(_Envelope, payload)
+    except PayloadError:
+        # An event we do not know may use these names for something else.
+        envelope = _Envelope()
+    return Event(
+        name=name,
+        kind=Kind.OTHER,
+        reason="not_message_created",
+        account_id=_account_id(envelope, None),
+        inbox_id=_inbox_id(envelope),
+        conversation=_sighting(envelope.conversation or envelope.current_conversation),
+    )
+
+
+def _conversation_event(name: str, payload: Mapping[str, Any]) -> Event:
+    """Read an event whose top level is the conversation itself."""
+    conversation = _validated(_Conversation, payload)
+    envelope = _validated(_Envelope, {"account": payload.get("account")})
+    return Event(
+        name=name,
+        kind=Kind.OTHER,
+        reason="not_message_created",
+        account_id=_account_id(envelope, conversation),
+        inbox_id=conversation.inbox_id,
+        conversation=_sighting(conversation),
+    )
+
+
+def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
+    envelope = _validated(_Envelope, payload)
+    message = _validated(_Message, payload)
+    kind, reason = classify(message)
+    if name != "message_created":
+        kind, reason = Kind.OTHER, "not_message_created"
+    return Event(
+        name=name,
+        kind=kind,
+        reason=reason,
+        account_id=_account_id(envelope, envelope.conversation),
+        inbox_id=_inbox_id(envelope),
+        conversation=_sighting(envelope.conversation),
+        message=Said(
+            external_id=message.id,
+            sender=SENDERS[kind],
+            content=_content(message),
+            reply_key=_reply_key(message),
+            private=bool(message.private),
+        ),
+    )
+
+
+SENDERS = {
+    Kind.CONTACT_MESSAGE: Sender.CONTACT,
+    Kind.AGENT_REPLY: Sender.AGENT,
+    Kind.BOT_MESSAGE: Sender.BOT,
+    Kind.OTHER: Sender.SYSTEM,
+}
+
+
+def classify(message: _Message) -> tuple[Kind, str]:
+    """Return what *message* is, and the rule that says so.
+
+    The sender's class is read by shape: a contact in a webhook has no `type`.
+    """
+    attributes = message.content_attributes or {}
+    if attributes.get("deleted"):
+        return Kind.OTHER, "deleted"
+    match _message_type(message):
+        case "incoming":
+            return _classify_incoming(message, attributes)
+        case "outgoing":
+            return _classify_outgoing(message, attributes)
+        case "template":
+            return Kind.BOT_MESSAGE, "template"
+        case "activity":
+            return Kind.OTHER, "activity"
+        case _:
+            return Kind.OTHER, "unknown_message_type"
+
+
+def _classify_incoming(
+    message: _Message, attributes: Mapping[str, Any]
+) -> tuple[Kind, str]:
+    if message.private:
+        return Kind.OTHER, "private"
+    if message.sender and message.sender.blocked:
+        return Kind.OTHER, "blocked_contact"
+    if attributes.get("is_unsupported"):
+        return Kind.OTHER, "unsupported"
+    email = attributes.get("email")
+    if isinstance(email, dict) and email.get("auto_reply"):
+        return Kind.OTHER, "auto_reply"
+    if not _content(message):
+        return Kind.OTHER, "empty"
+    return Kind.CONTACT_MESSAGE, ""
+
+
+def _classify_outgoing(
+    message: _Message, attributes: Mapping[str, Any]
+) -> tuple[Kind, str]:
+    if _reply_key(message):
+        # Known by the key, whatever token (bot's or user's) posted it.
+        return Kind.BOT_MESSAGE, "own_echo"
+    if message.private:
+        return Kind.OTHER, "private"
+    if message.sender is None:
+        if attributes.get("automation_rule_id"):
+            return Kind.BOT_MESSAGE, "automation"
+        if (message.additional_attributes or {}).get("campaign_id"):
+            return Kind.BOT_MESSAGE, "campaign"
+        # Somebody typed on the phone that is paired with the inbox.
+        return Kind.AGENT_REPLY, "agent_reply"
+    if message.sender.type == "user":
+        return Kind.AGENT_REPLY, "agent_reply"
+    return Kind.BOT_MESSAGE, "bot_message"
+
+
+def _message_type(message: _Message) -> str:
+    kind = message.message_type
+    if isinstance(kind, str):
+        return kind
+    return MESSAGE_TYPES[kind] if 0 <= kind < len(MESSAGE_TYPES) else ""
+
+
+def _content(message: _Message) -> str:
+    """Return the text, and a line for each attachment."""
+    text = message.content or ""
+    email = (message.content_attributes or {}).get("email")
+    if isinstance(email, dict) and isinstance(email.get("text_content"), dict):
+        # Chatwoot leaves quoted history in `content` and cuts it here.
+        text = _text(email["text_content"].get("quoted")) or text
+    lines = [text.strip(), *_describe(message.attachments or [])]
+    return "\n".join(line for line in lines if line)
+
+
+def _describe(attachments: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return one line per attachment: its kind, and what Chatwoot says of it."""
+    return [
+        f"[{_text(attachment.get('file_type')) or 'file'}"
+        f"{': ' + title if (title := _title(attachment)) else ''}]"
+        for attachment in attachments
+    ]
+
+
+def _title(attachment: Mapping[str, Any]) -> str:
+    return _text(attachment.get("fallback_title")) or _text(
+        attachment.get("transcribed_text")
+    )
+
+
+def _text(value: Any) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _reply_key(message: _Message) -> str | None:
+    ours = (message.content_attributes or {}).get("chatwoot_bot")
+    key = ours.get("reply_key") if isinstance(ours, dict) else None
+    return key if isinstance(key, str) else None
+
+
+def _account_id(envelope: _Envelope, conversation: _Conversation | None) -> int | None:
+    """Return the account; before 4.14.2 a conversation does not name its own."""
+    account = envelope.account or (conversation and conversation.account)
+    return account.id if account else None
+
+
+def _inbox_id(envelope: _Envelope) -> int | None:
+    if envelope.inbox and envelope.inbox.id:
+        return envelope.inbox.id
+    return envelope.conversation.inbox_id if envelope.conversation else None
+
+
+def _sighting(conversation: _Conversation | None) -> Sighting | None:
+    if conversation is None or conversation.id is None:
+        return None
+    contact = conversation.meta.sender if conversation.meta else None
+    return Sighting(
+        display_id=conversation.id,
+        status=_status(conversation.status),
+        updated_at=conversation.updated_at or 0.0,
+        agent_replied=bool(conversation.first_reply_created_at),
+        contact_name=contact.name if contact else None,
+    )
+
+
+def _status(value: str | None) -> Status | None:
+    return Status(value) if value in set(Status) else None

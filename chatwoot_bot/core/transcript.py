@@ -1,0 +1,29 @@
+"""A conversation's history as a model sees it."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict
+
+from .conversation import Message, Sender
+
+
+class ModelMessage(TypedDict):
+    """One message in the Chat Completions form."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+def for_model(transcript: Sequence[Message], *, prompt: str) -> list[ModelMessage]:
+    """Return *prompt* and the transcript, oldest first.
+
+    Agents speak for the company, as the bot does, so both are the assistant's side.
+    """
+    lines: list[ModelMessage] = [{"role": "system", "content": prompt}]
+    for message in transcript:
+        if message.content and message.sender is not Sender.SYSTEM:
+            lines.append({"role": _role(message.sender), "content": message.content})
+    return lines
+
+
+def _role(sender: Sender) -> Literal["user", "assistant"]:
+    return "user" if sender is Sender.CONTACT else "assistant"

@@ -1,0 +1,163 @@
+"""Every exception this service raises on purpose.
+
+    ChatwootBotError
+    ├── SettingsError          the environment is wrong; start-up refuses
+    ├── RequestError           the caller of our HTTP surface is at fault
+    │   ├── SignatureError         401
+    │   ├── PayloadError           400
+    │   ├── ValidationError        422, with the fields
+    │   ├── AccessError            401 or 403
+    │   ├── NotFoundError          404
+    │   ├── ConflictError          409
+    │   ├── BodyTooLargeError      413
+    │   └── BusyError              429
+    ├── StoreError             the database said no
+    │   └── LeaseLostError         another process has the conversation now
+    ├── ChatwootError          Chatwoot said no, or said nothing
+    └── ResponderError         the model said no, or said nothing
+
+Two places read the attributes and nothing else does: `web/errors.py` turns
+`status_code` and `code` into a response, the turn and its worker turn
+`retryable` into a new attempt. No message holds a secret or a contact's text.
+"""
+
+from collections.abc import Mapping
+
+
+class ChatwootBotError(Exception):
+    """Base of every deliberate failure; catching it never hides a bug."""
+
+    retryable = False
+
+
+class SettingsError(ChatwootBotError):
+    """Settings are missing or malformed; `problems` names each variable.
+
+    Attributes:
+        problems: variable → what is wrong and how to mend it, in reading order.
+    """
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        lines = [f"  {name}: {problem}" for name, problem in self.problems.items()]
+        super().__init__("the settings need attention:\n" + "\n".join(lines))
+
+
+class RequestError(ChatwootBotError):
+    """A request cannot be served; `code` and the message go to the caller."""
+
+    status_code = 400
+    code = "bad_request"
+
+
+class SignatureError(RequestError):
+    """The delivery is unsigned, wrongly signed, or outside the time window.
+
+    The message is for the log only: every caller reads the same sentence.
+    """
+
+    status_code = 401
+    code = "unauthorized"
+
+
+class PayloadError(RequestError):
+    """The body is not JSON, not an object, or a field has the wrong type."""
+
+    code = "invalid_payload"
+
+
+class ValidationError(RequestError):
+    """A REST body is JSON but not what the endpoint takes.
+
+    Attributes:
+        fields: field → what is wrong with it.
+    """
+
+    status_code = 422
+    code = "validation_failed"
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        super().__init__("Some fields are missing or wrong.")
+        self.fields = dict(fields)
+
+
+class AccessError(RequestError):
+    """The caller may not do this: 401 without proof, 403 with the wrong one."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str, *, status_code: int) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        if status_code == 401:
+            self.code = "unauthorized"
+
+
+class NotFoundError(RequestError):
+    """The thing named in the path or the body does not exist."""
+
+    status_code = 404
+    code = "not_found"
+
+
+class ConflictError(RequestError):
+    """The thing exists, but not in a form that allows this."""
+
+    status_code = 409
+    code = "conflict"
+
+
+class BodyTooLargeError(RequestError):
+    """The body is longer than `MAX_BODY_BYTES`."""
+
+    status_code = 413
+    code = "body_too_large"
+
+
+class BusyError(RequestError):
+    """Too many events wait for the disk; Chatwoot repeats a bot's on 429."""
+
+    status_code = 429
+    code = "busy"
+
+
+class StoreError(ChatwootBotError):
+    """The database could not do it; nothing of the transaction has happened."""
+
+    retryable = True
+
+
+class LeaseLostError(StoreError):
+    """The lease has passed to another worker; this one must not write or speak."""
+
+    retryable = False
+
+
+class ChatwootError(ChatwootBotError):
+    """A call to Chatwoot's API failed.
+
+    Attributes:
+        status_code: the HTTP status, or None when no answer came.
+        retryable: True for no answer, 429 and 5xx; any other status is final.
+        in_doubt: True when Chatwoot may have acted on the request all the same.
+    """
+
+    def __init__(
+        self, message: str, *, status_code: int | None, in_doubt: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.retryable = status_code is None or status_code == 429 or status_code >= 500
+        self.in_doubt = in_doubt
+
+
+class ResponderError(ChatwootBotError):
+    """The model gave no usable answer.
+
+    Attributes:
+        retryable: True when the same question may succeed a moment later.
+    """
+
+    def __init__(self, message: str, *, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable

@@ -1,0 +1,113 @@
+"""The one way in: store an arrival, then tell the worker and whoever watches."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from .hub import Hub
+from .metrics import Metrics
+from .store import chat
+from .store.accept import Accepted, Arrival, Rules, accept
+from .store.engine import Database
+from .worker import Worker
+
+log = structlog.get_logger(__name__)
+
+# Another process may have answered, and its signal may be lost.
+LOOK_EVERY_S = 1.0
+
+
+class Intake:
+    """Take arrivals from every channel and see that they have their effect.
+
+    Args:
+        worker: None in a process that only serves the web.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        hub: Hub,
+        rules: Rules,
+        metrics: Metrics,
+        worker: Worker | None,
+    ) -> None:
+        self._db = db
+        self._hub = hub
+        self._rules = rules
+        self._metrics = metrics
+        self._worker = worker
+
+    async def take(self, arrival: Arrival) -> Accepted:
+        """Return once *arrival* is on disk.
+
+        Raises:
+            BusyError: too many arrivals wait for the disk; nothing is stored.
+            StoreError: it could not be stored.
+        """
+        self._db.refuse_when_full()
+        accepted = await self.follow(self._db.write(accept, arrival, self._rules))
+        reason = accepted.reason or (
+            accepted.decision.reason if accepted.decision else ""
+        )
+        self._metrics.deliveries.labels(str(accepted.outcome), reason).inc()
+        log.log(
+            20 if accepted.decision is not None else 10,
+            "message accepted" if accepted.decision is not None else "event stored",
+            conversation=accepted.conversation_id,
+            message=accepted.message_id,
+            outcome=str(accepted.outcome),
+            route=str(accepted.decision.route) if accepted.decision else None,
+            reason=reason,
+            delivery=arrival.delivery_id,
+        )
+        return accepted
+
+    async def follow(self, write: Awaitable[Accepted]) -> Accepted:
+        """Await a write and pass on what it changed."""
+        accepted = await write
+        if accepted.conversation_id is None:
+            return accepted
+        if self._worker is not None:
+            if accepted.interrupts is not None:
+                self._worker.interrupt(accepted.conversation_id, accepted.interrupts)
+            if accepted.due_at is not None:
+                self._worker.wake(accepted.due_at)
+        if accepted.changed:
+            self._hub.publish(accepted.conversation_id)
+        return accepted
+
+    def interrupt_all(self, reason: str) -> None:
+        """Stop every turn that is thinking: human mode is on for all."""
+        if self._worker is not None:
+            self._worker.interrupt_all(reason)
+
+    async def wait_for_answer(
+        self, conversation_id: str, message_id: int, *, timeout_s: float
+    ) -> chat.Fate:
+        """Wait until a message is answered, or until nobody will answer it.
+
+        Returns:
+            Its fate; not settled when the time ran out.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        with self._hub.watch(conversation_id) as changed:
+            while True:
+                changed.clear()
+                fate = await self._db.read(chat.fate, message_id)
+                left = deadline - loop.time()
+                if fate.settled or left <= 0 or self._hub.closed:
+                    return fate
+                await wait_until(changed, min(left, LOOK_EVERY_S))
+
+
+async def wait_until(event: asyncio.Event, timeout_s: float) -> bool:
+    """Wait for *event*; return False when the time ran out first."""
+    try:
+        async with asyncio.timeout(max(timeout_s, 0)):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,115 @@
+"""Answer with a model behind the Chat Completions API (OpenAI, Groq, Ollama, vLLM).
+
+The answer is streamed, so that cancelling the turn stops the model at once and a
+server that hangs in the middle is noticed. Retries live here and nowhere else for
+blips of seconds; what lasts longer is the fallback's business.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import openai
+import tenacity
+
+from ..core.conversation import Message
+from ..core.transcript import for_model
+from ..errors import ResponderError
+from .base import Answer
+
+ATTEMPTS = 3
+RETRY_FOR_S = 10.0
+
+
+class OpenAIResponder:
+    """Ask a Chat Completions server.
+
+    Args:
+        http: the shared client; openai would make its own, of another library.
+        base_url: None for OpenAI's own.
+        prompt: the system prompt.
+        timeout_s: for one whole answer, retries included.
+    """
+
+    name = "openai"
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str | None,
+        api_key: str,
+        model: str,
+        prompt: str,
+        timeout_s: float,
+    ) -> None:
+        self.model: str | None = model
+        self._model = model
+        self._prompt = prompt
+        self._timeout_s = timeout_s
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            timeout=timeout_s,
+            max_retries=0,
+            http_client=http,  # type: ignore[arg-type]  # it names httpx2, and takes httpx
+        )
+
+    async def respond(self, transcript: Sequence[Message]) -> Answer:
+        """Ask the model; see `Responder`."""
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_retryable),
+            stop=tenacity.stop_after_attempt(ATTEMPTS)
+            | tenacity.stop_after_delay(RETRY_FOR_S),
+            wait=tenacity.wait_exponential_jitter(initial=0.2, max=2, jitter=0.2),
+            reraise=True,
+        )
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                answer: Answer = await retrying(self._ask, transcript)
+                return answer
+        except TimeoutError as error:
+            raise ResponderError(
+                f"no answer within {self._timeout_s:g} s", retryable=True
+            ) from error
+
+    async def _ask(self, transcript: Sequence[Message]) -> Answer:
+        try:
+            return await self._stream(transcript)
+        except openai.APIStatusError as error:
+            raise ResponderError(
+                f"the model's server answered {error.status_code}",
+                retryable=error.status_code in (408, 409, 429)
+                or error.status_code >= 500,
+            ) from error
+        except (openai.OpenAIError, httpx.HTTPError) as error:
+            # httpx's own errors too: openai translates only those of httpx2.
+            raise ResponderError(
+                f"the model's server cannot be reached ({type(error).__name__})",
+                retryable=True,
+            ) from error
+
+    async def _stream(self, transcript: Sequence[Message]) -> Answer:
+        messages: Any = for_model(transcript, prompt=self._prompt)
+        text, tokens = [], None
+        stream = await self._client.chat.completions.create(
+            model=self._model,
+            messages=messages,
+            stream=True,
+            stream_options={"include_usage": True},
+        )
+        async with stream:
+            async for chunk in stream:
+                if chunk.usage is not None:
+                    tokens = chunk.usage.total_tokens
+                for choice in chunk.choices:
+                    text.append(choice.delta.content or "")
+        answer = "".join(text).strip()
+        if not answer:
+            raise ResponderError("the model's answer is empty", retryable=True)
+        return Answer(text=answer, model=self._model, tokens=tokens)
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ResponderError) and error.retryable

@@ -1,0 +1,283 @@
+"""What the environment and `.env` say, checked once at start-up.
+
+Every variable is a field of the same name in lower case. All problems are found in
+one pass and reported together; a secret is never part of a message or a `repr`.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+import dotenv
+import httpx
+import pydantic
+from pydantic import Field, SecretStr
+
+from .errors import SettingsError
+
+GROQ_BASE_URL = "https://api.groq.com/openai/v1"
+GROQ_MODEL = "llama-3.3-70b-versatile"
+DEFAULT_PROMPT = (
+    "You are {name}, the assistant in the support chat of a company. Answer in the "
+    "language of the contact, in a few friendly sentences. If you do not know "
+    "something, say so and offer a human; never invent facts, prices or promises."
+)
+
+
+def _commas(value: Any) -> Any:
+    """Split ``a, b,c``; an empty value is an empty tuple."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _url(value: str) -> str:
+    url = httpx.URL(value)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("must be a URL such as https://chat.example.com")
+    return value.rstrip("/")
+
+
+def _database_url(value: SecretStr) -> SecretStr:
+    schemes = ("sqlite:///", "postgresql://", "postgres://")
+    if not value.get_secret_value().startswith(schemes):
+        raise ValueError("must start with sqlite:///, postgresql:// or postgres://")
+    return value
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError("must be a name such as Europe/Berlin")
+    return value
+
+
+Commas = pydantic.BeforeValidator(_commas)
+Url = Annotated[str, pydantic.AfterValidator(_url)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class Settings(pydantic.BaseModel):
+    """The operator's choices. `Settings.load` is the way to make one."""
+
+    model_config = pydantic.ConfigDict(
+        frozen=True, extra="ignore", hide_input_in_errors=True
+    )
+
+    # Service
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65_535)
+    database_url: Annotated[SecretStr, pydantic.AfterValidator(_database_url)] = (
+        SecretStr("sqlite:///chatwoot_bot.db")
+    )
+    admin_token: SecretStr | None = None
+    secret_key: SecretStr | None = None
+    cors_origins: Annotated[tuple[str, ...], Commas] = ()
+    max_body_bytes: int = Field(1_048_576, ge=1_024)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] = "console"
+
+    # Chatwoot
+    chatwoot_base_url: Url | None = None
+    chatwoot_api_token: SecretStr | None = None
+    chatwoot_user_token: SecretStr | None = None
+    chatwoot_account_id: int | None = Field(None, ge=1)
+    chatwoot_inbox_id: Annotated[tuple[int, ...], Commas] = ()
+    chatwoot_webhook_secret: Annotated[tuple[SecretStr, ...], Commas] = ()
+    chatwoot_allow_unsigned: bool = False
+
+    # Model
+    openai_api_key: SecretStr | None = None
+    openai_base_url: Url | None = None
+    openai_model: str = "gpt-4o-mini"
+    groq_api_key: SecretStr | None = None
+    llm_timeout_seconds: Seconds = 30.0
+    llm_fallback: Literal["handoff", "mock"] | None = None
+    responder: str | None = None
+    openai_fallback_api_key: SecretStr | None = None
+    openai_fallback_base_url: Url | None = None
+    openai_fallback_model: str | None = None
+
+    # The bot and its turns
+    bot_name: str = Field("Assistant", min_length=1, max_length=80)
+    system_prompt: str | None = None
+    system_prompt_file: Path | None = None
+    quiet_seconds: float = Field(1.5, ge=0, le=3_600)
+    max_wait_seconds: float = Field(10.0, ge=0, le=3_600)
+    history_messages: int = Field(40, ge=1, le=1_000)
+    max_concurrent_turns: int = Field(200, ge=1, le=10_000)
+    max_bot_turns: int = Field(0, ge=0)
+    delivery_deadline_hours: float = Field(24.0, gt=0, le=720)
+    answer_deadline_seconds: Seconds = 120.0
+    verify_before_reply: bool = True
+    sweep_interval_seconds: float = Field(300.0, ge=0, le=86_400)
+    shadow: bool = False
+
+    # Handover
+    handoff_message: str | None = None
+    handoff_team_id: int | None = Field(None, ge=1)
+    handoff_labels: Annotated[tuple[str, ...], Commas] = ()
+    handoff_keywords: Annotated[tuple[str, ...], Commas] = (
+        "human",
+        "real person",
+        "live agent",
+        "speak to an agent",
+        "talk to an agent",
+        "customer service representative",
+    )
+    business_hours: str | None = None
+    timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"
+
+    # Booking and knowledge
+    booking_url: Url | None = None
+    calcom_api_key: SecretStr | None = None
+    calcom_event_type_id: int | None = Field(None, ge=1)
+    knowledge_dir: Path | None = None
+    embedding_model: str | None = None
+    tools: str | None = None
+    bots_file: Path | None = None
+
+    @classmethod
+    def load(
+        cls, environ: Mapping[str, str], *, env_file: Path | None = None
+    ) -> "Settings":
+        """Read the settings from *environ*, and from *env_file* what it lacks.
+
+        An empty value counts as not set, as in `.env.example`.
+
+        Raises:
+            SettingsError: one or more variables are wrong; it names all of them.
+        """
+        file = dotenv.dotenv_values(env_file) if env_file else {}
+        given = {
+            name.lower(): value
+            for name, value in {**file, **environ}.items()
+            if value and value.strip()
+        }
+        given = {name: given[name] for name in cls.model_fields if name in given}
+        problems: dict[str, str] = {}
+        settings = None
+        try:
+            settings = cls.model_validate(given)
+        except pydantic.ValidationError as error:
+            for item in error.errors(include_input=False, include_url=False):
+                name = str(item["loc"][0]).upper()
+                problems[name] = item["msg"].removeprefix("Value error, ")
+        problems |= dict(_conflicts(given))
+        if problems or settings is None:
+            raise SettingsError(problems)
+        return settings
+
+    @property
+    def chatwoot_configured(self) -> bool:
+        """Whether replies are posted to Chatwoot; otherwise this is the demo."""
+        return self.chatwoot_base_url is not None
+
+    @property
+    def signature_required(self) -> bool:
+        """Whether a webhook without a signature is refused."""
+        return bool(self.chatwoot_webhook_secret) and not self.chatwoot_allow_unsigned
+
+    @property
+    def responder_name(self) -> str:
+        """Return which responder answers: as set, or what the keys suggest."""
+        if self.responder:
+            return self.responder
+        if self.openai_api_key or self.groq_api_key or self.openai_base_url:
+            return "openai"
+        return "mock"
+
+    @property
+    def fallback(self) -> Literal["handoff", "mock"]:
+        """Return what answers when the model does not."""
+        if self.llm_fallback:
+            return self.llm_fallback
+        return "handoff" if self.chatwoot_configured else "mock"
+
+    def llm(self) -> tuple[str | None, str, str]:
+        """Return (base URL or None for OpenAI's own, key, model) of the model."""
+        if self.groq_api_key and not self.openai_api_key and not self.openai_base_url:
+            model = self.openai_model
+            if "openai_model" not in self.model_fields_set:
+                model = GROQ_MODEL
+            return GROQ_BASE_URL, self.groq_api_key.get_secret_value(), model
+        # A local server takes any key, but the client wants one.
+        key = self.openai_api_key or SecretStr("none")
+        return self.openai_base_url, key.get_secret_value(), self.openai_model
+
+    def prompt(self) -> str:
+        """Return the system prompt: the file's, the variable's, or the built-in."""
+        if self.system_prompt_file:
+            return self.system_prompt_file.read_text(encoding="utf-8").strip()
+        return self.system_prompt or DEFAULT_PROMPT.format(name=self.bot_name)
+
+    def zone(self) -> ZoneInfo:
+        """Return the time zone of the business."""
+        return ZoneInfo(self.timezone)
+
+    def unused(self) -> list[str]:
+        """Return the variables that are set and have no effect in this release."""
+        return sorted(name.upper() for name in self.model_fields_set & RESERVED)
+
+
+# Part of the public contract, read and checked, but used only by later releases.
+RESERVED = frozenset(
+    {
+        "cors_origins",
+        "openai_fallback_api_key",
+        "openai_fallback_base_url",
+        "openai_fallback_model",
+        "max_bot_turns",
+        "delivery_deadline_hours",
+        "answer_deadline_seconds",
+        "sweep_interval_seconds",
+        "chatwoot_user_token",
+        "shadow",
+        "handoff_team_id",
+        "handoff_labels",
+        "business_hours",
+        "timezone",
+        "booking_url",
+        "calcom_api_key",
+        "calcom_event_type_id",
+        "knowledge_dir",
+        "embedding_model",
+        "tools",
+        "bots_file",
+    }
+)
+
+
+def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield what no single variable shows: (variable, how to mend it)."""
+    unsigned = given.get("chatwoot_allow_unsigned", "").lower() in ("true", "1", "yes")
+    if "chatwoot_base_url" in given:
+        if "chatwoot_webhook_secret" not in given and not unsigned:
+            yield (
+                "CHATWOOT_WEBHOOK_SECRET",
+                "is needed with CHATWOOT_BASE_URL, or anybody could speak for your "
+                "contacts. Copy it from the bot's page in Chatwoot; only for Chatwoot "
+                "before 4.13, which does not sign, set CHATWOOT_ALLOW_UNSIGNED=true",
+            )
+        if "chatwoot_api_token" not in given:
+            yield (
+                "CHATWOOT_API_TOKEN",
+                "is needed with CHATWOOT_BASE_URL to post replies. Copy the access "
+                "token from the bot's page in Chatwoot",
+            )
+    name = given.get("responder", "mock")
+    if name not in ("mock", "openai"):
+        yield "RESPONDER", "must be mock or openai"
+    if name == "openai" and not {
+        "openai_api_key",
+        "groq_api_key",
+        "openai_base_url",
+    } & (given.keys()):
+        yield (
+            "OPENAI_API_KEY",
+            "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
+            "instead",
+        )
+    file = given.get("system_prompt_file")
+    if file and not Path(file).is_file():
+        yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"

@@ -1,0 +1,281 @@
+"""The database behind one small door: `write` and `read`.
+
+Writes go to one thread that commits in groups: whatever waits when a transaction
+begins shares it, so that one fsync serves many events. A job is a function of the
+connection and may run twice (see `_commit`), so it must not touch anything else.
+Reads have their own threads and see one snapshot each.
+"""
+
+import asyncio
+import fcntl
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from ..errors import BusyError, StoreError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+log = structlog.get_logger(__name__)
+
+# At 1,000 durable events a second this is five seconds of work: Chatwoot's own
+# timeout, after which an answer is of no use to it.
+MAX_WAITING = 5_000
+BATCH = 256
+READERS = 4
+BUSY_TIMEOUT_S = 5
+
+
+class _Job:
+    """One write and who waits for it."""
+
+    __slots__ = ("call", "error", "future", "result")
+
+    def __init__(self, call: Callable[[sa.Connection], Any]) -> None:
+        self.call = call
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+    def settle(self) -> None:
+        if self.future.done():  # the waiter was cancelled; the write stands
+            return
+        if self.error is not None:
+            self.future.set_exception(self.error)
+        else:
+            self.future.set_result(self.result)
+
+
+class Database:
+    """One SQLite file or one PostgreSQL database.
+
+    Args:
+        url: ``sqlite:///path``, ``postgresql://…`` or ``postgres://…``.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = sa.make_url(normal_url(url))
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
+        self._lock_file: IO[str] | None = None
+
+    async def open(self) -> None:
+        """Lock a SQLite file for this process, migrate, and start the threads.
+
+        Raises:
+            StoreError: the database cannot be reached, or another process has it.
+        """
+        self._loop = asyncio.get_running_loop()
+        if self.is_sqlite:
+            self._lock_file = lock_sqlite(self.url)
+        self._writer = make_engine(self.url, writes=True)
+        self._reader = make_engine(self.url, writes=False)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
+        try:
+            await asyncio.to_thread(self._migrate)
+        except sa.exc.SQLAlchemyError as error:
+            self._release()
+            raise StoreError(f"cannot open the database: {reason(error)}") from error
+        self._thread = threading.Thread(target=self._run, name="db-write", daemon=True)
+        self._thread.start()
+
+    def _migrate(self) -> None:
+        from .migrations import upgrade
+
+        upgrade(self._writer)
+
+    async def close(self) -> None:
+        """Finish what was handed in, then let go of the database."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(self._thread.join)
+            self._thread = None
+        self._release()
+
+    def _release(self) -> None:
+        self._pool.shutdown()
+        self._reader.dispose()
+        self._writer.dispose()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+
+    @property
+    def waiting(self) -> int:
+        """How many writes have been handed in and not yet committed."""
+        return self._waiting
+
+    def refuse_when_full(self) -> None:
+        """Keep the queue bounded where work comes from outside.
+
+        Raises:
+            BusyError: too many writes wait for the disk already.
+        """
+        if self._waiting >= MAX_WAITING:
+            raise BusyError("Too many events are waiting; try again in a few seconds.")
+
+    async def write(
+        self,
+        job: Callable[Concatenate[sa.Connection, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run *job* in a transaction and return its result once it is on disk.
+
+        Raises:
+            StoreError: the transaction failed; nothing of *job* has happened.
+        """
+        waiting = _Job(lambda tx: job(tx, *args, **kwargs))
+        self._waiting += 1
+        self._jobs.put(waiting)
+        result: R = await waiting.future
+        return result
+
+    async def read(
+        self,
+        job: Callable[Concatenate[sa.Connection, P], R],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Run *job* on a snapshot of the database; it must not write.
+
+        Raises:
+            StoreError: the database did not answer.
+        """
+
+        def run() -> R:
+            try:
+                with self._reader.begin() as tx:
+                    return job(tx, *args, **kwargs)
+            except sa.exc.SQLAlchemyError as error:
+                raise StoreError(reason(error)) from error
+
+        return await self._loop.run_in_executor(self._pool, run)
+
+    def _run(self) -> None:
+        """Commit group after group until the None that `close` sends."""
+        while True:
+            batch = [self._jobs.get()]
+            while len(batch) < BATCH and not self._jobs.empty():
+                batch.append(self._jobs.get())
+            jobs = [job for job in batch if job is not None]
+            self._commit(jobs)
+            if jobs:
+                self._loop.call_soon_threadsafe(self._settle, jobs)
+            if len(jobs) < len(batch):
+                return
+
+    def _commit(self, jobs: Sequence[_Job]) -> None:
+        """Run *jobs* in one transaction; if any fails, each in its own.
+
+        Optimistic, instead of a savepoint around each: a failing job is rare and
+        two more statements for every event are not.
+        """
+        if self._try(jobs) or len(jobs) == 1:
+            return
+        for job in jobs:
+            self._try([job])
+
+    def _try(self, jobs: Sequence[_Job]) -> bool:
+        try:
+            with self._writer.begin() as tx:
+                for job in jobs:
+                    job.result = job.call(tx)
+        except BaseException as error:  # noqa: BLE001 - it goes to whoever waits
+            for job in jobs:
+                job.error = translated(error)
+            return False
+        for job in jobs:
+            job.error = None
+        return True
+
+    def _settle(self, jobs: Sequence[_Job]) -> None:
+        self._waiting -= len(jobs)
+        for job in jobs:
+            job.settle()
+
+
+def translated(error: BaseException) -> BaseException:
+    """Return our own error for the driver's; anything else as it is."""
+    if isinstance(error, sa.exc.SQLAlchemyError):
+        ours = StoreError(reason(error))
+        ours.__cause__ = error
+        return ours
+    return error
+
+
+def reason(error: sa.exc.SQLAlchemyError) -> str:
+    """Return what the driver said, without the statement and its values."""
+    driver = getattr(error, "orig", None) or error
+    return " ".join(f"{type(driver).__name__}: {driver}".split())[:300]
+
+
+def normal_url(url: str) -> str:
+    """Return *url* with the driver SQLAlchemy needs for PostgreSQL."""
+    for scheme in ("postgres://", "postgresql://"):
+        if url.startswith(scheme):
+            return "postgresql+psycopg://" + url.removeprefix(scheme)
+    return url
+
+
+def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
+    """Make the engine for the writing thread, or for the readers."""
+    if url.get_backend_name() != "sqlite":
+        # One snapshot for a whole read, as SQLite gives by itself.
+        level = "READ COMMITTED" if writes else "REPEATABLE READ"
+        return sa.create_engine(
+            url,
+            isolation_level=level,
+            pool_pre_ping=True,
+            pool_size=1 if writes else READERS,
+        )
+    engine = sa.create_engine(
+        url, connect_args={"check_same_thread": False}, pool_size=READERS
+    )
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+    sa.event.listen(engine, "begin", lambda tx: tx.exec_driver_sql(begin))
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN; the driver must not
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # FULL: the commit is on the disk, not in the system's cache, before the 200.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000}")
+    cursor.close()
+
+
+def lock_sqlite(url: sa.URL) -> IO[str]:
+    """Lock a SQLite database for this process until the returned file is closed.
+
+    The lock goes with the process, so a killed one leaves nothing behind.
+
+    Raises:
+        StoreError: another process has it.
+    """
+    path = Path(f"{url.database}.lock")
+    try:
+        file = path.open("a+")
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise StoreError(
+            f"another process uses {url.database}. Stop it, or use PostgreSQL "
+            "(DATABASE_URL=postgresql://…) to run more than one"
+        ) from error
+    return file

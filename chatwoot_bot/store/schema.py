@@ -1,0 +1,150 @@
+"""The tables. One schema for SQLite and PostgreSQL; times are Unix seconds, UTC.
+
+A conversation is the unit of work. `due_at` is the only queue there is: it says
+when somebody should look at the conversation, be it to answer, to try a delivery
+again, or (while `lease` is set) because its worker has died.
+
+A change here needs a migration; a test compares the two.
+"""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+# SQLite numbers rows by itself only in a column declared INTEGER.
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+conversations = sa.Table(
+    "conversations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("account_id", sa.BigInteger),
+    sa.Column("inbox_id", sa.BigInteger),
+    sa.Column("display_id", sa.BigInteger),
+    sa.Column("user_id", sa.Text),
+    sa.Column("contact_name", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("status", sa.Text),
+    sa.Column("status_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("held_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("ever_pending", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("wanted_status", sa.Text),
+    sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("restarts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("owed_since", sa.Double),
+    sa.Column("due_at", sa.Double),
+    sa.Column("lease", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("active_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("account_id", "display_id"),
+)
+# Partial, so that a million finished conversations cost a claim nothing.
+sa.Index(
+    "ix_conversations_due",
+    conversations.c.due_at,
+    sqlite_where=conversations.c.due_at.is_not(None),
+    postgresql_where=conversations.c.due_at.is_not(None),
+)
+sa.Index(
+    "ix_conversations_lease",
+    conversations.c.lease,
+    sqlite_where=conversations.c.lease.is_not(None),
+    postgresql_where=conversations.c.lease.is_not(None),
+)
+sa.Index(
+    "ix_conversations_bot_inbox",
+    conversations.c.inbox_id,
+    sqlite_where=sa.text("ever_pending = 1"),
+    postgresql_where=sa.text("ever_pending"),
+)
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("account_id", sa.BigInteger),
+    sa.Column("external_id", sa.BigInteger),
+    sa.Column("client_id", sa.Text),
+    sa.Column("sender", sa.Text, nullable=False),
+    sa.Column("content", sa.Text),
+    sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("turn_id", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("edited_at", sa.Double),
+    sa.Column("deleted_at", sa.Double),
+    sa.UniqueConstraint("account_id", "external_id"),
+    sa.UniqueConstraint("conversation_id", "client_id"),
+)
+sa.Index("ix_messages_conversation", messages.c.conversation_id, messages.c.id)
+sa.Index(
+    "ix_messages_owed",
+    messages.c.conversation_id,
+    sqlite_where=sa.text("owed = 1"),
+    postgresql_where=sa.text("owed"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("delivery_id", sa.Text, unique=True),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary),
+    sa.Column("received_at", sa.Double, nullable=False),
+)
+sa.Index(
+    "ix_deliveries_quarantined",
+    deliveries.c.id,
+    sqlite_where=sa.text("outcome = 'quarantined'"),
+    postgresql_where=sa.text("outcome = 'quarantined'"),
+)
+
+turns = sa.Table(
+    "turns",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("conversation_id", sa.Text, nullable=False, index=True),
+    sa.Column("decision", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("model", sa.Text),
+    sa.Column("tokens", sa.Integer),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("latency_ms", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+
+replies = sa.Table(
+    "replies",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("turn_id", sa.Text, nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("attempted_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("in_doubt_until", sa.Double),
+    sa.Column("after_external_id", sa.BigInteger),
+    sa.Column("external_id", sa.BigInteger),
+    sa.Column("error", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+sa.Index(
+    "ix_replies_open",
+    replies.c.conversation_id,
+    sqlite_where=sa.text("state = 'open'"),
+    postgresql_where=sa.text("state = 'open'"),
+)
+
+service = sa.Table(
+    "service",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)

@@ -1,0 +1,80 @@
+"""Read request bodies and what clients prefer, within bounds."""
+
+import asyncio
+import re
+from typing import Any, TypeVar
+
+import pydantic
+from starlette.requests import ClientDisconnect, Request
+
+from ..errors import BodyTooLargeError, PayloadError, ValidationError
+
+BODY_TIMEOUT_S = 15
+MAX_PREFER_S = 60
+
+Model = TypeVar("Model", bound=pydantic.BaseModel)
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return the raw body.
+
+    Raises:
+        BodyTooLargeError: longer than *limit* bytes; the rest is not read.
+        PayloadError: it did not arrive in time, or not completely.
+    """
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise BodyTooLargeError(f"The body is longer than {limit} bytes.")
+                chunks.append(chunk)
+    except (TimeoutError, ClientDisconnect) as error:
+        raise PayloadError("the body did not arrive completely") from error
+    return b"".join(chunks)
+
+
+async def read_model(request: Request, model: type[Model], limit: int) -> Model:
+    """Return the JSON body as *model*; an empty body counts as ``{}``.
+
+    Raises:
+        PayloadError: not JSON.
+        ValidationError: JSON, but not what the endpoint takes; names the fields.
+        BodyTooLargeError: longer than *limit* bytes.
+    """
+    body = await read_body(request, limit)
+    try:
+        return model.model_validate_json(body.strip() or b"{}")
+    except pydantic.ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        if problems[0]["type"] == "json_invalid":
+            raise PayloadError("The body is not JSON in UTF-8.") from None
+        raise ValidationError(
+            {_name(item["loc"]): item["msg"] for item in problems}
+        ) from None
+
+
+def query(request: Request, model: type[Model]) -> Model:
+    """Return the query string as *model*.
+
+    Raises:
+        ValidationError: a parameter is wrong; names it.
+    """
+    try:
+        return model.model_validate(dict(request.query_params))
+    except pydantic.ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise ValidationError(
+            {_name(item["loc"]): item["msg"] for item in problems}
+        ) from None
+
+
+def _name(loc: tuple[Any, ...]) -> str:
+    return ".".join(str(part) for part in loc) or "body"
+
+
+def preferred_wait_s(request: Request) -> float | None:
+    """Return the seconds of ``Prefer: wait=…`` (RFC 7240), or None."""
+    match = re.search(r"\bwait=([0-9]{1,4})\b", request.headers.get("prefer", ""))
+    return min(float(match.group(1)), MAX_PREFER_S) if match else None

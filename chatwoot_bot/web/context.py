@@ -1,0 +1,42 @@
+"""What the HTTP handlers act on; made in `app.build`, read from the request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from ..hub import Hub
+from ..intake import Intake
+from ..metrics import Metrics
+from ..settings import Settings
+from ..store.accept import Rules
+from ..store.engine import Database
+from .auth import Visitors
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One service's parts.
+
+    Attributes:
+        readiness: returns the parts of `/health/ready`, each with its `ok`.
+        clock: Unix seconds.
+    """
+
+    settings: Settings
+    db: Database
+    hub: Hub
+    metrics: Metrics
+    rules: Rules
+    intake: Intake
+    visitors: Visitors
+    handover_message: str
+    readiness: Callable[[], dict[str, Any]]
+    clock: Callable[[], float]
+
+
+def context(request: Request) -> Context:
+    """Return the parts of the service that *request* has reached."""
+    found: Context = request.app.state.context
+    return found

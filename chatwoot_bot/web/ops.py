@@ -1,0 +1,89 @@
+"""For whoever runs the service: health, metrics, and the pages' files."""
+
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .. import __version__
+from ..errors import StoreError
+from ..store import human
+from .auth import require_agent
+from .context import context
+
+PACKAGE = Path(__file__).parents[1]
+# In a wheel the pages lie inside the package, in a checkout beside it.
+STATIC = next(
+    path for path in (PACKAGE / "static", PACKAGE.parent / "static") if path.is_dir()
+)
+
+
+async def health(request: Request) -> Response:
+    """Tell that the process is alive."""
+    return JSONResponse({"status": "ok", "version": __version__})
+
+
+async def ready(request: Request) -> Response:
+    """Tell whether the service can do its work, part by part."""
+    ctx = context(request)
+    try:
+        await ctx.db.read(human.human_mode)
+        database: dict[str, Any] = {"ok": True}
+    except StoreError:
+        database = {"ok": False}
+    parts = {"database": database, **ctx.readiness()}
+    fine = all(part.get("ok", True) for part in parts.values())
+    body = {
+        "status": "ready" if fine else "not_ready",
+        "bot_name": ctx.settings.bot_name,
+        **parts,
+    }
+    return JSONResponse(body, status_code=200 if fine else 503)
+
+
+async def metrics(request: Request) -> Response:
+    """Render the counters for Prometheus."""
+    ctx = context(request)
+    require_agent(request, ctx.settings)
+    ctx.metrics.waiting.set(ctx.db.waiting)
+    return Response(
+        generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST
+    )
+
+
+async def demo_page(request: Request) -> Response:
+    """Serve the demo page."""
+    return FileResponse(STATIC / "index.html")
+
+
+class SecurityHeaders:
+    """Add to every response what keeps a page's scripts ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wrap one request."""
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+HEADERS = {
+    "content-security-policy": "default-src 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'; form-action 'self'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    # Pages and their scripts change together at an upgrade: always ask.
+    "cache-control": "no-cache",
+}

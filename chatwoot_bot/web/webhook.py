@@ -1,0 +1,159 @@
+"""POST /webhook/chatwoot: check, store, answer. The thinking happens later.
+
+200 means "on disk". A rightly signed delivery is never refused for its content,
+because Chatwoot would hand the customer to humans; it is kept aside instead.
+"""
+
+from typing import Any
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from ..core import signature
+from ..core.decision import Route
+from ..core.events import Event, parse
+from ..errors import PayloadError, SignatureError
+from ..settings import Settings
+from ..store.accept import Accepted, Arrival, Outcome, quarantine
+from .body import preferred_wait_s, read_body
+from .context import Context, context
+
+log = structlog.get_logger(__name__)
+
+# The demo answers in the response; a model that takes longer answers later.
+INLINE_WAIT_S = 60.0
+HUMAN = {
+    "status": "ok",
+    "route": "human",
+    "message": "Human mode is ON. No bot reply generated.",
+}
+QUEUED = {"status": "ok", "route": "bot", "queued": True}
+
+
+async def receive(request: Request) -> Response:
+    """Take one delivery, well inside Chatwoot's 5 s timeout."""
+    ctx = context(request)
+    body = await read_body(request, ctx.settings.max_body_bytes)
+    try:
+        signed = check_signature(request, body, ctx)
+    except SignatureError as error:
+        ctx.metrics.deliveries.labels("refused", "signature").inc()
+        log.warning("delivery refused", reason=str(error), client=_client(request))
+        raise
+    try:
+        event = parse(body)
+    except PayloadError as error:
+        if not signed:
+            ctx.metrics.deliveries.labels("refused", "payload").inc()
+            raise
+        return await _quarantine(request, body, ctx, str(error))
+    elsewhere = _elsewhere(event, ctx.settings)
+    if elsewhere:
+        ctx.metrics.deliveries.labels("ignored", elsewhere).inc()
+        return _answer({"status": "ignored", "reason": elsewhere})
+    return await _take(request, body, ctx, event)
+
+
+def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
+    """Return whether the delivery is signed, and refuse it if it had to be.
+
+    Raises:
+        SignatureError: signed wrongly, or unsigned where that is not allowed.
+    """
+    settings = ctx.settings
+    given = request.headers.get("x-chatwoot-signature", "")
+    if not settings.chatwoot_webhook_secret:
+        return False
+    if not given and not settings.signature_required:
+        return False
+    signature.verify(
+        body,
+        signature=given,
+        timestamp=request.headers.get("x-chatwoot-timestamp", ""),
+        secrets=[s.get_secret_value() for s in settings.chatwoot_webhook_secret],
+        now=ctx.clock(),
+    )
+    return True
+
+
+def _elsewhere(event: Event, settings: Settings) -> str | None:
+    """Return why the event is not this bot's business, or None."""
+    account = settings.chatwoot_account_id
+    if account is not None and event.account_id not in (None, account):
+        return "other_account"
+    inboxes = settings.chatwoot_inbox_id
+    if inboxes and event.inbox_id is not None and event.inbox_id not in inboxes:
+        return "other_inbox"
+    return None
+
+
+async def _take(request: Request, body: bytes, ctx: Context, event: Event) -> Response:
+    wait_s = preferred_wait_s(request)
+    configured = ctx.settings.chatwoot_configured
+    if not configured and wait_s is None:
+        wait_s = INLINE_WAIT_S
+    arrival = Arrival(
+        event=event,
+        channel="chatwoot" if configured else "web",
+        received_at=ctx.clock(),
+        delivery_id=_delivery_id(request),
+        body=body,
+        inline=wait_s is not None,
+    )
+    accepted = await ctx.intake.take(arrival)
+    if accepted.outcome is Outcome.DUPLICATE:
+        return _answer({"status": "duplicate"})
+    if accepted.decision is None or accepted.decision.route is Route.IGNORE:
+        reason = accepted.reason or (accepted.decision and accepted.decision.reason)
+        return _answer({"status": "ignored", "reason": reason})
+    if accepted.decision.route is Route.HUMAN:
+        return _answer(HUMAN)
+    if wait_s is None:
+        return _answer(QUEUED)
+    return await _inline(ctx, accepted, wait_s)
+
+
+async def _inline(ctx: Context, accepted: Accepted, wait_s: float) -> Response:
+    """Answer with the reply itself, as in the smallest possible integration."""
+    if accepted.conversation_id is None or accepted.message_id is None:
+        return _answer(QUEUED)
+    fate = await ctx.intake.wait_for_answer(
+        accepted.conversation_id, accepted.message_id, timeout_s=wait_s
+    )
+    if not fate.settled:
+        return _answer(QUEUED)
+    if fate.answer is None:
+        return _answer(HUMAN)  # somebody took over while the bot was thinking
+    return _answer({"status": "ok", "route": "bot", "reply": fate.answer})
+
+
+async def _quarantine(
+    request: Request, body: bytes, ctx: Context, reason: str
+) -> Response:
+    ctx.db.refuse_when_full()
+    new = await ctx.db.write(
+        quarantine,
+        body=body,
+        reason=reason,
+        delivery_id=_delivery_id(request),
+        received_at=ctx.clock(),
+    )
+    if not new:
+        return _answer({"status": "duplicate"})
+    ctx.metrics.deliveries.labels("quarantined", "payload").inc()
+    log.error("delivery quarantined", reason=reason, delivery=_delivery_id(request))
+    return _answer({"status": "quarantined", "reason": reason})
+
+
+def _delivery_id(request: Request) -> str | None:
+    # A UUID; bounded because anybody may write the header where nothing is signed.
+    return request.headers.get("x-chatwoot-delivery", "")[:100] or None
+
+
+def _client(request: Request) -> str | None:
+    return request.client.host if request.client else None
+
+
+def _answer(body: dict[str, Any]) -> JSONResponse:
+    return JSONResponse(body)

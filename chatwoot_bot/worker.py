@@ -1,0 +1,206 @@
+"""The loop that runs turns: claim what is due, keep the leases alive, back off.
+
+Many turns run at once, one per conversation. A claim happens when the earliest
+`due_at` is reached; `wake` tells of an earlier one, and a slow poll makes sure that
+a lost signal costs a second and no more.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import structlog
+
+from .errors import ChatwootBotError, LeaseLostError, StoreError
+from .metrics import Metrics
+from .store import turns
+from .store.engine import Database
+from .store.turns import Ending, Lease
+from .turn import Engine, Turn, backoff_s
+
+log = structlog.get_logger(__name__)
+
+POLL_S = 1.0
+HEARTBEAT_S = turns.LEASE_S / 3
+# Claimed at once; more are claimed as soon as these have begun.
+CLAIM = 64
+
+
+class Worker:
+    """Run turns until stopped.
+
+    Args:
+        limit: turns at once (`MAX_CONCURRENT_TURNS`).
+    """
+
+    def __init__(self, engine: Engine, *, limit: int) -> None:
+        self._engine = engine
+        self._db: Database = engine.db
+        self._metrics: Metrics = engine.metrics
+        self._clock: Callable[[], float] = engine.clock
+        self._limit = limit
+        self._turns: dict[Lease, Turn] = {}
+        self._tasks: dict[Lease, asyncio.Task[None]] = {}
+        self._wake = asyncio.Event()
+        self._wake_at = 0.0
+        self._stopping = False
+        self.looked_at = 0.0
+
+    def wake(self, due_at: float) -> None:
+        """Look again no later than *due_at*, Unix seconds."""
+        if due_at < self._wake_at:
+            self._wake.set()
+
+    def interrupt(self, conversation_id: str, reason: str) -> None:
+        """Stop the turn that is thinking about the conversation, if one is."""
+        for lease, turn in self._turns.items():
+            if lease.conversation_id == conversation_id:
+                turn.interrupt(reason)
+
+    def interrupt_all(self, reason: str) -> None:
+        """Stop every turn that is thinking."""
+        for turn in self._turns.values():
+            turn.interrupt(reason)
+
+    async def run(self) -> None:
+        """Claim and run until `stop`; a failure of this loop ends the process."""
+        if self._db.is_sqlite:
+            # The file is ours alone, so whoever held these leases is dead.
+            await self._db.write(turns.reclaim, now=self._clock())
+        async with asyncio.TaskGroup() as side:
+            heart = side.create_task(self._heartbeat())
+            await self._loop()
+            heart.cancel()
+
+    async def _loop(self) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            self._wake_at = float("inf")
+            try:
+                due_at = await self._claim()
+            except StoreError as error:
+                log.error("cannot claim", error=str(error))
+                due_at = self._clock() + POLL_S
+            now = self._clock()
+            self.looked_at = now
+            self._wake_at = min(due_at or float("inf"), now + POLL_S)
+            if self._wake.is_set():
+                continue
+            await _wait(self._wake, self._wake_at - now)
+
+    async def _claim(self) -> float | None:
+        """Start what is due; return when the next is (Unix seconds), or None."""
+        room = min(self._limit - len(self._tasks), CLAIM)
+        if room <= 0:
+            return None  # a finished turn wakes the loop
+        due_at = await self._db.read(turns.next_due)
+        if due_at is None or due_at > self._clock():
+            return due_at
+        leases = await self._db.write(turns.claim, now=self._clock(), limit=room)
+        for lease in leases:
+            self._start(lease)
+        return self._clock() if leases else due_at + POLL_S
+
+    def _start(self, lease: Lease) -> None:
+        turn = Turn(self._engine, lease)
+        self._turns[lease] = turn
+        task = asyncio.create_task(self._run(turn), name=turn.id)
+        self._tasks[lease] = task
+        self._metrics.running.set(len(self._tasks))
+
+    async def _run(self, turn: Turn) -> None:
+        """Run one turn and, if it fails, see that the conversation is tried again."""
+        started = time.monotonic()
+        try:
+            due_at = await turn.run()
+        except LeaseLostError:
+            turn.log.warning("lease lost")
+            due_at = None
+        except ChatwootBotError as error:
+            turn.log.error("turn failed", error=str(error))
+            due_at = await self._back_off(turn)
+        except Exception:
+            # A bug in one conversation must not stop the others.
+            turn.log.exception("turn crashed")
+            due_at = await self._back_off(turn)
+        finally:
+            self._turns.pop(turn.lease, None)
+            self._tasks.pop(turn.lease, None)
+            self._metrics.running.set(len(self._tasks))
+            self._metrics.turn_seconds.observe(time.monotonic() - started)
+        if due_at is not None or len(self._tasks) == self._limit - 1:
+            self.wake(due_at or 0.0)
+
+    async def _back_off(self, turn: Turn) -> float | None:
+        self._metrics.turns.labels("unknown", "failed").inc()
+        retry_at = self._clock() + backoff_s(2)
+        try:
+            return await self._db.write(
+                turns.finish,
+                turn.lease,
+                self._engine.rules,
+                ending=Ending.FAILED,
+                now=self._clock(),
+                retry_at=retry_at,
+            )
+        except StoreError as error:
+            # The lease runs out by itself, and somebody claims it again.
+            turn.log.error("cannot give the lease back", error=str(error))
+            return None
+
+    async def _heartbeat(self) -> None:
+        """Extend the leases of running turns; stop the turns that have lost theirs."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            leases = list(self._turns)
+            if not leases:
+                continue
+            try:
+                held = await self._db.write(
+                    turns.heartbeat, leases=leases, now=self._clock()
+                )
+            except StoreError as error:
+                log.error("heartbeat failed", error=str(error))
+                continue
+            for lease in set(leases) - held:
+                if task := self._tasks.get(lease):
+                    task.cancel()
+
+    async def stop(self, *, grace_s: float) -> None:
+        """Claim no more, let running turns end, give back what is left.
+
+        Args:
+            grace_s: how long running turns may take.
+        """
+        self._stopping = True
+        self._wake.set()
+        tasks = dict(self._tasks)
+        if not tasks:
+            return
+        await asyncio.wait(tasks.values(), timeout=grace_s)
+        for lease, task in tasks.items():
+            if task.done():
+                continue
+            task.cancel()
+            await asyncio.wait([task])
+            await self._give_back(lease)
+
+    async def _give_back(self, lease: Lease) -> None:
+        try:
+            await self._db.write(
+                turns.finish,
+                lease,
+                self._engine.rules,
+                ending=Ending.GIVEN_BACK,
+                now=self._clock(),
+            )
+        except StoreError as error:
+            log.warning("lease not given back", error=str(error))
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        async with asyncio.timeout(max(timeout_s, 0)):
+            await event.wait()
+    except TimeoutError:
+        pass
