@@ -20,6 +20,7 @@ from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
 from .core.decision import Policy
+from .http import make_client
 from .hub import Hub
 from .intake import Intake
 from .metrics import Metrics
@@ -98,7 +99,9 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         db = Database(settings.database_url.get_secret_value())
         await db.open()
         stack.push_async_callback(db.close)
-        http = await stack.enter_async_context(_http_client(settings))
+        http = await stack.enter_async_context(
+            make_client(turns=settings.max_concurrent_turns)
+        )
         engine = _engine(settings, db, http)
         worker = None
         if with_worker:
@@ -117,23 +120,6 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             readiness=_readiness(settings, engine, worker),
             clock=engine.clock,
         )
-
-
-def _http_client(settings: Settings) -> httpx.AsyncClient:
-    """Return the one client for Chatwoot and the model.
-
-    It keeps no cookies between conversations and follows no redirects, which would
-    carry the token to another host.
-    """
-    turns = settings.max_concurrent_turns
-    return httpx.AsyncClient(
-        limits=httpx.Limits(
-            # The model and the typing indicator of each turn, side by side.
-            max_connections=2 * turns + 20,
-            max_keepalive_connections=100,
-        ),
-        timeout=httpx.Timeout(30.0, connect=5.0),
-    )
 
 
 def _engine(settings: Settings, db: Database, http: httpx.AsyncClient) -> Engine:

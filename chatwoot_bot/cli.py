@@ -6,7 +6,7 @@ import typer
 
 from . import __version__
 from .commands.serve import serve
-#from .commands.simulate import simulate
+from .commands.simulate import simulate
 
 app = typer.Typer(
     help="An AI assistant in front of a Chatwoot inbox.",
@@ -15,7 +15,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(serve)
-#app.command()(simulate)
+app.command()(simulate)
 
 
 def _version(wanted: bool) -> None:

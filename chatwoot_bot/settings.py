@@ -4,6 +4,7 @@ Every variable is a field of the same name in lower case. All problems are found
 one pass and reported together; a secret is never part of a message or a `repr`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -33,10 +34,20 @@ def _commas(value: Any) -> Any:
 
 
 def _url(value: str) -> str:
-    url = httpx.URL(value)
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("must be a URL such as https://chat.example.com")
     return value.rstrip("/")
+
+
+def _token(value: SecretStr) -> SecretStr:
+    """Refuse what no HTTP header can hold, such as a curly quote copied along."""
+    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+        raise ValueError("must be ASCII without spaces; copy it again")
+    return value
 
 
 def _database_url(value: SecretStr) -> SecretStr:
@@ -54,6 +65,7 @@ def _timezone(value: str) -> str:
 
 Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
+Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -79,22 +91,22 @@ class Settings(pydantic.BaseModel):
 
     # Chatwoot
     chatwoot_base_url: Url | None = None
-    chatwoot_api_token: SecretStr | None = None
-    chatwoot_user_token: SecretStr | None = None
+    chatwoot_api_token: Token | None = None
+    chatwoot_user_token: Token | None = None
     chatwoot_account_id: int | None = Field(None, ge=1)
     chatwoot_inbox_id: Annotated[tuple[int, ...], Commas] = ()
     chatwoot_webhook_secret: Annotated[tuple[SecretStr, ...], Commas] = ()
     chatwoot_allow_unsigned: bool = False
 
     # Model
-    openai_api_key: SecretStr | None = None
+    openai_api_key: Token | None = None
     openai_base_url: Url | None = None
     openai_model: str = "gpt-4o-mini"
-    groq_api_key: SecretStr | None = None
+    groq_api_key: Token | None = None
     llm_timeout_seconds: Seconds = 30.0
     llm_fallback: Literal["handoff", "mock"] | None = None
     responder: str | None = None
-    openai_fallback_api_key: SecretStr | None = None
+    openai_fallback_api_key: Token | None = None
     openai_fallback_base_url: Url | None = None
     openai_fallback_model: str | None = None
 
@@ -130,7 +142,7 @@ class Settings(pydantic.BaseModel):
 
     # Booking and knowledge
     booking_url: Url | None = None
-    calcom_api_key: SecretStr | None = None
+    calcom_api_key: Token | None = None
     calcom_event_type_id: int | None = Field(None, ge=1)
     knowledge_dir: Path | None = None
     embedding_model: str | None = None
@@ -143,15 +155,17 @@ class Settings(pydantic.BaseModel):
     ) -> "Settings":
         """Read the settings from *environ*, and from *env_file* what it lacks.
 
-        An empty value counts as not set, as in `.env.example`.
+        An empty value counts as not set, as in `.env.example`; white space around
+        a value is cut off, because mounted secrets often end with a line break.
 
         Raises:
             SettingsError: one or more variables are wrong; it names all of them.
         """
         file = dotenv.dotenv_values(env_file) if env_file else {}
         given = {
-            name.lower(): value
-            for name, value in {**file, **environ}.items()
+            name.lower(): value.strip()
+            for source in (file, environ)
+            for name, value in source.items()
             if value and value.strip()
         }
         given = {name: given[name] for name in cls.model_fields if name in given}
@@ -248,11 +262,17 @@ RESERVED = frozenset(
 )
 
 
+# As pydantic reads a bool.
+TRUE = ("1", "on", "t", "true", "y", "yes")
+
+
 def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what no single variable shows: (variable, how to mend it)."""
-    unsigned = given.get("chatwoot_allow_unsigned", "").lower() in ("true", "1", "yes")
+    unsigned = given.get("chatwoot_allow_unsigned", "").lower() in TRUE
+    # Not only its presence: a lone comma is no secret.
+    secrets = _commas(given.get("chatwoot_webhook_secret", ""))
     if "chatwoot_base_url" in given:
-        if "chatwoot_webhook_secret" not in given and not unsigned:
+        if not secrets and not unsigned:
             yield (
                 "CHATWOOT_WEBHOOK_SECRET",
                 "is needed with CHATWOOT_BASE_URL, or anybody could speak for your "

@@ -78,6 +78,15 @@ class Engine:
     clock: Callable[[], float] = time.time
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a turn ends; see `turns.finish`."""
+
+    ending: Ending = Ending.DONE
+    retry_at: float | None = None
+    record: TurnRecord | None = None
+
+
 class Interrupted(Exception):
     """The turn must not say what it was going to say."""
 
@@ -112,9 +121,24 @@ class Turn:
                 decides when to try again.
         """
         situation = await self._load()
+        end = await self._work(situation)
+        due_at = await self.engine.db.write(
+            turns.finish,
+            self.lease,
+            self.engine.rules,
+            ending=end.ending,
+            now=self.engine.clock(),
+            retry_at=end.retry_at,
+            record=end.record,
+        )
+        self.engine.hub.publish(self.lease.conversation_id)
+        return due_at
+
+    async def _work(self, situation: Situation) -> End:
+        """Do what the conversation needs now."""
         retry_at = await self._say_kept(situation)
         if retry_at is not None:
-            return await self._finish(retry_at=retry_at)
+            return End(ending=Ending.FAILED, retry_at=retry_at)
         decision = decide(
             situation.owed,
             situation.conversation,
@@ -127,7 +151,7 @@ class Turn:
             case Route.HUMAN | Route.IGNORE:
                 return await self._leave(situation, decision)
 
-    async def _answer(self, situation: Situation, decision: Decision) -> float | None:
+    async def _answer(self, situation: Situation, decision: Decision) -> End:
         """Find out what to say, and say it."""
         conversation = situation.conversation
         typing = _Typing(self._channel(conversation), conversation)
@@ -146,10 +170,10 @@ class Turn:
                 now=self.engine.clock(),
             )
             if verdict is not Verdict.KEPT:
-                return await self._overtaken(decision, str(verdict))
+                return self._overtaken(decision, str(verdict))
             return await self._say(situation, decision, kept)
         except Interrupted as interrupted:
-            return await self._overtaken(decision, str(interrupted))
+            return self._overtaken(decision, str(interrupted))
         finally:
             await typing.off()
 
@@ -213,7 +237,7 @@ class Turn:
 
     async def _say(
         self, situation: Situation, decision: Decision, kept: Sequence[Reply]
-    ) -> float | None:
+    ) -> End:
         """Deliver what has just been kept, then tell Chatwoot the status."""
         conversation = situation.conversation
         self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
@@ -233,7 +257,8 @@ class Turn:
             if decision.route is Route.HANDOVER:
                 retry_at = await self._settle_status((await self._load()).conversation)
         self._count(decision, "answered")
-        return await self._finish(retry_at=retry_at)
+        ending = Ending.DONE if retry_at is None else Ending.FAILED
+        return End(ending=ending, retry_at=retry_at)
 
     async def _say_kept(self, situation: Situation) -> float | None:
         """Say what earlier turns kept, and tell Chatwoot the status they wanted.
@@ -339,44 +364,23 @@ class Turn:
         self.engine.hub.publish(conversation.id)
         return None
 
-    async def _leave(self, situation: Situation, decision: Decision) -> float | None:
+    async def _leave(self, situation: Situation, decision: Decision) -> End:
         """Say nothing: a human answers, or nobody need."""
         if not situation.owed:
-            return await self._finish()
+            return End()
         await self.engine.db.write(turns.leave, self.lease)
         self.log.info("left to a human", reason=decision.reason)
         self._count(decision, "silent")
-        return await self._finish(record=self._record(decision, "silent", None))
+        return End(record=self._record(decision, "silent", None))
 
-    async def _overtaken(self, decision: Decision, reason: str) -> float | None:
+    def _overtaken(self, decision: Decision, reason: str) -> End:
         """Drop the draft; what is still owed is answered by the next turn."""
         self.log.info("draft dropped", reason=reason)
         self._count(decision, "dropped")
         ending = Ending.DONE
         if reason == Verdict.SUPERSEDED:
             ending = Ending.SUPERSEDED
-        return await self._finish(
-            ending=ending, record=self._record(decision, reason, None)
-        )
-
-    async def _finish(
-        self,
-        *,
-        ending: Ending = Ending.DONE,
-        retry_at: float | None = None,
-        record: TurnRecord | None = None,
-    ) -> float | None:
-        due_at = await self.engine.db.write(
-            turns.finish,
-            self.lease,
-            self.engine.rules,
-            ending=Ending.FAILED if retry_at is not None else ending,
-            now=self.engine.clock(),
-            retry_at=retry_at,
-            record=record,
-        )
-        self.engine.hub.publish(self.lease.conversation_id)
-        return due_at
+        return End(ending=ending, record=self._record(decision, reason, None))
 
     async def _load(self) -> Situation:
         return await self.engine.db.read(

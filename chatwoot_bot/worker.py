@@ -44,7 +44,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._wake_at = 0.0
         self._stopping = False
-        self.looked_at = 0.0
+        self.looked_at = self._clock()
 
     def wake(self, due_at: float) -> None:
         """Look again no later than *due_at*, Unix seconds."""
@@ -163,8 +163,9 @@ class Worker:
                 log.error("heartbeat failed", error=str(error))
                 continue
             for lease in set(leases) - held:
-                if task := self._tasks.get(lease):
-                    task.cancel()
+                # Its writes are refused from now on; spare the model the work.
+                if turn := self._turns.get(lease):
+                    turn.interrupt("lease_lost")
 
     async def stop(self, *, grace_s: float) -> None:
         """Claim no more, let running turns end, give back what is left.

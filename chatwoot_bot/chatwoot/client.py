@@ -5,7 +5,6 @@ may be repeated without harm are repeated here for blips of seconds; a message t
 Chatwoot may have stored is not, that is for whoever kept it.
 """
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -106,6 +105,13 @@ class ChatwootClient:
         response = await self._repeat(
             "POST", account_id, display_id, "toggle_status", {"status": status}
         )
+        if not isinstance(_object(response).get("payload"), dict):
+            # A proxy's or a login page's 200.
+            raise ChatwootError(
+                "the answer to a new status is not Chatwoot's",
+                status_code=None,
+                in_doubt=True,
+            )
         return _clock(response)
 
     async def toggle_typing(
@@ -137,13 +143,9 @@ class ChatwootClient:
             "GET", account_id, display_id, timeout=SHORT_TIMEOUT
         )
         payload = _object(response)
-        status = payload.get("status")
-        updated_at = payload.get("updated_at")
         return Conversation(
-            status=Status(status) if status in set(Status) else None,
-            updated_at=float(updated_at)
-            if isinstance(updated_at, int | float)
-            else 0.0,
+            status=_status(payload.get("status")),
+            updated_at=_seconds(payload.get("updated_at")),
             messages=dict(_shown_messages(payload)),
         )
 
@@ -155,7 +157,8 @@ class ChatwootClient:
             retry=tenacity.retry_if_exception(_is_retryable),
             stop=tenacity.stop_after_attempt(ATTEMPTS)
             | tenacity.stop_after_delay(RETRY_FOR_S),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=2, jitter=0.2),
+            wait=tenacity.wait_exponential(multiplier=0.2)
+            + tenacity.wait_random(0, 0.2),
             reraise=True,
         )
         response: httpx.Response = await retrying(
@@ -183,7 +186,7 @@ class ChatwootClient:
                 headers=self._headers,
                 timeout=timeout,
             )
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise ChatwootError(
                 f"{method} {path}: no answer ({type(error).__name__})",
                 status_code=None,
@@ -209,7 +212,8 @@ def _is_retryable(error: BaseException) -> bool:
 def _object(response: httpx.Response) -> Mapping[str, Any]:
     try:
         payload = response.json()
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
+        # A proxy's page, in whatever encoding.
         return {}
     return payload if isinstance(payload, dict) else {}
 
@@ -227,6 +231,15 @@ def _clock(response: httpx.Response) -> float:
         return parsedate_to_datetime(response.headers["date"]).timestamp() + 1.0
     except (KeyError, ValueError):
         return time.time()
+
+
+def _status(value: Any) -> Status | None:
+    return Status(value) if isinstance(value, str) and value in set(Status) else None
+
+
+def _seconds(value: Any) -> float:
+    known = isinstance(value, int | float) and 0 <= value <= 1e11
+    return float(value) if known else 0.0
 
 
 def _shown_messages(payload: Mapping[str, Any]) -> Iterator[tuple[int, str | None]]:

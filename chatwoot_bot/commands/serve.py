@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 import uvicorn
+import uvloop
 from starlette.applications import Starlette
 
 from .. import logs
@@ -29,7 +30,8 @@ def serve(
     logs.configure(settings.log_level, settings.log_format)
     app = build(settings, with_worker=worker)
     try:
-        asyncio.run(_serve(app, settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(app, settings))
     except ChatwootBotError as error:
         typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
         raise typer.Exit(1) from error

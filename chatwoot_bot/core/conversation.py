@@ -159,7 +159,7 @@ def status_trigger(conversation: Conversation, seen: Status) -> Trigger | None:
             return Trigger.RELEASED
         case Status.SNOOZED:
             return Trigger.AGENT_JOINED
-        case Status.OPEN:
+        case Status.OPEN:  # pragma: no branch - there is no fifth
             return _opened(conversation)
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from .conversation import Conversation, Message, State, Status
 
@@ -69,8 +70,15 @@ def decide(
 
 def asks_for_human(text: str, policy: Policy) -> bool:
     """Return whether *text* holds a handover keyword as whole words, in any case."""
-    folded = " ".join(text.casefold().split())
-    return any(
-        re.search(rf"(?<!\w){re.escape(keyword.casefold())}(?!\w)", folded)
-        for keyword in policy.handover_keywords
-    )
+    pattern = _any_of(policy.handover_keywords)
+    return pattern is not None and pattern.search(_folded(text)) is not None
+
+
+@lru_cache
+def _any_of(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
+    words = "|".join(re.escape(_folded(keyword)) for keyword in keywords)
+    return re.compile(rf"(?<!\w)(?:{words})(?!\w)") if words else None
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())

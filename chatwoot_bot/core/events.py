@@ -202,7 +202,7 @@ def _validated(model: type[Model], payload: Mapping[str, Any]) -> Model:
 
 
 def _bare_event(name: str, payload: Mapping[str, Any]) -> Event:
-    """Read an event that is about a contact, an inbox, typing or the widget."""
+    """Read an event that is about a contact, an inbox or the widget."""
     try:
         envelope = _validated(_Envelope, payload)
     except PayloadError:
@@ -219,7 +219,10 @@ def _bare_event(name: str, payload: Mapping[str, Any]) -> Event:
 
 
 def _conversation_event(name: str, payload: Mapping[str, Any]) -> Event:
-    """Read an event whose top level is the conversation itself."""
+    """Read an event whose top level is the conversation itself.
+
+    Typing has its conversation one level deeper; it tells the engine nothing.
+    """
     conversation = _validated(_Conversation, payload)
     envelope = _validated(_Envelope, {"account": payload.get("account")})
     return Event(

@@ -49,9 +49,8 @@ RULES: Sequence[Rule] = (
 GREETING = re.compile(
     r"\b(hi|hello|hey|good (morning|afternoon|evening)|hallo|bonjour|hola)\b", re.I
 )
-NAME = re.compile(
-    r"\b(?:my name is|i am called|call me)\s+([^\W\d_][\w'-]{0,30})", re.I
-)
+# Not "call me": that is how people ask for a call.
+NAME = re.compile(r"\b(?:my name is|i am called)\s+([^\W\d_][\w'-]{0,30})", re.I)
 
 
 class MockResponder:

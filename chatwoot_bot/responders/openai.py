@@ -62,7 +62,8 @@ class OpenAIResponder:
             retry=tenacity.retry_if_exception(_is_retryable),
             stop=tenacity.stop_after_attempt(ATTEMPTS)
             | tenacity.stop_after_delay(RETRY_FOR_S),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=2, jitter=0.2),
+            wait=tenacity.wait_exponential(multiplier=0.2)
+            + tenacity.wait_random(0, 0.2),
             reraise=True,
         )
         try:
@@ -89,6 +90,12 @@ class OpenAIResponder:
                 f"the model's server cannot be reached ({type(error).__name__})",
                 retryable=True,
             ) from error
+        except (AttributeError, TypeError, ValueError, RecursionError) as error:
+            # openai hands on what the server sent, unchecked.
+            raise ResponderError(
+                f"the model's answer is not understood ({type(error).__name__})",
+                retryable=True,
+            ) from error
 
     async def _stream(self, transcript: Sequence[Message]) -> Answer:
         messages: Any = for_model(transcript, prompt=self._prompt)
@@ -105,10 +112,16 @@ class OpenAIResponder:
                     tokens = chunk.usage.total_tokens
                 for choice in chunk.choices:
                     text.append(choice.delta.content or "")
-        answer = "".join(text).strip()
+        answer = _storable("".join(text)).strip()
         if not answer:
             raise ResponderError("the model's answer is empty", retryable=True)
         return Answer(text=answer, model=self._model, tokens=tokens)
+
+
+def _storable(text: str) -> str:
+    """Join surrogate pairs that came in two chunks; replace what no database takes."""
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.replace("\x00", "\ufffd")
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -34,6 +34,7 @@ from .conversations import (
     new_id,
     open_conversation,
     state_at_first_sight,
+    update_conversation,
 )
 from .schema import conversations, deliveries, messages, replies
 
@@ -223,14 +224,16 @@ class Story:
         ):
             return
         trigger = status_trigger(self.now, seen.status)
-        if seen.status == self.now.wanted_status or trigger is not None:
+        wanted = self.now.wanted_status
+        if seen.status == wanted or trigger is not None:
             # Either Chatwoot has done what we asked, or somebody decided otherwise.
-            self.change(wanted_status=None)
+            wanted = None
         self.change(
-            status=seen.status, status_at=max(seen.updated_at, self.now.status_at)
+            status=seen.status,
+            status_at=max(seen.updated_at, self.now.status_at),
+            ever_pending=self.now.ever_pending or seen.status is Status.PENDING,
+            wanted_status=wanted,
         )
-        if seen.status is Status.PENDING:
-            self.change(ever_pending=True)
         if trigger is not None:
             self.trigger(trigger)
 
@@ -286,14 +289,14 @@ class Story:
         due_at = self.rules.due_at(last=now, owed_since=owed_since)
         if self.arrival.inline:
             due_at = now
-        self.change(owed_since=owed_since, due_at=due_at)
+        self.changes |= {"owed_since": owed_since, "due_at": due_at}
         if self.now.leased and self.now.restarts < MAX_RESTARTS:
             self.interrupts = "superseded"
 
     def _record(self, said: Said, *, owed: bool) -> int | None:
         """Insert the message; return its id, or None when it is there already."""
         self.message_id = self.tx.execute(
-            insert_new(messages, self.tx.dialect.name).returning(messages.c.id),
+            insert_new(messages, self.tx.dialect.name, returning="id"),
             {
                 "conversation_id": self.now.id,
                 "account_id": self.now.account_id if said.external_id else None,
@@ -320,18 +323,13 @@ class Story:
     def close(self) -> Accepted:
         """Write the conversation and say what follows."""
         if self.message_id is not None or self.interrupts is not None:
-            self.change(
-                version=self.before.version + 1, active_at=self.arrival.received_at
-            )
+            self.changes["version"] = self.before.version + 1
+            self.changes["active_at"] = self.arrival.received_at
         if self.now.leased:
             # While leased, due_at is the end of the lease; its holder sets the next.
             self.changes.pop("due_at", None)
         if self.changes:
-            self.tx.execute(
-                sa.update(conversations)
-                .where(conversations.c.id == self.now.id)
-                .values(self.changes)
-            )
+            update_conversation(self.tx, self.now.id, self.changes)
         event = self.arrival.event
         ignored = event.kind is not Kind.CONTACT_MESSAGE
         return Accepted(
@@ -351,8 +349,8 @@ def _remember_delivery(tx: sa.Connection, arrival: Arrival) -> bool:
     if arrival.delivery_id is None and arrival.body is None:
         return True
     ignored = arrival.event.kind is not Kind.CONTACT_MESSAGE
-    stored = tx.execute(
-        insert_new(deliveries, tx.dialect.name),
+    return _keep_delivery(
+        tx,
         {
             "delivery_id": arrival.delivery_id,
             "outcome": Outcome.IGNORED if ignored else Outcome.ACCEPTED,
@@ -361,7 +359,6 @@ def _remember_delivery(tx: sa.Connection, arrival: Arrival) -> bool:
             "received_at": arrival.received_at,
         },
     )
-    return stored.rowcount == 1
 
 
 def quarantine(
@@ -373,8 +370,8 @@ def quarantine(
     received_at: float,
 ) -> bool:
     """Keep a delivery that cannot be understood; False when it is kept already."""
-    stored = tx.execute(
-        insert_new(deliveries, tx.dialect.name),
+    return _keep_delivery(
+        tx,
         {
             "delivery_id": delivery_id,
             "outcome": Outcome.QUARANTINED,
@@ -383,4 +380,8 @@ def quarantine(
             "received_at": received_at,
         },
     )
-    return stored.rowcount == 1
+
+
+def _keep_delivery(tx: sa.Connection, row: dict[str, Any]) -> bool:
+    insert = insert_new(deliveries, tx.dialect.name, returning="id")
+    return tx.execute(insert, row).scalar() is not None

@@ -4,7 +4,7 @@ Every function takes the open transaction and runs inside it.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -141,11 +141,36 @@ def drop_unsent(tx: sa.Connection, conversation_id: str) -> None:
 
 
 @lru_cache
-def insert_new(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
-    """Return an INSERT that does nothing when a unique value is there already."""
+def insert_new(
+    table: sa.Table, dialect: str, *, returning: str | None = None
+) -> sa.Executable:
+    """Return an INSERT that does nothing when a unique value is there already.
+
+    Built once: making a statement costs more than running it.
+
+    Args:
+        returning: the column to return; no row comes back when nothing was done.
+    """
+    insert: sqlite.Insert | postgresql.Insert = sqlite.insert(table)
     if dialect == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+        insert = postgresql.insert(table)
+    insert = insert.on_conflict_do_nothing()
+    return insert.returning(table.c[returning]) if returning else insert
+
+
+def update_conversation(
+    tx: sa.Connection, conversation_id: str, values: Mapping[str, Any]
+) -> None:
+    """Write *values* (column → value) to a conversation."""
+    new = {f"new_{name}": value for name, value in values.items()}
+    tx.execute(_update(tuple(values)), {"row": conversation_id, **new})
+
+
+@lru_cache(maxsize=256)
+def _update(names: tuple[str, ...]) -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+    where = conversations.c.id == sa.bindparam("row")
+    return sa.update(conversations).where(where).values(values)
 
 
 def new_id() -> str:

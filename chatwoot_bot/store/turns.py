@@ -121,7 +121,8 @@ class Verdict(StrEnum):
 
 def next_due(tx: sa.Connection) -> float | None:
     """Return when the next conversation wants attention, or None."""
-    query = sa.select(sa.func.min(conversations.c.due_at))
+    due = conversations.c.due_at
+    query = sa.select(sa.func.min(due)).where(due.is_not(None))
     due_at: float | None = tx.execute(query).scalar()
     return due_at
 
@@ -160,13 +161,14 @@ def heartbeat(
 ) -> set[Lease]:
     """Extend *leases*; return those that are still ours."""
     tokens = [lease.token for lease in leases]
-    held = tx.execute(
+    extended = tx.execute(
         sa.update(conversations)
         .where(conversations.c.lease.in_(tokens))
         .values(due_at=now + LEASE_S)
         .returning(conversations.c.lease)
-    ).scalars()
-    return {lease for lease in leases if lease.token in set(held)}
+    )
+    held = set(extended.scalars())
+    return {lease for lease in leases if lease.token in held}
 
 
 def reclaim(tx: sa.Connection, *, now: float) -> int:

@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("status_at", sa.Double(), server_default="0", nullable=False),
         sa.Column("held_at", sa.Double(), server_default="0", nullable=False),
         sa.Column(
-            "ever_pending", sa.Boolean(), server_default=sa.text("0"), nullable=False
+            "ever_pending", sa.Boolean(), server_default=sa.false(), nullable=False
         ),
         sa.Column("wanted_status", sa.Text(), nullable=True),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
@@ -99,7 +99,7 @@ def upgrade() -> None:
         sa.Column("client_id", sa.Text(), nullable=True),
         sa.Column("sender", sa.Text(), nullable=False),
         sa.Column("content", sa.Text(), nullable=True),
-        sa.Column("owed", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("owed", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("turn_id", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("edited_at", sa.Double(), nullable=True),

@@ -1,0 +1,15 @@
+FROM python:3.11-slim
+
+WORKDIR /app
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY chatwoot_bot chatwoot_bot
+COPY static static
+RUN pip install --no-cache-dir -c constraints.txt '.[postgres]' \
+    && useradd --create-home --home-dir /data bot
+
+USER bot
+WORKDIR /data
+ENV HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
+EXPOSE 8000
+HEALTHCHECK CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/health')"]
+CMD ["chatwoot-bot", "serve"]

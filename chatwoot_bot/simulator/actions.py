@@ -1,0 +1,296 @@
+"""What each REST call does and answers (facts 5.1 to 5.6).
+
+Plain functions from the world and one `Ask` to a JSON body; None is Chatwoot's
+empty 200. Who may call what is in the table at the end.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .answers import (
+    agent_answer,
+    bot_answer,
+    conversation_answer,
+    message_answer,
+    message_list,
+)
+from .drafts import draft_from
+from .records import Conversation, Message
+from .wire import Json
+from .world import STATUSES, World
+
+LIST_PAGE = 25
+MESSAGES_LATEST = 20
+MESSAGES_AFTER = 100
+MESSAGES_BETWEEN = 1000
+PRIORITIES = (None, "low", "medium", "high", "urgent")
+
+Caller = Literal["bot", "user"]
+
+
+class RailsError(Exception):
+    """An exception inside of Chatwoot, which its users see as a bare 500."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One authorised REST call.
+
+    Attributes:
+        target: The conversation in the path.
+        params: The body, from JSON or a form.
+        query: The query string.
+    """
+
+    caller: Caller
+    target: Conversation | None
+    params: Json
+    query: Mapping[str, str]
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation in the path, for the calls that have one."""
+        if self.target is None:
+            raise LookupError("this path names no conversation")
+        return self.target
+
+
+def create_message(world: World, ask: Ask) -> Json:
+    """Store a message; 200 means stored, not delivered."""
+    as_bot = ask.caller == "bot" or ask.params.get("sender_type") == "AgentBot"
+    draft = draft_from(
+        world,
+        ask.conversation.contact,
+        ask.params,
+        sender="agent_bot" if as_bot else "user",
+    )
+    store = world.receive if draft.message_type == "incoming" else world.post
+    message = store(ask.conversation, draft)
+    return message_answer(world, message, ask.params.get("echo_id"))
+
+
+def list_messages(world: World, ask: Ask) -> Json:
+    """List messages, ascending: the latest, those before, after or between ids."""
+    messages = _chosen(ask.conversation.messages, ask.query)
+    if ask.query.get("filter_internal_messages") == "true":
+        messages = [
+            message
+            for message in messages
+            if not message.private and message.message_type != "activity"
+        ]
+    return message_list(world, ask.conversation, messages)
+
+
+def show_conversation(world: World, ask: Ask) -> Json:
+    """Show one conversation; with a team it fails for bots (facts 5.1, derived)."""
+    if ask.caller == "bot" and ask.conversation.team_id is not None:
+        raise RailsError("the team partial asks the bot for its teams")
+    return conversation_answer(world, ask.conversation)
+
+
+def list_conversations(world: World, ask: Ask) -> Json:
+    """List conversations, newest activity first, 25 to a page."""
+    found = [
+        conversation
+        for conversation in world.conversations.values()
+        if _is_listed(world, conversation, ask.query)
+    ]
+    counts = {
+        "mine_count": sum(found_.assignee_id == world.agent.id for found_ in found),
+        "assigned_count": sum(found_.assignee_id is not None for found_ in found),
+        "unassigned_count": sum(found_.assignee_id is None for found_ in found),
+        "all_count": len(found),
+    }
+    found = [each for each in found if _is_assigned(world, each, ask.query)]
+    found.sort(key=lambda each: each.last_activity_at, reverse=True)
+    start = (max(int(ask.query.get("page") or 1), 1) - 1) * LIST_PAGE
+    page = found[start : start + LIST_PAGE]
+    payload = [conversation_answer(world, conversation) for conversation in page]
+    return {"data": {"meta": counts, "payload": payload}}
+
+
+def toggle_status(world: World, ask: Ask) -> Json:
+    """Set the status; a bot that opens a pending conversation hands it off."""
+    conversation = ask.conversation
+    status = ask.params.get("status") or _flipped(conversation.status)
+    if status not in STATUSES:
+        raise RailsError(f"'{status}' is not a valid status")
+    success: bool | None = True
+    snoozed_until = ask.params.get("snoozed_until") if status == "snoozed" else None
+    if ask.caller == "user":
+        world.agent_sets_status(conversation, status, snoozed_until=snoozed_until)
+    elif conversation.status == "pending" and status == "open":
+        world.hand_off(conversation)
+        success = None  # bot_handoff! is called for its effect only
+    else:
+        world.set_status(
+            conversation, status, by=world.bot.name, snoozed_until=snoozed_until
+        )
+    return {
+        "payload": {
+            "success": success,
+            "conversation_id": conversation.id,
+            "current_status": conversation.status,
+            "snoozed_until": conversation.snoozed_until,
+        }
+    }
+
+
+def toggle_typing_status(world: World, ask: Ask) -> None:
+    """Show or hide the typing sign; other values do nothing."""
+    state = ask.params.get("typing_status")
+    if state in ("on", "off"):
+        world.type(
+            ask.conversation,
+            state,
+            by="agent_bot" if ask.caller == "bot" else "user",
+            is_private=ask.params.get("is_private") in (True, "true"),
+        )
+
+
+def toggle_priority(world: World, ask: Ask) -> None:
+    """Set the priority."""
+    priority = ask.params.get("priority") or None
+    if priority not in PRIORITIES:
+        raise RailsError(f"'{priority}' is not a valid priority")
+    world.save(ask.conversation, priority=priority)
+
+
+def update_conversation(world: World, ask: Ask) -> Json:
+    """Change the priority, the one thing this call can change."""
+    if "priority" in ask.params:
+        toggle_priority(world, ask)
+    return conversation_answer(world, ask.conversation)
+
+
+def set_custom_attributes(world: World, ask: Ask) -> Json:
+    """Replace all custom attributes; Chatwoot 4.16.2 merges nothing."""
+    given = ask.params.get("custom_attributes")
+    world.save(
+        ask.conversation,
+        custom_attributes=dict(given) if isinstance(given, dict) else {},
+    )
+    return {"custom_attributes": ask.conversation.custom_attributes}
+
+
+def list_labels(world: World, ask: Ask) -> Json:
+    """List the labels."""
+    return {"payload": list(ask.conversation.label_list)}
+
+
+def set_labels(world: World, ask: Ask) -> Json:
+    """Replace the set of labels."""
+    given = ask.params.get("labels") or []
+    titles = given if isinstance(given, list) else str(given).split(",")
+    labels = tuple(dict.fromkeys(str(title).strip() for title in titles))
+    world.save(ask.conversation, label_list=labels)
+    return list_labels(world, ask)
+
+
+def assign(world: World, ask: Ask) -> Any:
+    """Assign an agent, the bot or a team; an assignee wins over a team."""
+    if "assignee_id" in ask.params:
+        return _assign_owner(world, ask)
+    team = world.teams.get(_number(ask.params.get("team_id")))
+    world.save(ask.conversation, team_id=team.id if team else None)
+    return {"id": team.id, "name": team.name} if team else None
+
+
+def _assign_owner(world: World, ask: Ask) -> Any:
+    assignee_id = _number(ask.params["assignee_id"])
+    if ask.params.get("assignee_type") == "AgentBot":
+        if assignee_id != world.bot.id:
+            return None
+        world.save(
+            ask.conversation, assignee_id=None, assignee_agent_bot_id=world.bot.id
+        )
+        return bot_answer(world)
+    known = assignee_id in world.agents
+    world.save(
+        ask.conversation,
+        assignee_id=assignee_id if known else None,
+        assignee_agent_bot_id=None,
+    )
+    return agent_answer(world, assignee_id) if known else None
+
+
+def _chosen(messages: list[Message], query: Mapping[str, str]) -> list[Message]:
+    """Return the page that `before` and `after` ask for (facts 5.4)."""
+    before, after = query.get("before"), query.get("after")
+    if before and after:
+        between = [m for m in messages if int(after) <= m.id < int(before)]
+        return between[:MESSAGES_BETWEEN]
+    if before:
+        return [m for m in messages if m.id < int(before)][-MESSAGES_LATEST:]
+    if after:
+        return [m for m in messages if m.id > int(after)][:MESSAGES_AFTER]
+    return messages[-MESSAGES_LATEST:]
+
+
+def _is_listed(
+    world: World, conversation: Conversation, query: Mapping[str, str]
+) -> bool:
+    status = query.get("status") or "open"
+    inbox_id = query.get("inbox_id") or str(world.inbox.id)
+    return status in ("all", conversation.status) and inbox_id == str(world.inbox.id)
+
+
+def _is_assigned(
+    world: World, conversation: Conversation, query: Mapping[str, str]
+) -> bool:
+    assignee_id = conversation.assignee_id
+    match query.get("assignee_type"):
+        case "me":
+            return assignee_id == world.agent.id
+        case "unassigned":
+            return assignee_id is None
+        case "assigned":
+            return assignee_id is not None
+    return True
+
+
+def _flipped(status: str) -> str:
+    return "resolved" if status == "open" else "open"
+
+
+def _number(given: Any) -> int:
+    """Return an id, or 0, which nothing has."""
+    text = str(given)
+    return int(text) if text.isdecimal() and len(text) < 19 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One REST call; `name` is Chatwoot's action, for faults and logs."""
+
+    name: str
+    method: str
+    path: str
+    act: Callable[[World, Ask], Any]
+    bots: bool = True
+    """Whether a bot token may call it (facts 5.1)."""
+
+
+ONE = "/conversations/{conversation_id:int}"
+ENDPOINTS = (
+    Endpoint("list_conversations", "GET", "/conversations", list_conversations, False),
+    Endpoint("show", "GET", ONE, show_conversation),
+    Endpoint("update", "PATCH", ONE, update_conversation),
+    Endpoint("list_messages", "GET", f"{ONE}/messages", list_messages, False),
+    Endpoint("create_message", "POST", f"{ONE}/messages", create_message),
+    Endpoint("toggle_status", "POST", f"{ONE}/toggle_status", toggle_status),
+    Endpoint(
+        "toggle_typing_status",
+        "POST",
+        f"{ONE}/toggle_typing_status",
+        toggle_typing_status,
+    ),
+    Endpoint("toggle_priority", "POST", f"{ONE}/toggle_priority", toggle_priority),
+    Endpoint(
+        "custom_attributes", "POST", f"{ONE}/custom_attributes", set_custom_attributes
+    ),
+    Endpoint("list_labels", "GET", f"{ONE}/labels", list_labels),
+    Endpoint("set_labels", "POST", f"{ONE}/labels", set_labels),
+    Endpoint("assign", "POST", f"{ONE}/assignments", assign),
+)

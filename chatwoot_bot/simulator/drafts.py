@@ -1,0 +1,164 @@
+"""From the parameters of "create message" to a draft, with Chatwoot's refusals.
+
+Source: facts 5.2; chatwoot/chatwoot app/builders/messages/message_builder.rb and
+app/models/concerns/content_attribute_validator.rb.
+"""
+
+import json
+from typing import Any, Literal
+
+from .ledger import MessageRefusedError
+from .liquid import render
+from .records import Contact, Draft, SenderType
+from .wire import Json
+from .world import World
+
+CONTENT_MAX = 150_000  # characters
+CONTENT_TYPES = frozenset(
+    {
+        "text",
+        "input_text",
+        "input_textarea",
+        "input_email",
+        "input_select",
+        "cards",
+        "form",
+        "article",
+        "incoming_email",
+        "input_csat",
+        "integrations",
+        "sticker",
+        "voice_call",
+    }
+)
+ITEM_KEYS = {
+    "input_select": {"title", "value"},
+    "cards": {"title", "description", "media_url", "actions"},
+    "form": {
+        "type",
+        "placeholder",
+        "label",
+        "name",
+        "options",
+        "default",
+        "required",
+        "pattern",
+        "title",
+        "pattern_error",
+    },
+    "article": {"title", "description", "link"},
+}
+ACTION_KEYS = {"text", "type", "payload", "uri"}
+
+
+def draft_from(
+    world: World, contact: Contact, params: Json, *, sender: SenderType
+) -> Draft:
+    """Return what the caller wants stored, rendered as Liquid.
+
+    Raises:
+        MessageRefusedError: Chatwoot answers 422 with this text.
+    """
+    message_type = _message_type(world, params)
+    content_type = _content_type(params)
+    attributes = _attributes(params.get("content_attributes"))
+    _check_items(content_type, attributes)
+    content = _content(params)
+    if message_type == "outgoing":
+        content = render(content, _variables(world, contact))
+    return Draft(
+        content=content,
+        message_type=message_type,
+        sender_type=sender if message_type == "outgoing" else "contact",
+        private=str(params.get("private")).lower() in ("true", "1"),
+        content_type=content_type,
+        content_attributes=attributes,
+        source_id=params.get("source_id"),
+    )
+
+
+def _message_type(world: World, params: Json) -> Literal["incoming", "outgoing"]:
+    given = params.get("message_type") or "outgoing"
+    if given == "outgoing":
+        return "outgoing"
+    if given != "incoming":
+        raise MessageRefusedError(f"'{given}' is not a valid message_type")
+    if world.inbox.channel != "Channel::Api":
+        raise MessageRefusedError("Incoming messages are only allowed in Api inboxes")
+    return "incoming"
+
+
+def _content(params: Json) -> str:
+    content = str(params.get("content") or "")
+    if len(content) > CONTENT_MAX:
+        raise MessageRefusedError(
+            f"Validation failed: Content is too long (maximum is {CONTENT_MAX} "
+            "characters)"
+        )
+    if not content.strip():
+        raise MessageRefusedError("Validation failed: Content can't be blank")
+    return content
+
+
+def _content_type(params: Json) -> str:
+    content_type = str(params.get("content_type") or "text")
+    if content_type not in CONTENT_TYPES:
+        raise MessageRefusedError(f"'{content_type}' is not a valid content_type")
+    return content_type
+
+
+def _attributes(given: Any) -> Json:
+    """Return the attributes; multipart callers send them as a JSON string."""
+    if isinstance(given, str) and given:
+        try:
+            given = json.loads(given)
+        except ValueError:
+            raise MessageRefusedError("content_attributes is not JSON") from None
+    return dict(given) if isinstance(given, dict) else {}
+
+
+def _check_items(content_type: str, attributes: Json) -> None:
+    """Refuse items that the content type does not know."""
+    allowed = ITEM_KEYS.get(content_type)
+    if allowed is None:
+        return
+    items = attributes.get("items")
+    if not items or not isinstance(items, list):
+        raise _bad_attributes("At least one item is required.")
+    if not all(isinstance(item, dict) for item in items):
+        raise _bad_attributes("Items should be a hash.")
+    _check_keys(items, allowed, "items")
+    if content_type == "cards":
+        _check_actions(items)
+
+
+def _check_actions(cards: list[Json]) -> None:
+    for card in cards:
+        actions = card.get("actions")
+        if not actions or not all(isinstance(action, dict) for action in actions):
+            raise _bad_attributes("contains items missing actions")
+        _check_keys(actions, ACTION_KEYS, "actions")
+
+
+def _check_keys(items: list[Json], allowed: set[str], what: str) -> None:
+    unknown = sorted({key for item in items for key in item} - allowed)
+    if unknown:
+        raise _bad_attributes(f"contains invalid keys for {what} : {unknown}")
+
+
+def _bad_attributes(reason: str) -> MessageRefusedError:
+    return MessageRefusedError(f"Validation failed: Content attributes {reason}")
+
+
+def _variables(world: World, contact: Contact) -> dict[str, str]:
+    """Return what Liquid knows; a contact's names come capitalised."""
+    names = [part.capitalize() for part in contact.name.split()]
+    return {
+        "contact.name": " ".join(names),
+        "contact.first_name": names[0] if names else "",
+        "contact.last_name": names[-1] if len(names) > 1 else "",
+        "contact.email": contact.email or "",
+        "contact.phone_number": contact.phone_number or "",
+        "inbox.name": world.inbox.name,
+        "account.name": world.account.name,
+    }

@@ -1,0 +1,163 @@
+"""What the simulated Chatwoot stores: people, conversations, messages, events.
+
+The words are Chatwoot's own. Times are Unix seconds as floats; `payloads.py`
+writes them in the several forms that Chatwoot uses on the wire.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MessageType = Literal["incoming", "outgoing", "template", "activity"]
+SenderType = Literal["contact", "user", "agent_bot"]
+Change = tuple[Any, Any]
+"""The value before and the value after."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The company that runs Chatwoot."""
+
+    id: int
+    name: str = "Acme Store"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inbox:
+    """One channel of the account."""
+
+    id: int
+    name: str = "Website"
+    channel: str = "Channel::WebWidget"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bot:
+    """The agent bot that the service under test speaks as."""
+
+    id: int = 4
+    name: str = "Ada"
+    description: str = "LLM bot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """A human who works in Chatwoot."""
+
+    id: int
+    name: str
+    available_name: str
+    email: str
+    role: Literal["agent", "administrator"] = "agent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """A group of agents."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """The person who asks, with the record that ties them to the inbox."""
+
+    id: int
+    name: str
+    email: str | None
+    phone_number: str | None
+    contact_inbox_id: int
+    source_id: str
+    pubsub_token: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message before it is stored: all that its author decides."""
+
+    content: str | None
+    message_type: MessageType = "outgoing"
+    sender_type: SenderType | None = None
+    private: bool = False
+    content_type: str = "text"
+    content_attributes: dict[str, Any] = field(default_factory=dict)
+    source_id: str | None = None
+    status: str = "sent"
+    attachments: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message(Draft):
+    """A stored message; ids ascend over the whole account."""
+
+    id: int
+    conversation_id: int
+    created_at: float
+    updated_at: float
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether the contact sees this as an answer: public and outgoing."""
+        return self.message_type == "outgoing" and not self.private
+
+
+@dataclass(slots=True, kw_only=True)
+class Conversation:
+    """One conversation; `id` is what Chatwoot calls the display id.
+
+    Only `World` changes it, so that each change sends the events it must.
+    """
+
+    id: int
+    uuid: str
+    contact: Contact
+    status: str
+    created_at: float
+    updated_at: float
+    last_activity_at: float
+    waiting_since: float | None
+    assignee_agent_bot_id: int | None = None
+    assignee_id: int | None = None
+    team_id: int | None = None
+    label_list: tuple[str, ...] = ()
+    priority: str | None = None
+    custom_attributes: dict[str, Any] = field(default_factory=dict)
+    snoozed_until: float | None = None
+    first_reply_created_at: float | None = None
+    agent_last_seen_at: float | None = None
+    contact_last_seen_at: float | None = None
+    unread: int = 0
+    messages: list[Message] = field(default_factory=list)
+    typing: list[str] = field(default_factory=list)
+    recent: deque[float] = field(default_factory=deque)
+    """When the messages of the last minute were stored, for the flood guard."""
+
+    @property
+    def last_public(self) -> Message | None:
+        """The newest message that is neither private nor an activity."""
+        for message in reversed(self.messages):
+            if not message.private and message.message_type != "activity":
+                return message
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that Chatwoot may tell a webhook about.
+
+    Attributes:
+        name: Chatwoot's event name, such as `message_created`.
+        conversation: Where it happened; changes on after the event.
+        message: The message of a message event.
+        changes: Field to (before, after); None where Chatwoot sends no diff.
+        user: Who types, in typing events.
+    """
+
+    name: str
+    conversation: Conversation
+    message: Message | None = None
+    changes: dict[str, Change] | None = None
+    user: SenderType | None = None
+    is_private: bool = False

@@ -1,0 +1,282 @@
+"""The simulator: a Chatwoot that a test or a person can hold in the hand.
+
+    async with Simulator(webhook_url="http://127.0.0.1:8000/webhook/chatwoot") as sim:
+        message = await sim.contact_says("Do you ship to Norway?")
+        await sim.wait_for_replies(message.conversation_id, 1)
+
+It serves Chatwoot's REST API at `base_url` and sends signed webhooks, with the
+behaviour of Chatwoot 4.16.2 in `facts.md`. What people do in Chatwoot is in
+`stage.py`; what goes wrong in Chatwoot is in `faults`. It shares no code with the
+service it tests, or one wrong belief would pass on both sides.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from typing import Self, TypeVar
+
+from .api import Api, Call, Tokens
+from .deliveries import (
+    ACCOUNT_EVENTS,
+    BOT_EVENTS,
+    TIMEOUT_S,
+    Attempt,
+    Deliveries,
+    Delivery,
+)
+from .faults import Faults
+from .payloads import old_shape, webhook_body
+from .records import Account, Change, Conversation, Event, Inbox, Message
+from .serving import LocalServer
+from .stage import Stage
+from .waiting import Changes
+from .wire import dump
+from .world import World
+
+T = TypeVar("T")
+
+RETRY_S = 3.0  # between attempts of one delivery, Chatwoot's own
+
+
+class Simulator(Stage):
+    """A local stand-in for Chatwoot; an async context manager.
+
+    Args:
+        webhook_url: Where deliveries go; may be changed while it runs.
+        secret: Signs deliveries; empty means unsigned, as before Chatwoot 4.13.
+        host: The address the REST API listens on.
+        port: Its port; 0 takes a free one.
+        agent_bot: True for the agent-bot route: new conversations are pending,
+            failing deliveries are repeated and then opened for humans. False for
+            a plain account webhook: conversations are open, one attempt each.
+        seed: Decides all that is random: names, ids, faults.
+        channel: The inbox's channel; `Channel::Api` accepts incoming messages.
+        subscriptions: The account webhook's events, Chatwoot's default without
+            the contact events when left out. The agent-bot route has no choice.
+        keep_pending_on_bot_failure: The account setting that stops 2.6.
+        first_conversation: The first display id. A service that keeps its database
+            over a restart of the simulator needs new ids, or it rightly takes what
+            it is told for repeats.
+        first_message: The first message id; the same holds.
+        retry_s: Seconds between attempts of a delivery.
+        timeout_s: How long the webhook may take to answer.
+        on_message: Called with each stored message, activity included.
+    """
+
+    def __init__(
+        self,
+        *,
+        webhook_url: str,
+        secret: str = "",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        agent_bot: bool = True,
+        seed: int = 1,
+        account_id: int = 1,
+        inbox_id: int = 3,
+        bot_token: str = "bot-token",  # noqa: S107 - a stand-in guards nothing
+        user_token: str = "user-token",  # noqa: S107
+        channel: str = "Channel::WebWidget",
+        subscriptions: Iterable[str] = ACCOUNT_EVENTS,
+        keep_pending_on_bot_failure: bool = False,
+        first_conversation: int = 1,
+        first_message: int = 1,
+        retry_s: float = RETRY_S,
+        timeout_s: float = TIMEOUT_S,
+        on_message: Callable[[Message], None] | None = None,
+    ) -> None:
+        rng = random.Random(seed)  # noqa: S311 - repeatable is the point
+        self.seed = seed
+        self.on_message = on_message
+        self.faults = Faults(rng=random.Random(rng.getrandbits(64)))  # noqa: S311
+        world = World(
+            account=Account(id=account_id),
+            inbox=Inbox(id=inbox_id, channel=channel),
+            agent_bot=agent_bot,
+            rng=rng,
+            clock=time.time,
+            emit=self._emit,
+            stored=self._stored,
+            first_conversation=first_conversation,
+            first_message=first_message,
+        )
+        super().__init__(world)
+        self._changes = Changes()
+        self._keep_pending = keep_pending_on_bot_failure
+        self._deliveries = Deliveries(
+            url=webhook_url,
+            secret=secret,
+            agent_bot=agent_bot,
+            subscriptions=BOT_EVENTS if agent_bot else frozenset(subscriptions),
+            faults=self.faults,
+            retry_s=retry_s,
+            timeout_s=timeout_s,
+            failed=self._delivery_failed,
+            changed=self._changes.notify,
+        )
+        self._api = Api(
+            world=self.world,
+            faults=self.faults,
+            tokens=Tokens(bot=bot_token, user=user_token),
+            changed=self._changes.notify,
+        )
+        self._server = LocalServer(self._api.app(), host=host, port=port)
+
+    async def __aenter__(self) -> Self:
+        await self._server.start()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        # The server first: a call that still comes in would start a delivery.
+        self._api.release()
+        try:
+            await self._server.stop()
+        finally:
+            await self._deliveries.aclose()
+
+    # What it is, and what it has seen.
+
+    @property
+    def base_url(self) -> str:
+        """What the service needs as CHATWOOT_BASE_URL."""
+        return f"http://{self._server.host}:{self._server.port}"
+
+    @property
+    def webhook_url(self) -> str:
+        """Where deliveries go."""
+        return self._deliveries.url
+
+    @webhook_url.setter
+    def webhook_url(self, url: str) -> None:
+        self._deliveries.url = url
+
+    @property
+    def delivery_log(self) -> list[Attempt]:
+        """All attempts, in the order in which they ended."""
+        return self._deliveries.log
+
+    @property
+    def calls(self) -> list[Call]:
+        """All REST calls that came in, in the order in which they were answered."""
+        return self._api.calls
+
+    @contextlib.asynccontextmanager
+    async def outage(self) -> AsyncIterator[None]:
+        """Refuse all connections to the REST API meanwhile; the port is kept."""
+        await self._server.stop()
+        try:
+            yield
+        finally:
+            await self._server.start()
+
+    # Waiting. The timeouts are arguments because their text tells what was seen.
+
+    async def until(
+        self,
+        predicate: Callable[[], T],
+        timeout: float = 10,  # noqa: ASYNC109
+    ) -> T:
+        """Wait until *predicate* is true; it is asked again after each change.
+
+        Raises:
+            TimeoutError: With what the simulator has seen.
+        """
+        return await self._changes.until(
+            predicate, timeout=timeout, describe=lambda: self._describe(timeout)
+        )
+
+    async def wait_for_replies(
+        self,
+        conversation: int,
+        count: int,
+        timeout: float = 10,  # noqa: ASYNC109
+    ) -> list[Message]:
+        """Wait for at least *count* replies and return all there are.
+
+        Raises:
+            TimeoutError: With the conversation's state and what went wrong.
+        """
+
+        def describe() -> str:
+            return self._describe_replies(conversation, count, timeout)
+
+        await self._changes.until(
+            lambda: len(self.replies(conversation)) >= count,
+            timeout=timeout,
+            describe=describe,
+        )
+        return self.replies(conversation)
+
+    async def settled(self, timeout: float = 10) -> None:  # noqa: ASYNC109
+        """Wait until every delivery has been attempted to its end.
+
+        Raises:
+            TimeoutError: With what the simulator has seen.
+        """
+        await self.until(lambda: self._deliveries.under_way == 0, timeout)
+
+    # Within.
+
+    def _emit(self, event: Event) -> None:
+        self._deliveries.enqueue(event, lambda: self._body(event))
+        if self.faults.deliveries.creation_noise and _is_beginning(event):
+            for noise in _creation_noise(event.conversation):
+                self._deliveries.enqueue(noise, partial(self._body, noise))
+        self._changes.notify()
+
+    def _body(self, event: Event) -> bytes:
+        body = webhook_body(self.world, event)
+        return dump(old_shape(body) if self.faults.deliveries.old_shapes else body)
+
+    def _stored(self, message: Message) -> None:
+        if self.on_message is not None:
+            self.on_message(message)
+        self._changes.notify()
+
+    def _delivery_failed(self, delivery: Delivery) -> None:
+        if self.world.agent_bot and not self._keep_pending:
+            self.world.open_after_failure(self._conversation(delivery.conversation_id))
+
+    def _describe_replies(self, conversation: int, count: int, timeout: float) -> str:
+        found = len(self.replies(conversation))
+        return (
+            f"conversation {conversation} has {found} of {count} replies, status "
+            f"{self.status(conversation)}; {self._describe(timeout)}"
+        )
+
+    def _describe(self, timeout: float) -> str:
+        """Return the newest things seen, for the text of a TimeoutError."""
+        attempts = [
+            f"{each.event} #{each.conversation_id}: {each.status or each.error}"
+            f" {each.body[:120]}"
+            for each in self.delivery_log[-5:]
+        ]
+        calls = [
+            f"{each.method} {each.path}: {each.status}" for each in self.calls[-5:]
+        ]
+        return (
+            f"nothing more for {timeout} s; {self._deliveries.under_way} deliveries "
+            f"under way; last deliveries: {attempts or 'none'}; "
+            f"last calls: {calls or 'none'}"
+        )
+
+
+def _is_beginning(event: Event) -> bool:
+    """Return whether *event* is the first message of a new conversation."""
+    messages = event.conversation.messages
+    return event.name == "message_created" and event.message is messages[0]
+
+
+def _creation_noise(conversation: Conversation) -> list[Event]:
+    """Return the two events that a capture shows after a creation (facts 3, 2)."""
+    diff: dict[str, Change] = {
+        "id": (None, conversation.id),
+        "status": ("open", conversation.status),
+        "updated_at": (None, conversation.updated_at),
+    }
+    return [
+        Event(name="conversation_status_changed", conversation=conversation),
+        Event(name="conversation_updated", conversation=conversation, changes=diff),
+    ]

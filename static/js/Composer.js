@@ -1,0 +1,56 @@
+import { ask, find, hear, tell } from './dom.js';
+
+/**
+ * Where the message is written. Enter sends, Shift+Enter breaks the line.
+ *
+ * @param {HTMLFormElement} el `form.composer`
+ * @listens CustomEvent#draft detail: string, text to put back
+ * @listens CustomEvent#write move the focus here
+ * @fires CustomEvent#sendMessage detail: {text}
+ */
+export function Composer(el) {
+  const field = /** @type {HTMLTextAreaElement} */ (find(el, 'textarea'));
+  const button = find(el, '.send');
+  const growsByItself = CSS.supports('field-sizing', 'content');
+
+  el.addEventListener('submit', (event) => {
+    event.preventDefault();
+    send();
+  });
+  field.addEventListener('keydown', (event) => {
+    // While an input method composes, Enter picks a word (229 is Safari's way to say so).
+    const isComposing = event.isComposing || event.keyCode === 229;
+    if (event.key !== 'Enter' || event.shiftKey || isComposing) return;
+    event.preventDefault();
+    send();
+  });
+  field.addEventListener('input', update);
+  hear(el, 'write', () => {
+    // On a phone the focus opens the keyboard over half of the answer.
+    if (matchMedia('(pointer: fine)').matches || el.contains(document.activeElement)) {
+      field.focus();
+    }
+  });
+  hear(el, 'draft', (text) => {
+    field.value = [text, field.value].filter(Boolean).join('\n');
+    update();
+    field.focus();
+  });
+  update(); // the browser may have kept a draft over a reload
+  tell(el, 'write', null);
+
+  function send() {
+    const text = field.value.trim();
+    if (text === '') return;
+    field.value = '';
+    update();
+    ask(el, 'sendMessage', { text });
+  }
+
+  function update() {
+    button.disabled = field.value.trim() === '';
+    if (growsByItself) return;
+    field.style.height = 'auto';
+    field.style.height = `${field.scrollHeight}px`;
+  }
+}

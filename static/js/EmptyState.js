@@ -1,0 +1,27 @@
+import { ask, find, hear, setText } from './dom.js';
+import { senderInitial } from './words.js';
+
+/**
+ * What a visitor sees before the first message: three things the bot can do.
+ *
+ * @param {HTMLElement} el `.empty-state`
+ * @listens CustomEvent#welcome detail: {isEmpty, canReturn, botName}
+ * @fires CustomEvent#sendMessage detail: {text}
+ * @fires CustomEvent#returnToPrevious
+ */
+export function EmptyState(el) {
+  const back = find(el, '.return');
+
+  hear(el, 'welcome', ({ isEmpty, canReturn, botName }) => {
+    el.hidden = !isEmpty;
+    back.hidden = !canReturn;
+    setText(find(el, '.avatar'), senderInitial('ai', botName));
+    setText(find(el, '.greeting'), botName === 'Bot' ? 'Hello!' : `Hello, I’m ${botName}.`);
+  });
+  for (const button of el.querySelectorAll('.starter')) {
+    button.addEventListener('click', () => {
+      ask(el, 'sendMessage', { text: find(button, '.words').textContent });
+    });
+  }
+  back.addEventListener('click', () => ask(el, 'returnToPrevious'));
+}

@@ -1,0 +1,139 @@
+import { ask, find, hear, reconcile, setText } from './dom.js';
+import { isNote, isUnsent } from './logic.js';
+import { createRow, updateRow } from './MessageRow.js';
+import { jumpText, senderInitial } from './words.js';
+
+const NEAR_BOTTOM_PX = 48;
+
+/**
+ * The transcript: keeps the reader's place, and says when there is more below.
+ *
+ * @param {HTMLElement} el `.message-list`
+ * @listens CustomEvent#messages detail: {rows, botName, hasOlder, isLoading, isTyping}
+ * @fires CustomEvent#loadOlder
+ * @fires CustomEvent#messagesArrived detail: {count}
+ */
+export function MessageList(el) {
+  const scroller = find(el, '.scroller');
+  const list = find(el, 'ol');
+  const typing = find(el, '.typing');
+  const jump = find(el, '.jump');
+  const older = find(el, '.older');
+  let isAtBottom = true;
+  let lastTop = 0;
+  let unread = 0;
+  let newestId = /** @type {number | null} */ (null); // null: nothing shown yet
+  let firstKey = '';
+  let lastKey = /** @type {string | undefined} */ (undefined);
+
+  hear(el, 'messages', update);
+  scroller.addEventListener('scroll', follow, { passive: true });
+  jump.addEventListener('click', () => {
+    const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
+    scroller.scrollTo({ top: scroller.scrollHeight, behavior: still ? 'auto' : 'smooth' });
+    scroller.focus({ preventScroll: true }); // the button is about to go
+  });
+  older.addEventListener('click', () => ask(el, 'loadOlder'));
+  const topSeen = new IntersectionObserver(
+    (entries) => {
+      if (entries.some((entry) => entry.isIntersecting)) ask(el, 'loadOlder');
+    },
+    { root: scroller },
+  );
+  topSeen.observe(older);
+  // The composer grows, a keyboard opens, the window turns: stay with the newest.
+  new ResizeObserver(() => isAtBottom && toBottom()).observe(scroller);
+
+  /**
+   * @param {{ rows: import('./logic.js').Row[], botName: string, hasOlder: boolean,
+   *   isLoading: boolean, isTyping: boolean }} detail
+   */
+  function update({ rows, botName, hasOlder, isLoading, isTyping }) {
+    const fromBottom = scroller.scrollHeight - scroller.scrollTop;
+    const grewAtTop = firstKey !== '' && rows.some(isOldFirst) && !isOldFirst(rows.find(isMessage));
+    scroller.setAttribute('aria-busy', String(isLoading));
+    reconcile(list, rows, {
+      create: (row) => {
+        const item = createRow(row);
+        if (isFresh(row)) item.dataset.fresh = '';
+        return item;
+      },
+      update: (item, row) => updateRow(item, row, botName),
+    });
+    older.hidden = !hasOlder;
+    typing.hidden = !isTyping;
+    setText(find(typing, '.avatar'), senderInitial('ai', botName));
+
+    const arrived = countArrived(rows, isLoading);
+    if (wroteOne(rows)) isAtBottom = true;
+    if (isAtBottom) toBottom();
+    else if (grewAtTop) scroller.scrollTop = scroller.scrollHeight - fromBottom;
+    if (grewAtTop) {
+      topSeen.unobserve(older); // look again: who scrolls fast is at the top already
+      topSeen.observe(older);
+    }
+    if (!isAtBottom) unread += arrived;
+    showJump();
+    if (arrived > 0) ask(el, 'messagesArrived', { count: arrived });
+    firstKey = rows.find(isMessage)?.key ?? '';
+  }
+
+  /** Comes in with a small movement: not history, and not the first load. @param {any} row */
+  function isFresh(row) {
+    return isMessage(row) && newestId !== null && (row.message.id ?? Infinity) > newestId;
+  }
+
+  /** @param {any} row */
+  function isOldFirst(row) {
+    return row?.kind === 'message' && row.key === firstKey;
+  }
+
+  /** Messages of others that were not there before; none on the first load. */
+  function countArrived(/** @type {any[]} */ rows, /** @type {boolean} */ isLoading) {
+    const before = newestId;
+    newestId = isLoading ? null : newestOf(rows);
+    if (before === null || newestId === null) return 0;
+    return rows.filter(
+      (row) => isMessage(row) && row.message.sender !== 'user' && row.message.id > before,
+    ).length;
+  }
+
+  /** The reader's own new message is always scrolled to. */
+  function wroteOne(/** @type {any[]} */ rows) {
+    const last = rows.findLast((row) => isMessage(row) && !isNote(row.message));
+    const isNew = last?.key !== lastKey;
+    lastKey = last?.key;
+    return rows.length === 0 || (isNew && last !== undefined && isUnsent(last.message));
+  }
+
+  function follow() {
+    const below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
+    // Only scrolling up leaves the bottom: when the composer or a banner grows,
+    // an older scroll event may still arrive before the list has followed.
+    const wentUp = scroller.scrollTop < lastTop;
+    isAtBottom = below < NEAR_BOTTOM_PX || (isAtBottom && !wentUp);
+    lastTop = scroller.scrollTop;
+    if (isAtBottom) unread = 0;
+    showJump();
+  }
+
+  function showJump() {
+    jump.hidden = isAtBottom;
+    if (!isAtBottom) setText(find(jump, '.text'), jumpText(unread));
+  }
+
+  function toBottom() {
+    // Nothing said yet: the welcome is read from its beginning.
+    scroller.scrollTop = list.childElementCount > 0 ? scroller.scrollHeight : 0;
+  }
+}
+
+/** @param {any} row */
+function isMessage(row) {
+  return row.kind === 'message';
+}
+
+/** @param {any[]} rows @returns {number} */
+function newestOf(rows) {
+  return rows.reduce((newest, row) => Math.max(newest, row.message?.id ?? 0), 0);
+}

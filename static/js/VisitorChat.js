@@ -1,0 +1,107 @@
+import { ChatHead } from './ChatHead.js';
+import { createChatSession } from './chatSession.js';
+import { Composer } from './Composer.js';
+import { ask, find, hear, tell } from './dom.js';
+import { EmptyState } from './EmptyState.js';
+import { isNote, toRows, typingUntil } from './logic.js';
+import { MessageList } from './MessageList.js';
+import { StateBanner } from './StateBanner.js';
+import { bannerFor, holderChip, humanModeNote } from './words.js';
+
+/**
+ * The visitor's panel: gives the session's state to its parts, and their wishes
+ * to the session.
+ *
+ * @param {HTMLElement} el `.visitor-chat`
+ * @param {{
+ *   api: import('./api.js').Api,
+ *   store: import('./storage.js').Store,
+ *   isReachable: () => Promise<boolean>,
+ * }} tools
+ * @listens CustomEvent#service
+ * @listens CustomEvent#linkUp the server answers
+ * @listens CustomEvent#notice detail: string, a line to show in the chat
+ * @fires CustomEvent#linkChange detail: {works}
+ */
+export function VisitorChat(el, { api, store, isReachable }) {
+  const head = find(el, '.chat-head');
+  const list = find(el, '.message-list');
+  const empty = find(el, '.empty-state');
+  const banner = find(el, '.state-banner');
+  const composer = find(el, '.composer');
+  let humanMode = /** @type {boolean | null} */ (null);
+  let mayRelease = true;
+  let botName = 'Bot';
+  let typingTimer = 0;
+
+  const session = createChatSession({
+    api,
+    store,
+    onChange: update,
+    onLink: (works) => ask(el, 'linkChange', { works }),
+    isReachable,
+    isHidden: () => document.hidden,
+  });
+
+  ChatHead(head);
+  MessageList(list);
+  EmptyState(empty);
+  StateBanner(banner);
+  Composer(composer);
+
+  hear(el, 'service', follow);
+  hear(el, 'linkUp', session.resume);
+  hear(el, 'notice', (text) => session.say(text));
+  hear(el, 'loadOlder', session.loadOlder);
+  hear(el, 'retryMessage', ({ clientId }) => session.retry(clientId));
+  hear(el, 'editMessage', ({ clientId }) => tell(composer, 'draft', session.takeBack(clientId)));
+  hear(el, 'askForHuman', session.askForHuman);
+  hear(el, 'sendMessage', ({ text }) => andWrite(() => session.send(text)));
+  hear(el, 'newChat', () => andWrite(session.newChat));
+  hear(el, 'returnToPrevious', () => andWrite(session.returnToPrevious));
+  hear(el, 'backToBot', () => andWrite(session.backToBot));
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden) session.resume();
+  });
+  session.start();
+  update();
+
+  /** The button that was pressed may be gone now; the focus must not be lost. */
+  function andWrite(/** @type {() => unknown} */ act) {
+    act();
+    tell(composer, 'write', null);
+  }
+
+  /** @param {import('./DemoPage.js').Service} service */
+  function follow(service) {
+    const before = { humanMode, mayRelease, botName };
+    humanMode = service.humanMode;
+    mayRelease = service.refusal === null;
+    botName = service.botName;
+    if (before.humanMode !== null && humanMode !== null && before.humanMode !== humanMode) {
+      session.say(humanModeNote(humanMode));
+    } else if (before.mayRelease !== mayRelease || before.botName !== botName) {
+      update();
+    } else if (before.humanMode !== humanMode) update();
+  }
+
+  function update() {
+    const { messages, holder, hasOlder, isLoading, canReturn } = session.view;
+    const isSilent = humanMode === true;
+    const isTyping = scheduleTyping(typingUntil(messages, { holder, humanMode: isSilent }));
+    const isEmpty = !isLoading && messages.every(isNote);
+    tell(head, 'holder', { holder, chip: holderChip(holder, isSilent), isEmpty });
+    tell(list, 'messages', { rows: toRows(messages), botName, hasOlder, isLoading, isTyping });
+    tell(empty, 'welcome', { isEmpty, canReturn, botName });
+    tell(banner, 'banner', { banner: bannerFor(holder, isSilent), mayRelease });
+  }
+
+  /** Stop the dots when the time is up, even if nothing happens any more. */
+  function scheduleTyping(/** @type {number | null} */ until) {
+    clearTimeout(typingTimer);
+    const left = (until ?? 0) - Date.now();
+    if (left <= 0) return false;
+    typingTimer = window.setTimeout(update, left + 1);
+    return true;
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The service's REST interface, as functions. One rule: a call returns the
+ * parsed body, or throws an ApiError that says whether trying again can help.
+ *
+ * @typedef {{ id: string, token: string }} Chat how a visitor gets back in
+ */
+
+const TIMEOUT_MS = 15_000;
+const POLL_GRACE_MS = 10_000; // on top of the time we ask the server to wait
+
+export class ApiError extends Error {
+  /**
+   * @param {string} message one sentence, fit to be shown
+   * @param {{ status: number, code: string }} facts status 0: no answer came
+   */
+  constructor(message, { status, code }) {
+    super(message);
+    this.name = 'ApiError';
+    this.status = status;
+    this.code = code;
+  }
+
+  /** The line or the server is at fault; the same request may work later. */
+  get retryable() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+
+  /** The server does not know this caller, or not any more. */
+  get gone() {
+    return this.status === 401 || this.status === 403 || this.status === 404;
+  }
+}
+
+/**
+ * @param {{ fetch?: typeof fetch }} [options]
+ */
+export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
+  /**
+   * @param {string} path
+   * @param {{ method?: string, chat?: Chat, body?: object, waitS?: number,
+   *   signal?: AbortSignal, acceptStatus?: number[] }} [options]
+   */
+  async function call(path, options = {}) {
+    const { method = 'GET', chat, body, waitS = 0, signal, acceptStatus = [] } = options;
+    const timeout = AbortSignal.timeout(
+      waitS > 0 ? waitS * 1_000 + POLL_GRACE_MS : TIMEOUT_MS,
+    );
+    const { response, data } = await answer(path, {
+      method,
+      headers: {
+        Accept: 'application/json',
+        ...(body && { 'Content-Type': 'application/json' }),
+        ...(chat && { Authorization: `Bearer ${chat.token}` }),
+        ...(waitS > 0 && { Prefer: `wait=${waitS}` }),
+      },
+      body: body && JSON.stringify(body),
+      cache: 'no-store',
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    });
+    if (!response.ok && !acceptStatus.includes(response.status)) {
+      throw new ApiError(data?.error?.message ?? 'The server could not do this.', {
+        status: response.status,
+        code: data?.error?.code ?? 'unknown',
+      });
+    }
+    if (data === null) {
+      // A proxy's or a captive portal's page is not an answer of ours.
+      throw new ApiError('The server gave an unreadable answer.', {
+        status: 0,
+        code: 'not_json',
+      });
+    }
+    return data;
+  }
+
+  /** @param {string} path @param {RequestInit} init */
+  async function answer(path, init) {
+    try {
+      const response = await fetch(path, init);
+      const text = await response.text();
+      return { response, data: parse(text) };
+    } catch {
+      throw new ApiError('The server cannot be reached.', { status: 0, code: 'no_answer' });
+    }
+  }
+
+  /** @param {Chat} chat @param {string} [rest] */
+  const conversation = (chat, rest = '') =>
+    `/conversations/${encodeURIComponent(chat.id)}${rest}`;
+
+  return {
+    /** Not ready is an answer too, with the same body. */
+    health: () => call('/health/ready', { acceptStatus: [503] }),
+
+    humanStatus: () => call('/human-status'),
+
+    /** @param {boolean} enabled for all conversations */
+    setHumanMode: (enabled) => call('/toggle-human', { method: 'POST', body: { enabled } }),
+
+    /** An operator's call: a visitor's token would only be refused. @param {Chat} chat */
+    giveBack: (chat) =>
+      call('/toggle-human', {
+        method: 'POST',
+        body: { conversation_id: chat.id, enabled: false },
+      }),
+
+    createConversation: () => call('/conversations', { method: 'POST', body: {} }),
+
+    /** @param {Chat} chat @param {AbortSignal} [signal] */
+    conversation: (chat, signal) => call(conversation(chat), { chat, signal }),
+
+    /**
+     * @param {Chat} chat
+     * @param {{ after?: number, before?: number, size: number, waitS?: number,
+     *   signal?: AbortSignal }} page after 0: from the beginning
+     */
+    messages: (chat, { after, before, size, waitS, signal }) => {
+      const query = new URLSearchParams({ size: String(size) });
+      // after=0 is sent too: without it the server does not wait.
+      if (after !== undefined) query.set('after', String(after));
+      if (before !== undefined) query.set('before', String(before));
+      return call(`${conversation(chat, '/messages')}?${query}`, { chat, waitS, signal });
+    },
+
+    /** @param {Chat} chat @param {{ content: string, clientId: string }} message */
+    postMessage: (chat, { content, clientId }) =>
+      call(conversation(chat, '/messages'), {
+        method: 'POST',
+        chat,
+        body: { content, sender: 'user', client_id: clientId },
+      }),
+
+    /** @param {Chat} chat @param {string} reason */
+    escalate: (chat, reason) =>
+      call(conversation(chat, '/escalate'), { method: 'POST', chat, body: { reason } }),
+  };
+}
+
+/** @typedef {ReturnType<typeof createApi>} Api */
+
+/** @param {string} text @returns {any} null when it is not JSON */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,99 @@
+import { ApiError } from './api.js';
+import { createPause } from './pause.js';
+import { backoffMs } from './retry.js';
+
+const BEAT_MS = 5_000;
+
+/**
+ * Ask every few seconds whether the service is well and who may speak.
+ *
+ * @param {{
+ *   api: import('./api.js').Api,
+ *   onHealth: (health: Record<string, any>) => void,
+ *   onHumanMode: (enabled: boolean) => void,
+ *   onRefused: (message: string) => void,
+ *   onLink: (works: boolean) => void,
+ *   random?: () => number,
+ * }} options
+ */
+export function createHeartbeat({
+  api,
+  onHealth,
+  onHumanMode,
+  onRefused,
+  onLink,
+  random = Math.random,
+}) {
+  const pause = createPause();
+  let failures = 0;
+  let epoch = 0;
+  let refused = false; // asking again would only fill the console with 403s
+  /** @type {Promise<boolean> | null} */
+  let running = null;
+
+  return {
+    async start() {
+      for (;;) {
+        const works = await probe();
+        failures = works ? 0 : failures + 1;
+        await pause.sleep(works ? BEAT_MS : backoffMs(failures, random()));
+      }
+    },
+    wake: pause.wake,
+    probe,
+    /** Human mode is being switched: ignore the answers asked for before. */
+    outdate() {
+      epoch += 1;
+    },
+  };
+
+  /** @returns {Promise<boolean>} whether the server answers */
+  function probe() {
+    running ??= beat().finally(() => {
+      running = null;
+    });
+    return running;
+  }
+
+  async function beat() {
+    const answers = await Promise.all([health(), humanMode()]);
+    const works = answers.every(Boolean);
+    onLink(works);
+    return works;
+  }
+
+  async function health() {
+    return reached(async () => onHealth(await api.health()));
+  }
+
+  async function humanMode() {
+    if (refused) return true;
+    const asked = epoch;
+    return reached(
+      async () => {
+        const status = await api.humanStatus();
+        if (asked === epoch) onHumanMode(status.human_mode === true);
+      },
+      (message) => {
+        refused = true;
+        onRefused(message);
+      },
+    );
+  }
+}
+
+/**
+ * @param {() => Promise<void>} ask
+ * @param {(message: string) => void} [onGone]
+ * @returns {Promise<boolean>} false when the service did not answer
+ */
+async function reached(ask, onGone = () => {}) {
+  try {
+    await ask();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    if (error.retryable) return false; // a proxy's 502 is no answer of the service
+    if (error.gone) onGone(error.message);
+  }
+  return true;
+}

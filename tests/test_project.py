@@ -1,0 +1,170 @@
+"""The files around the code tell the truth: settings, paths, packaging."""
+
+import re
+import subprocess
+import sys
+import tomllib
+import venv
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+import yaml
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from service import Service
+from starlette.routing import Mount, Route
+
+from chatwoot_bot.app import ROUTES
+from chatwoot_bot.core.conversation import TRANSITIONS
+from chatwoot_bot.settings import RESERVED, Settings
+from chatwoot_bot.store import migrations, schema
+from chatwoot_bot.store.engine import make_engine
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+NAMES = {name.upper() for name in Settings.model_fields}
+
+
+def example():
+    """Return .env.example as (name, value, the comment above it)."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    for before, line in zip(lines, lines[1:], strict=False):
+        if found := re.fullmatch(r"([A-Z_]+)=(.*)", line):
+            yield found[1], found[2], before
+
+
+def test_env_example_has_every_setting_with_a_line_that_explains_it():
+    """An operator reads one file and knows all there is."""
+    assert {name for name, _, _ in example()} == NAMES
+    assert all(comment.startswith("# ") for _, _, comment in example())
+
+
+def test_env_example_shows_the_defaults():
+    """Copying it as it is changes nothing."""
+    given = {name: value for name, value, _ in example()}
+
+    assert Settings.load(given) == Settings.load({})
+
+
+def test_env_example_says_which_settings_have_no_effect_yet():
+    """A setting that silently does nothing is a trap."""
+    later = {name for name, _, comment in example() if "later release" in comment}
+
+    assert later == {name.upper() for name in RESERVED}
+
+
+def test_readme_names_every_setting_and_no_other():
+    table = README.split("## Settings")[1].split("\n## ")[0]
+    named = set(re.findall(r"`([A-Z][A-Z_]+)`", table))
+
+    assert named == NAMES
+
+
+def test_readme_names_every_path_and_no_other():
+    table = README.split("## HTTP")[1].split("\n## ")[0]
+    named = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?\s]*)", table))
+    served = {
+        (method, route.path)
+        for route in ROUTES
+        if isinstance(route, Route)
+        for method in route.methods - {"HEAD"}
+    }
+
+    assert named == served
+    assert [route.path for route in ROUTES if isinstance(route, Mount)] == ["/static"]
+
+
+def test_files_and_functions_that_the_readme_names_exist():
+    """ "Follow one message" must lead somewhere."""
+    table = README.split("## Follow one message")[1].split("\n## ")[0]
+    rows = re.findall(r"\| `([\w.]+)` \| `([\w/]+\.py)` \|", table)
+
+    assert len(rows) >= 8
+    for function, file in rows:
+        source = (ROOT / "chatwoot_bot" / file).read_text()
+        assert re.search(rf"(def|class) {function.split('.')[-1]}\b", source), function
+
+
+@pytest.mark.parametrize("name", re.findall(r"\]\((docs/[^)]+)\)", README))
+def test_pictures_of_the_readme_exist(name):
+    assert (ROOT / name).is_file()
+
+
+def test_readme_shows_the_state_diagram_of_the_table():
+    """The picture is made from the rule, so they cannot differ."""
+    drawn = set(re.findall(r"^ +(\w+) --> (\w+): (.+)$", README, re.MULTILINE))
+    arrows = {}
+    for state, row in TRANSITIONS.items():
+        for trigger, target in row.items():
+            if target is not state:
+                arrows.setdefault((str(state), str(target)), []).append(str(trigger))
+    expected = {(a, b, ", ".join(t)) for (a, b), t in arrows.items()}
+
+    assert drawn == expected
+
+
+def test_migrations_make_the_schema(tmp_path):
+    """A table changed without a migration would work here and nowhere else."""
+    engine = make_engine(sa.make_url(f"sqlite:///{tmp_path / 'm.db'}"), writes=True)
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        difference = compare_metadata(context, schema.metadata)
+    engine.dispose()
+
+    assert difference == []
+
+
+def test_compose_file_and_dockerfile_fit_the_service():
+    """They cannot be run here, so at least what they name must be right."""
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    dockerfile = (ROOT / "Dockerfile").read_text()
+
+    assert compose["services"].keys() == {"bot", "postgres"}
+    assert set(compose["services"]["bot"]["environment"]) <= NAMES
+    for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE):
+        assert all((ROOT / name).exists() for name in line.split())
+    for name in re.findall(r"([A-Z_]+)=", re.search(r"ENV (.+)", dockerfile)[1]):
+        assert name in NAMES
+    assert '"chatwoot-bot", "serve"' in dockerfile
+
+
+def test_dependencies_are_pinned():
+    """The same versions on every machine, and no registry named anywhere."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pinned = (ROOT / "constraints.txt").read_text()
+    wanted = project["dependencies"] + project["optional-dependencies"]["dev"]
+    names = {re.match(r"[\w-]+", line)[0].lower() for line in wanted}
+    have = re.findall(r"^([\w-]+)==", pinned.lower().replace("_", "-"), re.M)
+
+    assert names - {"chatwoot-bot"} <= set(have)
+    assert "http" not in re.sub(r"^http\w*==.*$", "", pinned, flags=re.M)
+
+
+def test_wheel_in_a_clean_environment_serves_the_page(tmp_path):
+    """Who installs the package gets the page with it."""
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT],
+        check=True,
+        capture_output=True,
+    )
+    [wheel] = tmp_path.glob("*.whl")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run(
+        [
+            *(python, "-m", "pip", "install", "--quiet"),
+            *("-c", ROOT / "constraints.txt", wheel),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    (tmp_path / "run").mkdir()
+    with Service(tmp_path / "run", python=python) as service:
+        page = httpx.get(f"{service.url}/")
+        script = httpx.get(f"{service.url}/static/js/visitor.js")
+
+    assert page.status_code == script.status_code == 200
+    assert "<html" in page.text

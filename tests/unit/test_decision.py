@@ -1,0 +1,150 @@
+"""Who answers, and why."""
+
+import pytest
+from factories import conversation, message
+
+from chatwoot_bot.core.conversation import State, Status
+from chatwoot_bot.core.decision import Policy, Route, asks_for_human, decide
+
+POLICY = Policy(handover_keywords=("human", "real person"))
+ASKS = [message("a human please")]
+WAITING, HUMAN = State.HANDOVER_PENDING, State.HUMAN
+RESOLVED = Status.RESOLVED
+
+
+@pytest.mark.parametrize(
+    ("messages", "changes", "human_mode", "route", "reason"),
+    [
+        ([message()], {}, False, Route.BOT, "default"),
+        ([message()], {"status": Status.PENDING}, False, Route.BOT, "default"),
+        # An inbox without an agent bot: conversations start open.
+        ([message()], {"status": Status.OPEN}, False, Route.BOT, "default"),
+        ([message("")], {}, False, Route.BOT, "default"),
+        (ASKS, {}, False, Route.HANDOVER, "asked_for_human"),
+        ([message()], {"status": RESOLVED}, False, Route.IGNORE, "resolved"),
+        (ASKS, {"status": RESOLVED}, False, Route.IGNORE, "resolved"),
+        ([message()], {"state": HUMAN}, False, Route.HUMAN, "state_human"),
+        (ASKS, {"state": HUMAN}, False, Route.HUMAN, "state_human"),
+        (
+            [message()],
+            {"state": HUMAN, "status": RESOLVED},
+            False,
+            Route.HUMAN,
+            "state_human",
+        ),
+        (ASKS, {"state": WAITING}, False, Route.HUMAN, "state_handover_pending"),
+        ([message()], {}, True, Route.HUMAN, "human_mode"),
+        (ASKS, {"state": HUMAN}, True, Route.HUMAN, "human_mode"),
+        ([], {}, False, Route.IGNORE, "nothing_owed"),
+        ([], {"state": HUMAN}, True, Route.IGNORE, "nothing_owed"),
+    ],
+)
+def test_decide(messages, changes, human_mode, route, reason):
+    """Each rule fires on its own case, and before its neighbour."""
+    decision = decide(
+        messages, conversation(**changes), human_mode=human_mode, policy=POLICY
+    )
+
+    assert (decision.route, decision.reason) == (route, reason)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["a human please", "hello?"],
+        ["hi", "I want a human", "are you there?"],
+        ["where is my order?", "get me a REAL PERSON"],
+    ],
+)
+def test_request_for_a_human_survives_the_messages_around_it(texts):
+    """They are answered together; the request still decides."""
+    decision = decide(
+        [message(text) for text in texts],
+        conversation(),
+        human_mode=False,
+        policy=POLICY,
+    )
+
+    assert decision.route is Route.HANDOVER
+
+
+def test_a_request_split_over_two_messages_is_not_guessed():
+    """Only the words of one message belong together."""
+    decision = decide(
+        [message("is there a real"), message("person?")],
+        conversation(),
+        human_mode=False,
+        policy=POLICY,
+    )
+
+    assert decision.route is Route.BOT
+
+
+def test_deleted_message_asks_for_nobody():
+    """A message that the contact took back has no content."""
+    deleted = message(None)
+
+    decision = decide([deleted], conversation(), human_mode=False, policy=POLICY)
+
+    assert decision.route is Route.BOT
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("human", True),
+        ("HUMAN!", True),
+        ("a human, please", True),
+        ("(human)", True),
+        ("*human*", True),
+        ("Gibt es hier einen Human?", True),
+        ("real person", True),
+        ("A Real   Person", True),
+        ("a real\nperson", True),
+        ("a real\t\n person\u2028", True),
+        ("a real\u00a0person", True),
+        ("humane treatment", False),
+        ("superhuman", False),
+        ("human2", False),
+        ("real-person", False),
+        ("really personal", False),
+        ("person real", False),
+        ("", False),
+        ("  \n", False),
+    ],
+)
+def test_keywords_are_whole_words_in_any_case(text, asks):
+    """ "humane" is not a request, and "REAL\\nPERSON" is one."""
+    assert asks_for_human(text, POLICY) is asks
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "asks"),
+    [
+        ("c++ expert", "I need a C++ expert.", True),
+        ("c++ expert", "I need a c expert", False),
+        ("(agent)", "get (Agent) now", True),
+        (".*", "anything", False),
+        (".*", "what does .* mean?", True),
+        ("a|b", "a", False),
+        ("[0-9", "press [0-9", True),
+        ("\\d", "5", False),
+        ("Straße", "STRASSE", True),
+        ("человек", "Мне нужен ЧЕЛОВЕК!", True),
+        ("человек", "человеком", False),
+        ("Real  Person", "a real person", True),  # as written in `.env`
+        ("real\u00a0person", "a real person", True),
+    ],
+)
+def test_keywords_are_words_and_not_patterns(keyword, text, asks):
+    """Operators write plain words, in any language."""
+    policy = Policy(handover_keywords=(keyword,))
+
+    assert asks_for_human(text, policy) is asks
+
+
+def test_without_keywords_the_bot_answers_everything():
+    """An empty HANDOFF_KEYWORDS leaves the handover to the model."""
+    decision = decide(ASKS, conversation(), human_mode=False, policy=Policy())
+
+    assert decision.route is Route.BOT

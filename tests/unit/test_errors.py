@@ -1,0 +1,65 @@
+"""The errors' attributes: what they make the service do."""
+
+import inspect
+import re
+
+import pytest
+
+from chatwoot_bot import errors
+from chatwoot_bot.errors import AccessError, ChatwootError, SettingsError
+
+
+def test_the_tree_in_the_docstring_is_the_tree():
+    """A reader who looks up whom to catch finds all of them."""
+    drawn = re.findall(r"\w+Error", errors.__doc__)
+    made = [
+        cls.__name__
+        for _, cls in inspect.getmembers(errors, inspect.isclass)
+        if cls.__module__ == errors.__name__
+    ]
+
+    assert set(drawn) == set(made)
+    assert all(issubclass(getattr(errors, n), errors.ChatwootBotError) for n in made)
+
+
+@pytest.mark.parametrize(
+    ("status_code", "retryable"),
+    [
+        (None, True),
+        (302, False),
+        (400, False),
+        (401, False),
+        (403, False),
+        (404, False),
+        (422, False),
+        (429, True),
+        (500, True),
+        (502, True),
+        (503, True),
+        (599, True),
+    ],
+)
+def test_what_may_be_asked_of_chatwoot_again(status_code, retryable):
+    """A reply is not given up for an outage, nor tried forever when it is refused."""
+    assert ChatwootError("x", status_code=status_code).retryable is retryable
+
+
+@pytest.mark.parametrize(
+    ("status_code", "code"), [(401, "unauthorized"), (403, "forbidden")]
+)
+def test_no_proof_and_wrong_proof_are_told_apart(status_code, code):
+    """A page asks for the token again after 401, and gives up after 403."""
+    error = AccessError("no", status_code=status_code)
+
+    assert (error.status_code, error.code) == (status_code, code)
+    assert AccessError.code == "forbidden"
+
+
+def test_settings_error_lists_every_variable_on_its_own_line():
+    """The operator mends all of them in one go."""
+    error = SettingsError({"PORT": "must be a number", "TIMEZONE": "is unknown"})
+
+    assert str(error).splitlines()[1:] == [
+        "  PORT: must be a number",
+        "  TIMEZONE: is unknown",
+    ]

@@ -1,0 +1,462 @@
+"""The environment, read once: what is refused, what is kept secret, what is meant."""
+
+import traceback
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from chatwoot_bot.errors import SettingsError
+from chatwoot_bot.settings import (
+    DEFAULT_PROMPT,
+    GROQ_BASE_URL,
+    GROQ_MODEL,
+    RESERVED,
+    Settings,
+)
+
+# The public contract: other people's scripts and files use these names.
+CONTRACT = """
+HOST PORT DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES LOG_LEVEL
+LOG_FORMAT
+CHATWOOT_BASE_URL CHATWOOT_API_TOKEN CHATWOOT_USER_TOKEN CHATWOOT_ACCOUNT_ID
+CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
+OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY LLM_TIMEOUT_SECONDS
+LLM_FALLBACK RESPONDER OPENAI_FALLBACK_API_KEY OPENAI_FALLBACK_BASE_URL
+OPENAI_FALLBACK_MODEL
+BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
+HISTORY_MESSAGES MAX_CONCURRENT_TURNS MAX_BOT_TURNS DELIVERY_DEADLINE_HOURS
+ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
+HANDOFF_MESSAGE HANDOFF_TEAM_ID HANDOFF_LABELS HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
+BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID
+KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS BOTS_FILE
+"""
+NAMES = CONTRACT.split()
+
+CONNECTED = {
+    "CHATWOOT_BASE_URL": "https://chat.example.com",
+    "CHATWOOT_API_TOKEN": "bot-token",
+    "CHATWOOT_WEBHOOK_SECRET": "webhook-secret",
+}
+
+
+def load(**environ):
+    return Settings.load(environ)
+
+
+def problems(**environ):
+    with pytest.raises(SettingsError) as caught:
+        load(**environ)
+    return caught.value.problems
+
+
+def secret(value):
+    return value.get_secret_value()
+
+
+def test_every_name_of_the_contract_is_a_setting_and_no_other():
+    """An `.env` that worked yesterday is not silently ignored tomorrow."""
+    assert {name.upper() for name in Settings.model_fields} == set(NAMES)
+
+
+def test_nothing_has_to_be_set():
+    """The demo runs without a key, a token or a database server."""
+    settings = load()
+
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert secret(settings.database_url) == "sqlite:///chatwoot_bot.db"
+    assert settings.openai_model == "gpt-4o-mini"
+    assert (settings.quiet_seconds, settings.max_wait_seconds) == (1.5, 10.0)
+    assert settings.max_body_bytes == 1024**2
+    assert (settings.history_messages, settings.max_concurrent_turns) == (40, 200)
+    assert settings.max_bot_turns == 0
+    assert not settings.chatwoot_configured
+    assert not settings.signature_required
+    assert settings.responder_name == "mock"
+    assert settings.unused() == []
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+def test_empty_counts_as_not_set(empty):
+    """`.env.example` is copied with its empty lines."""
+    settings = Settings.load(dict.fromkeys(NAMES, empty))
+
+    assert settings == load()
+    assert settings.unused() == []
+
+
+def test_white_space_around_a_value_is_cut_off():
+    """A secret mounted as a file ends with a line break, and no header takes one."""
+    settings = load(PORT=" 9000 ", OPENAI_API_KEY="key\n", CHATWOOT_ALLOW_UNSIGNED=" 1")
+
+    assert settings.port == 9000
+    assert secret(settings.openai_api_key) == "key"
+    assert settings.chatwoot_allow_unsigned
+
+
+def test_names_are_read_in_any_case_and_strangers_ignored():
+    """The environment holds much that is not ours."""
+    assert load(port="9000", PATH="/bin", PORTS="1").port == 9000
+
+
+def test_settings_cannot_be_changed():
+    """What was checked at start-up is what runs."""
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1
+
+
+# Lists.
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("CHATWOOT_INBOX_ID", "3", (3,)),
+        ("CHATWOOT_INBOX_ID", "3, 5,,9,", (3, 5, 9)),
+        ("CORS_ORIGINS", "https://a.example , https://b.example", ("a", "b")),
+        ("HANDOFF_LABELS", "bot,vip ", ("bot", "vip")),
+        ("HANDOFF_KEYWORDS", "human, real person ", ("human", "real person")),
+        ("HANDOFF_KEYWORDS", ",", ()),
+    ],
+)
+def test_lists_are_separated_by_commas(name, value, expected):
+    """Spaces and a comma too many are nobody's intention."""
+    given = getattr(load(**{name: value}), name.lower())
+
+    if name == "CORS_ORIGINS":
+        given = tuple(o.removeprefix("https://").partition(".")[0] for o in given)
+    assert given == expected
+
+
+def test_several_webhook_secrets():
+    """A bot, a webhook and an API inbox share one URL, each with its own secret."""
+    settings = load(**CONNECTED | {"CHATWOOT_WEBHOOK_SECRET": "one, two"})
+
+    assert [secret(s) for s in settings.chatwoot_webhook_secret] == ["one", "two"]
+    assert settings.signature_required
+
+
+# What is refused.
+
+
+def test_all_problems_are_told_at_once():
+    """The operator mends the file once, not once per start."""
+    told = problems(
+        PORT="eighty",
+        LOG_LEVEL="LOUD",
+        TIMEZONE="Berlin",
+        CHATWOOT_BASE_URL="chat.example.com",
+        RESPONDER="gpt",
+        SYSTEM_PROMPT_FILE="/nowhere/prompt.md",
+        CHATWOOT_INBOX_ID="3,website",
+        VERIFY_BEFORE_REPLY="perhaps",
+    )
+
+    assert set(told) == {
+        "PORT",
+        "LOG_LEVEL",
+        "TIMEZONE",
+        "CHATWOOT_BASE_URL",
+        "CHATWOOT_API_TOKEN",
+        "CHATWOOT_WEBHOOK_SECRET",
+        "RESPONDER",
+        "SYSTEM_PROMPT_FILE",
+        "CHATWOOT_INBOX_ID",
+        "VERIFY_BEFORE_REPLY",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("PORT", "-1", "greater than or equal to 0"),
+        ("PORT", "65536", "less than or equal to 65535"),
+        ("MAX_BODY_BYTES", "100", "greater than or equal to 1024"),
+        ("LOG_FORMAT", "xml", "'console' or 'json'"),
+        ("LLM_FALLBACK", "silence", "'handoff' or 'mock'"),
+        ("LLM_TIMEOUT_SECONDS", "0", "greater than 0"),
+        ("LLM_TIMEOUT_SECONDS", "nan", "less than or equal to 86400"),
+        ("QUIET_SECONDS", "-1", "greater than or equal to 0"),
+        ("MAX_WAIT_SECONDS", "inf", "less than or equal to 3600"),
+        ("HISTORY_MESSAGES", "0", "greater than or equal to 1"),
+        ("CHATWOOT_ACCOUNT_ID", "0", "greater than or equal to 1"),
+        ("BOT_NAME", "x" * 81, "at most 80 characters"),
+        ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
+        ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
+        ("OPENAI_BASE_URL", "ftp://llm.example", "https://chat.example.com"),
+        ("OPENAI_BASE_URL", "https://", "https://chat.example.com"),
+        ("OPENAI_BASE_URL", "https://llm.example:port", "https://chat.example.com"),
+        ("OPENAI_BASE_URL", "http://[::1", "https://chat.example.com"),
+        ("BOOKING_URL", "https://" + "x" * 70_000, "https://chat.example.com"),
+        ("RESPONDER", "OpenAI", "mock or openai"),
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_wrong_value_is_refused_in_words_that_help(name, value, told):
+    """The message says what would be right."""
+    found = problems(**{name: value})
+
+    assert set(found) == {name}
+    assert told in found[name]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://chat.example.com/", "https://chat.example.com"]
+)
+def test_a_slash_at_the_end_of_a_url_does_not_matter(url):
+    """Copied from the browser it has one."""
+    settings = load(**CONNECTED | {"CHATWOOT_BASE_URL": url})
+
+    assert settings.chatwoot_base_url == "https://chat.example.com"
+
+
+@pytest.mark.parametrize("secret_", [None, "", ",", " , "])
+@pytest.mark.parametrize("unsigned", [None, "", "false", "0", "off", "no"])
+def test_chatwoot_without_a_secret_is_refused(secret_, unsigned):
+    """Or anybody could speak for the contacts; a lone comma is no secret."""
+    environ = CONNECTED | {
+        "CHATWOOT_WEBHOOK_SECRET": secret_,
+        "CHATWOOT_ALLOW_UNSIGNED": unsigned,
+    }
+    told = problems(**{n: v for n, v in environ.items() if v is not None})
+
+    assert set(told) == {"CHATWOOT_WEBHOOK_SECRET"}
+    assert "CHATWOOT_ALLOW_UNSIGNED=true" in told["CHATWOOT_WEBHOOK_SECRET"]
+
+
+@pytest.mark.parametrize("yes", ["true", "TRUE", "1", "yes", "on", "t", "Y"])
+def test_unsigned_chatwoot_is_somebodys_choice(yes):
+    """Releases before 4.13 do not sign."""
+    environ = CONNECTED | {
+        "CHATWOOT_WEBHOOK_SECRET": "",
+        "CHATWOOT_ALLOW_UNSIGNED": yes,
+    }
+    settings = load(**environ)
+
+    assert settings.chatwoot_configured
+    assert not settings.signature_required
+
+
+def test_secret_and_unsigned_together_take_both():
+    """While Chatwoot is being upgraded some deliveries are signed and some not."""
+    settings = load(**CONNECTED, CHATWOOT_ALLOW_UNSIGNED="true")
+
+    assert settings.chatwoot_webhook_secret
+    assert not settings.signature_required
+
+
+def test_chatwoot_without_a_token_is_refused():
+    """A bot that can listen and not speak is found out at start-up."""
+    told = problems(**CONNECTED | {"CHATWOOT_API_TOKEN": ""})
+
+    assert set(told) == {"CHATWOOT_API_TOKEN"}
+
+
+def test_openai_without_key_or_server_is_refused():
+    """Asked for by name, it must not become the mock in silence."""
+    told = problems(RESPONDER="openai")
+
+    assert set(told) == {"OPENAI_API_KEY"}
+    assert "OPENAI_BASE_URL" in told["OPENAI_API_KEY"]
+
+
+# Secrets.
+
+SECRETS = [
+    name.upper()
+    for name, field in Settings.model_fields.items()
+    if "SecretStr" in str(field.annotation)
+]
+
+
+def test_everything_that_sounds_secret_is_a_secret():
+    """A new key must not appear in logs because nobody thought of it."""
+    sounds = ("_KEY", "_TOKEN", "_SECRET", "DATABASE_URL")
+
+    assert [n for n in NAMES if n.endswith(sounds)] == [
+        n for n in NAMES if n in SECRETS
+    ]
+
+
+def test_no_repr_holds_a_secret():
+    """Settings are printed when somebody debugs."""
+    settings = Settings.load(
+        dict.fromkeys(SECRETS, "hush-hush")
+        | {"DATABASE_URL": "postgresql://bot:hush-hush@db/bot"}
+    )
+
+    told = (
+        f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    )
+
+    assert "hush" not in told
+    assert secret(settings.database_url) == "postgresql://bot:hush-hush@db/bot"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://bot:hush-hush@db/bot"),
+        ("CHATWOOT_API_TOKEN", "hush hush"),
+        ("CHATWOOT_API_TOKEN", "“hush-hush”"),
+        ("CHATWOOT_USER_TOKEN", "hush\x00hush"),
+        ("OPENAI_API_KEY", "hush\nhush"),
+        ("OPENAI_API_KEY", "hush\udcff"),
+        ("GROQ_API_KEY", "hush-hush…"),
+        ("PORT", "hush-hush"),
+        ("RESPONDER", "hush-hush"),
+        ("OPENAI_BASE_URL", "hush-hush"),
+        ("OPENAI_BASE_URL", "https://hush-hush:hush"),
+        ("CHATWOOT_INBOX_ID", "1,hush-hush"),
+        ("SYSTEM_PROMPT_FILE", "hush-hush"),
+    ],
+)
+def test_no_complaint_holds_the_value(name, value):
+    """Keys get pasted into the wrong line, and start-up errors into tickets."""
+    with pytest.raises(SettingsError) as caught:
+        load(**{name: value})
+
+    told = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+    assert name in told
+    assert "hush" not in told
+
+
+@pytest.mark.parametrize("value", [1234, ["hush-hush"], {"hush": "hush"}, b"\xffhush"])
+def test_secret_of_a_wrong_type_is_not_told_either(value):
+    """Whoever builds settings in code reads the same careful words."""
+    with pytest.raises(ValueError, match="admin_token") as caught:
+        Settings.model_validate({"admin_token": value})
+
+    assert "hush" not in str(caught.value)
+    assert "1234" not in str(caught.value)
+
+
+# `.env`.
+
+
+@pytest.fixture
+def env_file(tmp_path):
+    path = tmp_path / ".env"
+    path.write_text(
+        "# a comment\n"
+        "PORT=9000\n"
+        'BOT_NAME="Ada Lovelace"\n'
+        "OPENAI_MODEL=\n"
+        "export LOG_LEVEL=DEBUG\n"
+        "BARE\n"
+    )
+    return path
+
+
+def test_env_file_is_read(env_file):
+    """Comments, quotes, empty lines and `export`, as people write them."""
+    settings = Settings.load({}, env_file=env_file)
+
+    assert (settings.port, settings.bot_name) == (9000, "Ada Lovelace")
+    assert (settings.openai_model, settings.log_level) == ("gpt-4o-mini", "DEBUG")
+
+
+@pytest.mark.parametrize("name", ["PORT", "port"])
+def test_environment_goes_before_the_env_file(env_file, name):
+    """What the container sets is meant for this start."""
+    settings = Settings.load({name: "9001"}, env_file=env_file)
+
+    assert (settings.port, settings.bot_name) == (9001, "Ada Lovelace")
+
+
+def test_empty_environment_leaves_it_to_the_env_file(env_file):
+    """A compose file passes `PORT=${PORT}` on, set or not."""
+    assert Settings.load({"PORT": ""}, env_file=env_file).port == 9000
+
+
+def test_missing_env_file_is_none(tmp_path):
+    """The file is a convenience, not a duty."""
+    assert Settings.load({}, env_file=tmp_path / ".env") == load()
+
+
+# What is meant.
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"),
+    [
+        ({}, "mock"),
+        ({"OPENAI_API_KEY": "k"}, "openai"),
+        ({"GROQ_API_KEY": "k"}, "openai"),
+        ({"OPENAI_BASE_URL": "http://localhost:11434/v1"}, "openai"),
+        ({"OPENAI_API_KEY": "k", "RESPONDER": "mock"}, "mock"),
+        ({"GROQ_API_KEY": "k", "RESPONDER": "openai"}, "openai"),
+        ({"RESPONDER": "mock"}, "mock"),
+        ({"OPENAI_MODEL": "gpt-4o"}, "mock"),
+        ({"OPENAI_FALLBACK_API_KEY": "k"}, "mock"),
+    ],
+)
+def test_which_responder_answers(environ, name):
+    """A key is enough to switch the model on, and one word to switch it off."""
+    assert load(**environ).responder_name == name
+
+
+LOCAL = "http://localhost:11434/v1"
+
+
+@pytest.mark.parametrize(
+    ("environ", "llm"),
+    [
+        ({"OPENAI_API_KEY": "o"}, (None, "o", "gpt-4o-mini")),
+        ({"OPENAI_API_KEY": "o", "OPENAI_MODEL": "m"}, (None, "o", "m")),
+        ({"OPENAI_BASE_URL": LOCAL, "OPENAI_MODEL": "m"}, (LOCAL, "none", "m")),
+        (
+            {"OPENAI_BASE_URL": LOCAL, "OPENAI_API_KEY": "o"},
+            (LOCAL, "o", "gpt-4o-mini"),
+        ),
+        ({"GROQ_API_KEY": "g"}, (GROQ_BASE_URL, "g", GROQ_MODEL)),
+        ({"GROQ_API_KEY": "g", "OPENAI_MODEL": "m"}, (GROQ_BASE_URL, "g", "m")),
+        # OpenAI's key wins.
+        ({"GROQ_API_KEY": "g", "OPENAI_API_KEY": "o"}, (None, "o", "gpt-4o-mini")),
+        # Groq's key is for Groq and for nobody else.
+        (
+            {"GROQ_API_KEY": "g", "OPENAI_BASE_URL": LOCAL},
+            (LOCAL, "none", "gpt-4o-mini"),
+        ),
+    ],
+)
+def test_which_model_is_asked(environ, llm):
+    """A key never goes to another company's server."""
+    assert load(**environ).llm() == llm
+
+
+@pytest.mark.parametrize(
+    ("environ", "fallback"),
+    [
+        ({}, "mock"),
+        (CONNECTED, "handoff"),
+        (CONNECTED | {"LLM_FALLBACK": "mock"}, "mock"),
+        ({"LLM_FALLBACK": "handoff"}, "handoff"),
+    ],
+)
+def test_what_answers_when_the_model_does_not(environ, fallback):
+    """A customer gets a human; somebody who tries the demo gets the mock."""
+    assert load(**environ).fallback == fallback
+
+
+def test_the_prompt_is_the_files_then_the_variables_then_our_own(tmp_path):
+    """A long prompt lives in a file, a short one in the environment."""
+    file = tmp_path / "prompt.md"
+    file.write_text("\n Be brief, größtenteils. \n", encoding="utf-8")
+
+    assert load(BOT_NAME="Ada").prompt() == DEFAULT_PROMPT.format(name="Ada")
+    assert load(SYSTEM_PROMPT="Use {braces}.").prompt() == "Use {braces}."
+    both = load(SYSTEM_PROMPT="Not me.", SYSTEM_PROMPT_FILE=str(file))
+    assert both.prompt() == "Be brief, größtenteils."
+
+
+def test_time_zone_of_the_business():
+    """Opening hours are local time."""
+    assert load(TIMEZONE="Europe/Berlin").zone() == ZoneInfo("Europe/Berlin")
+
+
+def test_settings_without_effect_are_named():
+    """Whoever sets what a later release will use is told, not fooled."""
+    settings = load(SHADOW="true", TIMEZONE="UTC", PORT="9000")
+
+    assert settings.unused() == ["SHADOW", "TIMEZONE"]
+    assert set(Settings.model_fields) >= RESERVED
