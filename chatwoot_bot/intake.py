@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 
 import structlog
 
@@ -35,7 +36,8 @@ class Intake:
     ) -> None:
         self._db = db
         self._hub = hub
-        self._rules = rules
+        # One object, so that arrivals which wait together are accepted together.
+        self._accept = partial(accept, rules=rules)
         self._metrics = metrics
         self._worker = worker
 
@@ -47,7 +49,7 @@ class Intake:
             StoreError: it could not be stored.
         """
         self._db.refuse_when_full()
-        accepted = await self.follow(self._db.write(accept, arrival, self._rules))
+        accepted = await self.follow(self._db.write_grouped(self._accept, arrival))
         reason = accepted.reason or (
             accepted.decision.reason if accepted.decision else ""
         )

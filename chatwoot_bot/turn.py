@@ -233,7 +233,7 @@ class Turn:
             channel=conversation.channel,
             received_at=self.engine.clock(),
         )
-        await self.engine.db.write(accept, arrival, self.engine.rules)
+        await self.engine.db.write(accept, [arrival], self.engine.rules)
 
     async def _say(
         self, situation: Situation, decision: Decision, kept: Sequence[Reply]

@@ -119,6 +119,8 @@ class Conversation:
         restarts: turns superseded since the last answer.
         attempts: turns that failed since the last success.
         owed_since: Unix seconds of the oldest message without an answer.
+        due_at: Unix seconds when somebody should look at it; None for never. While
+            it is leased, the end of the lease.
         leased: a worker has it now.
     """
 
@@ -137,6 +139,7 @@ class Conversation:
     restarts: int = 0
     attempts: int = 0
     owed_since: float | None = None
+    due_at: float | None = None
     leased: bool = False
 
 

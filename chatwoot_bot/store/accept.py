@@ -1,14 +1,15 @@
-"""What an event does to its conversation: `accept`, in one transaction.
+"""What events do to their conversations: `accept`, in one transaction for many.
 
-    seen before? → lock the conversation → its status → the message → due_at
+    seen before? → lock the conversations → status, then message → due_at → save
 
 Control events (an agent replied, a status changed) take effect here, before the
 200, and do not wait behind a turn. A contact's message only makes the conversation
-due. Every function takes the open transaction and runs inside it.
+due. The rules run in memory, on a `Story` for each conversation; the statements
+around them are for all arrivals at once.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -26,17 +27,17 @@ from ..core.conversation import (
 from ..core.decision import Decision, Policy, Route, decide
 from ..core.events import Event, Kind, Said, Sighting
 from .conversations import (
-    FIELDS,
     NO_ACCOUNT,
+    Identity,
     drop_unsent,
     forget_owed,
-    insert_new,
     new_id,
-    open_conversation,
+    open_all,
+    save_all,
     state_at_first_sight,
-    update_conversation,
 )
-from .schema import conversations, deliveries, messages, replies
+from .deliveries import Delivery, Outcome, remember
+from .schema import messages, replies
 
 # A talker is answered after this many turns have been superseded.
 MAX_RESTARTS = 3
@@ -84,16 +85,7 @@ class Arrival:
     inline: bool = False
 
 
-class Outcome(StrEnum):
-    """What became of an arrival."""
-
-    ACCEPTED = "accepted"
-    DUPLICATE = "duplicate"
-    IGNORED = "ignored"
-    QUARANTINED = "quarantined"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Accepted:
     """What the caller and the worker need to know of an arrival.
 
@@ -116,23 +108,40 @@ class Accepted:
     changed: bool = False
 
 
-def accept(tx: sa.Connection, arrival: Arrival, rules: Rules) -> Accepted:
-    """Store *arrival* and let it take effect; once, however often it comes."""
-    event = arrival.event
-    if not _remember_delivery(tx, arrival):
-        return Accepted(outcome=Outcome.DUPLICATE)
-    if not _concerns_a_conversation(arrival):
-        return Accepted(outcome=Outcome.IGNORED, reason=event.reason)
-    story = open_story(tx, arrival, rules)
-    if event.conversation is not None:
-        story.take_status(event.conversation)
-    new = True
-    if event.message is not None and event.kind is not Kind.OTHER:
-        new = story.take_message(event.message)
-    accepted = story.close()
-    if not new and event.kind is not Kind.BOT_MESSAGE:
-        return replace(accepted, outcome=Outcome.DUPLICATE)
-    return accepted
+def accept(
+    tx: sa.Connection, arrivals: Sequence[Arrival], rules: Rules
+) -> list[Accepted]:
+    """Store *arrivals* and let each take effect, once, however often it comes."""
+    new = remember(tx, [_delivery(arrival) for arrival in arrivals])
+    results = [
+        Accepted(
+            outcome=Outcome.IGNORED if is_new else Outcome.DUPLICATE,
+            reason=arrival.event.reason,
+        )
+        for arrival, is_new in zip(arrivals, new, strict=True)
+    ]
+    effective = [
+        (arrival, result)
+        for arrival, result, is_new in zip(arrivals, results, new, strict=True)
+        if is_new and _concerns_a_conversation(arrival)
+    ]
+    stories = open_stories(tx, [arrival for arrival, _ in effective], rules)
+    known = _known_messages(tx, stories, effective)
+    for story, (arrival, result) in zip(stories, effective, strict=True):
+        story.take(arrival, result, known)
+    close_stories(tx, stories)
+    return results
+
+
+def _delivery(arrival: Arrival) -> Delivery:
+    ignored = arrival.event.kind is not Kind.CONTACT_MESSAGE
+    return Delivery(
+        delivery_id=arrival.delivery_id,
+        outcome=Outcome.IGNORED if ignored else Outcome.ACCEPTED,
+        reason=arrival.event.reason,
+        body=None if ignored else arrival.body,
+        received_at=arrival.received_at,
+    )
 
 
 def _concerns_a_conversation(arrival: Arrival) -> bool:
@@ -144,17 +153,32 @@ def _concerns_a_conversation(arrival: Arrival) -> bool:
     return bool(about_status) and event.name.startswith(("message_", "conversation_"))
 
 
-def open_story(tx: sa.Connection, arrival: Arrival, rules: Rules) -> "Story":
-    """Lock the arrival's conversation, making it at first sight."""
+def open_stories(
+    tx: sa.Connection, arrivals: Sequence[Arrival], rules: Rules
+) -> list["Story"]:
+    """Lock the arrivals' conversations, making them at first sight.
+
+    Returns:
+        A story per arrival; arrivals of one conversation share theirs.
+    """
+    identities = [_identity(arrival, rules) for arrival in arrivals]
+    wanted = {
+        identity: (lambda arrival=arrival: _first_sight(tx, arrival))
+        for identity, arrival in reversed(list(zip(identities, arrivals, strict=True)))
+    }
+    found, human_mode = open_all(tx, wanted) if wanted else ({}, False)
+    stories: dict[str, Story] = {}
+    for conversation in found.values():
+        stories[conversation.id] = Story(tx, rules, conversation, human_mode=human_mode)
+    return [stories[found[identity].id] for identity in identities]
+
+
+def _identity(arrival: Arrival, rules: Rules) -> Identity:
     event = arrival.event
-    where: dict[str, Any] = {"id": arrival.conversation_id or new_id()}
-    if event.conversation is not None:
-        where = {
-            "account_id": event.account_id or rules.account_id or NO_ACCOUNT,
-            "display_id": event.conversation.display_id,
-        }
-    before, human_mode = open_conversation(tx, where, lambda: _first_sight(tx, arrival))
-    return Story(tx, arrival, rules, before, human_mode=human_mode)
+    if event.conversation is None:
+        return arrival.conversation_id or new_id()
+    account_id = event.account_id or rules.account_id or NO_ACCOUNT
+    return account_id, event.conversation.display_id
 
 
 def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
@@ -177,47 +201,120 @@ def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
     return row
 
 
+Key = tuple[Any, ...]
+
+
+def _key(conversation: Conversation, said: Said) -> Key | None:
+    """Return what a message is known by: Chatwoot's id, or its sender's own.
+
+    Without a conversation in the body (the demo's curl) an id says nothing.
+    """
+    if said.external_id is not None and conversation.account_id is not None:
+        return conversation.account_id, said.external_id
+    return (conversation.id, said.client_id) if said.client_id else None
+
+
+def _known_messages(
+    tx: sa.Connection,
+    stories: Sequence["Story"],
+    effective: Sequence[tuple[Arrival, Accepted]],
+) -> set[Key]:
+    """Return the keys of those messages that are stored already.
+
+    Their conversations are locked, so nobody stores another one meanwhile.
+    """
+    keys = [
+        _key(story.now, arrival.event.message)
+        for story, (arrival, _) in zip(stories, effective, strict=True)
+        if arrival.event.message is not None
+    ]
+    external = [key[1] for key in keys if key and isinstance(key[1], int)]
+    client = [key[1] for key in keys if key and isinstance(key[1], str)]
+    m = messages.c
+    known: set[Key] = set()
+    if external:
+        query = sa.select(m.account_id, m.external_id).where(
+            m.external_id.in_(external)
+        )
+        known |= {tuple(row) for row in tx.execute(query)}
+    if client:
+        query = sa.select(m.conversation_id, m.client_id).where(m.client_id.in_(client))
+        known |= {tuple(row) for row in tx.execute(query)}
+    return known
+
+
 class Story:
-    """One conversation while one arrival changes it; written once, in `close`."""
+    """One conversation while arrivals change it; written once, by `close_stories`."""
 
     def __init__(
         self,
         tx: sa.Connection,
-        arrival: Arrival,
         rules: Rules,
-        before: Conversation,
+        conversation: Conversation,
         *,
         human_mode: bool,
     ) -> None:
         self.tx = tx
-        self.arrival = arrival
         self.rules = rules
-        self.now = before
-        self.before = before
+        self.now = conversation
         self.human_mode = human_mode
-        self.changes: dict[str, Any] = {}
-        self.decision: Decision | None = None
-        self.message_id: int | None = None
-        self.interrupts: str | None = None
+        self.new_messages: list[tuple[dict[str, Any], Accepted]] = []
+        self.changed = False
+        self.active_at: float | None = None
+
+    def take(self, arrival: Arrival, result: Accepted, known: set[Key]) -> None:
+        """Let one arrival take effect, and say in *result* what follows."""
+        event = arrival.event
+        before = self.now
+        if event.conversation is not None:
+            self.take_status(event.conversation, result)
+        if event.message is not None and event.kind is not Kind.OTHER:
+            key = _key(self.now, event.message)
+            if key is None or key not in known:
+                self._take_message(arrival, event.message, result)
+            elif event.kind is not Kind.BOT_MESSAGE:
+                result.outcome = Outcome.DUPLICATE
+            if key is not None:
+                known.add(key)
+        self.finish(before, arrival, result)
+
+    def finish(self, before: Conversation, arrival: Arrival, result: Accepted) -> None:
+        """Number the change, and pass on what the worker must know."""
+        if result.changed:
+            self.active_at = arrival.received_at
+        if result.changed or result.interrupts is not None:
+            self.change(version=self.now.version + 1)
+        if self.now.leased:
+            # Then due_at is the end of the lease; its holder sets the next.
+            self.now = replace(self.now, due_at=before.due_at)
+        elif self.now is not before:
+            result.due_at = self.now.due_at
+        result.conversation_id = self.now.id
+        result.changed = result.changed or self.now.state != before.state
 
     def change(self, **values: Any) -> None:
-        """Change the conversation, here and in the row that `close` writes."""
-        self.now = replace(self.now, **{k: v for k, v in values.items() if k in FIELDS})
-        self.changes |= values
+        """Change the conversation; `close_stories` writes it."""
+        self.now = replace(self.now, **values)
+        self.changed = True
 
-    def trigger(self, trigger: Trigger) -> None:
+    def trigger(self, trigger: Trigger, result: Accepted) -> None:
         """Move the state; when the bot may no longer speak, forget what it owed."""
         state = next_state(self.now.state, trigger)
         self.change(state=state)
         if state is not State.AI or trigger is Trigger.RESOLVED:
-            forget_owed(self.tx, self.now.id)
-            drop_unsent(self.tx, self.now.id)
-            self.change(owed_since=None, due_at=None)
-            self.interrupts = str(trigger)
+            self._fall_silent()
+            result.interrupts = str(trigger)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
             self.change(held_at=self.now.status_at)
 
-    def take_status(self, seen: Sighting) -> None:
+    def _fall_silent(self) -> None:
+        for row, _ in self.new_messages:
+            row["owed"] = False
+        forget_owed(self.tx, self.now.id)
+        drop_unsent(self.tx, self.now.id)
+        self.change(owed_since=None, due_at=None)
+
+    def take_status(self, seen: Sighting, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""
         if seen.status is None or (
             seen.updated_at and seen.updated_at < self.now.status_at
@@ -235,82 +332,81 @@ class Story:
             wanted_status=wanted,
         )
         if trigger is not None:
-            self.trigger(trigger)
+            self.trigger(trigger, result)
 
-    def take_message(self, said: Said) -> bool:
-        """Record a message and what it means; return whether it is new."""
-        if self.arrival.event.kind is Kind.CONTACT_MESSAGE:
-            return self._take_question(said)
-        if self.arrival.event.kind is Kind.AGENT_REPLY:
-            new = self._record(said, owed=False) is not None
-            if new and not self._is_history():
-                self.agent_joined()
-            return new
-        if said.reply_key is not None:
-            self._confirm_reply(said)
-        return not said.private and self._record(said, owed=False) is not None
+    def _take_message(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        """Record a new message, and let it mean what it means."""
+        match arrival.event.kind:
+            case Kind.CONTACT_MESSAGE:
+                self._take_question(arrival, said, result)
+            case Kind.AGENT_REPLY:
+                self._record(arrival, said, result)
+                if not self._is_history(arrival):
+                    self._agent_joined(arrival, result)
+            case _:
+                if said.reply_key is not None:
+                    self._confirm_reply(arrival, said)
+                if not said.private:
+                    self._record(arrival, said, result)
 
-    def agent_joined(self) -> None:
+    def _agent_joined(self, arrival: Arrival, result: Accepted) -> None:
         """Fall silent, and see that Chatwoot shows the conversation as open."""
-        self.trigger(Trigger.AGENT_JOINED)
+        self.trigger(Trigger.AGENT_JOINED, result)
         if self.now.status is Status.PENDING:
             # Chatwoot leaves it pending in agent-bot inboxes, unseen by the team.
-            self.want_status(Status.OPEN)
+            self.want_status(Status.OPEN, arrival.received_at)
 
-    def want_status(self, status: Status) -> None:
+    def want_status(self, status: Status, now: float) -> None:
         """Have the worker tell Chatwoot, as soon as it can."""
-        self.change(wanted_status=status, due_at=self.arrival.received_at)
+        self.change(wanted_status=status, due_at=now)
 
-    def _is_history(self) -> bool:
+    def _is_history(self, arrival: Arrival) -> bool:
         """Return whether the agent spoke before giving the conversation back."""
-        seen = self.arrival.event.conversation
+        seen = arrival.event.conversation
         return seen is not None and 0 < seen.updated_at < self.now.held_at
 
-    def _take_question(self, said: Said) -> bool:
-        now = self.arrival.received_at
+    def _take_question(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        now = arrival.received_at
         question = Message(
             id=0, sender=Sender.CONTACT, content=said.content, created_at=now
         )
-        self.decision = decide(
+        result.outcome = Outcome.ACCEPTED
+        result.decision = decide(
             [question],
             self.now,
             human_mode=self.human_mode,
             policy=self.rules.policy,
         )
-        owed = self.decision.route in (Route.BOT, Route.HANDOVER)
-        if self._record(said, owed=owed) is None:
-            return False
+        owed = result.decision.route in (Route.BOT, Route.HANDOVER)
+        self._record(arrival, said, result, owed=owed)
         if owed:
-            self._make_due(now)
-        return True
+            self._make_due(arrival, result)
 
-    def _make_due(self, now: float) -> None:
+    def _make_due(self, arrival: Arrival, result: Accepted) -> None:
+        now = arrival.received_at
         owed_since = self.now.owed_since or now
         due_at = self.rules.due_at(last=now, owed_since=owed_since)
-        if self.arrival.inline:
-            due_at = now
-        self.changes |= {"owed_since": owed_since, "due_at": due_at}
+        self.change(owed_since=owed_since, due_at=now if arrival.inline else due_at)
         if self.now.leased and self.now.restarts < MAX_RESTARTS:
-            self.interrupts = "superseded"
+            result.interrupts = "superseded"
 
-    def _record(self, said: Said, *, owed: bool) -> int | None:
-        """Insert the message; return its id, or None when it is there already."""
-        self.message_id = self.tx.execute(
-            insert_new(messages, self.tx.dialect.name, returning="id"),
-            {
-                "conversation_id": self.now.id,
-                "account_id": self.now.account_id if said.external_id else None,
-                "external_id": said.external_id,
-                "client_id": said.client_id,
-                "sender": said.sender,
-                "content": said.content,
-                "owed": owed,
-                "created_at": self.arrival.received_at,
-            },
-        ).scalar()
-        return self.message_id
+    def _record(
+        self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
+    ) -> None:
+        row = {
+            "conversation_id": self.now.id,
+            "account_id": self.now.account_id if said.external_id else None,
+            "external_id": said.external_id,
+            "client_id": said.client_id,
+            "sender": said.sender,
+            "content": said.content,
+            "owed": owed,
+            "created_at": arrival.received_at,
+        }
+        self.new_messages.append((row, result))
+        result.changed = True
 
-    def _confirm_reply(self, said: Said) -> None:
+    def _confirm_reply(self, arrival: Arrival, said: Said) -> None:
         """Note that our own message has come back: it is said."""
         confirmed = self.tx.execute(
             sa.update(replies)
@@ -318,70 +414,19 @@ class Story:
             .values(state="delivered", external_id=said.external_id)
         ).rowcount
         if confirmed:
-            self.change(due_at=self.arrival.received_at)
+            self.change(due_at=arrival.received_at)
 
-    def close(self) -> Accepted:
-        """Write the conversation and say what follows."""
-        if self.message_id is not None or self.interrupts is not None:
-            self.changes["version"] = self.before.version + 1
-            self.changes["active_at"] = self.arrival.received_at
-        if self.now.leased:
-            # While leased, due_at is the end of the lease; its holder sets the next.
-            self.changes.pop("due_at", None)
-        if self.changes:
-            update_conversation(self.tx, self.now.id, self.changes)
-        event = self.arrival.event
-        ignored = event.kind is not Kind.CONTACT_MESSAGE
-        return Accepted(
-            outcome=Outcome.IGNORED if ignored else Outcome.ACCEPTED,
-            reason=event.reason,
-            conversation_id=self.now.id,
-            message_id=self.message_id,
-            decision=self.decision,
-            due_at=self.changes.get("due_at"),
-            interrupts=self.interrupts,
-            changed=self.message_id is not None or self.now.state != self.before.state,
+
+def close_stories(tx: sa.Connection, stories: Sequence[Story]) -> None:
+    """Write what the stories have changed."""
+    unique = list({story.now.id: story for story in stories}.values())
+    new = [entry for story in unique for entry in story.new_messages]
+    if new:
+        insert = sa.insert(messages).returning(
+            messages.c.id, sort_by_parameter_order=True
         )
-
-
-def _remember_delivery(tx: sa.Connection, arrival: Arrival) -> bool:
-    """Keep the delivery; return False when its id has been seen before."""
-    if arrival.delivery_id is None and arrival.body is None:
-        return True
-    ignored = arrival.event.kind is not Kind.CONTACT_MESSAGE
-    return _keep_delivery(
-        tx,
-        {
-            "delivery_id": arrival.delivery_id,
-            "outcome": Outcome.IGNORED if ignored else Outcome.ACCEPTED,
-            "reason": arrival.event.reason,
-            "body": None if ignored else arrival.body,
-            "received_at": arrival.received_at,
-        },
-    )
-
-
-def quarantine(
-    tx: sa.Connection,
-    *,
-    body: bytes,
-    reason: str,
-    delivery_id: str | None,
-    received_at: float,
-) -> bool:
-    """Keep a delivery that cannot be understood; False when it is kept already."""
-    return _keep_delivery(
-        tx,
-        {
-            "delivery_id": delivery_id,
-            "outcome": Outcome.QUARANTINED,
-            "reason": reason,
-            "body": body,
-            "received_at": received_at,
-        },
-    )
-
-
-def _keep_delivery(tx: sa.Connection, row: dict[str, Any]) -> bool:
-    insert = insert_new(deliveries, tx.dialect.name, returning="id")
-    return tx.execute(insert, row).scalar() is not None
+        ids = tx.execute(insert, [row for row, _ in new]).scalars()
+        for message_id, (_, result) in zip(ids, new, strict=True):
+            result.message_id = message_id
+    changed = [story for story in unique if story.changed]
+    save_all(tx, [(story.now, story.active_at) for story in changed])

@@ -4,7 +4,7 @@ Every function takes the open transaction and runs inside it.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -18,32 +18,93 @@ from .schema import conversations, messages, replies, service
 # Stands for "the account is not known yet" in a conversation named by an operator.
 NO_ACCOUNT = 0
 
+# Ours (``c_…``), or Chatwoot's (account, number).
+Identity = str | tuple[int, int]
+
 FIELDS = frozenset(Conversation.__dataclass_fields__)
 
 
-def open_conversation(
-    tx: sa.Connection, where: dict[str, Any], first: Callable[[], dict[str, Any]]
-) -> tuple[Conversation, bool]:
-    """Lock the conversation, making it with the values of *first* if new.
+def open_all(
+    tx: sa.Connection, wanted: Mapping[Identity, Callable[[], dict[str, Any]]]
+) -> tuple[dict[Identity, Conversation], bool]:
+    """Lock conversations, making those that are new.
 
     Args:
-        where: ``{"id": …}``, or ``{"account_id": …, "display_id": …}``.
-        first: returns the columns of a new row, without those of *where*.
+        wanted: identity → function that returns the columns of a new row, without
+            those of the identity.
 
     Returns:
-        The conversation as it is, and the human mode for all.
+        The conversations by identity, and the human mode for all.
     """
-    found = find(tx, where)
-    if found is None:
-        if "id" in where or not _adopt(tx, where):
-            tx.execute(
-                insert_new(conversations, tx.dialect.name),
-                {"id": new_id(), **first(), **where},
-            )
-        found = find(tx, where)
-    if found is None:
-        raise LookupError("a conversation vanished between two statements")
-    return found
+    found, human_mode = _find_all(tx, list(wanted))
+    missing = [identity for identity in wanted if identity not in found]
+    if missing:
+        for identity in missing:
+            _make(tx, identity, wanted[identity]())
+        made, human_mode = _find_all(tx, missing)
+        found |= made
+    return found, human_mode
+
+
+def _make(tx: sa.Connection, identity: Identity, first: dict[str, Any]) -> None:
+    row = {"id": new_id(), **first}
+    if isinstance(identity, str):
+        row["id"] = identity
+    elif _adopt(tx, identity):
+        return
+    else:
+        row["account_id"], row["display_id"] = identity
+    # Another process may have been faster.
+    tx.execute(insert_new(conversations, tx.dialect.name), row)
+
+
+def _find_all(
+    tx: sa.Connection, wanted: Sequence[Identity]
+) -> tuple[dict[Identity, Conversation], bool]:
+    ours = [identity for identity in wanted if isinstance(identity, str)]
+    theirs = [identity for identity in wanted if not isinstance(identity, str)]
+    rows: list[sa.RowMapping] = []
+    if ours:
+        rows += tx.execute(_by_id(), {"ids": ours}).mappings()
+    if theirs:
+        # A few rows too many when several accounts share a number; harmless.
+        accounts, numbers = zip(*theirs, strict=True)
+        where = {"accounts": list(set(accounts)), "numbers": list(set(numbers))}
+        rows += tx.execute(_by_number(), where).mappings()
+    found: dict[Identity, Conversation] = {}
+    for row in rows:
+        conversation = conversation_of(row)
+        found[conversation.id] = conversation
+        found[row["account_id"], row["display_id"]] = conversation
+    human_mode = bool(rows) and rows[0]["human_mode"] == "1"
+    return {identity: found[identity] for identity in wanted if identity in found}, (
+        human_mode
+    )
+
+
+@lru_cache
+def _by_id() -> sa.Select[Any]:
+    ids: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
+    return _locked().where(conversations.c.id.in_(ids))
+
+
+@lru_cache
+def _by_number() -> sa.Select[Any]:
+    accounts: sa.BindParameter[Any] = sa.bindparam("accounts", expanding=True)
+    numbers: sa.BindParameter[Any] = sa.bindparam("numbers", expanding=True)
+    return _locked().where(
+        conversations.c.account_id.in_(accounts),
+        conversations.c.display_id.in_(numbers),
+    )
+
+
+def _locked() -> sa.Select[Any]:
+    # In one order everywhere, so that two processes never wait for each other.
+    return (
+        sa.select(conversations, human_mode_column())
+        .order_by(conversations.c.id)
+        .with_for_update(of=conversations)
+    )
 
 
 def find(tx: sa.Connection, where: dict[str, Any]) -> tuple[Conversation, bool] | None:
@@ -84,15 +145,16 @@ def state_at_first_sight(
     )
 
 
-def _adopt(tx: sa.Connection, where: dict[str, Any]) -> bool:
+def _adopt(tx: sa.Connection, identity: tuple[int, int]) -> bool:
     """Give the account to a conversation that an operator named before it appeared."""
+    account_id, display_id = identity
     adopted = tx.execute(
         sa.update(conversations)
         .where(
             conversations.c.account_id == NO_ACCOUNT,
-            conversations.c.display_id == where["display_id"],
+            conversations.c.display_id == display_id,
         )
-        .values(account_id=where["account_id"])
+        .values(account_id=account_id)
     )
     return adopted.rowcount == 1
 
@@ -109,12 +171,26 @@ def _inbox_has_bot(tx: sa.Connection, inbox_id: int | None) -> bool:
 
 def conversation_of(row: sa.RowMapping) -> Conversation:
     """Return the row as the engine's own type."""
-    values = {name: row[name] for name in FIELDS if name != "leased"}
-    values["state"] = State(row["state"])
-    values["status"] = Status(row["status"]) if row["status"] else None
-    wanted = row["wanted_status"]
-    values["wanted_status"] = Status(wanted) if wanted else None
-    return Conversation(**values, leased=row["lease"] is not None)
+    status, wanted = row["status"], row["wanted_status"]
+    return Conversation(
+        id=row["id"],
+        channel=row["channel"],
+        state=State(row["state"]),
+        account_id=row["account_id"],
+        inbox_id=row["inbox_id"],
+        display_id=row["display_id"],
+        status=Status(status) if status else None,
+        status_at=row["status_at"],
+        held_at=row["held_at"],
+        ever_pending=row["ever_pending"],
+        wanted_status=Status(wanted) if wanted else None,
+        version=row["version"],
+        restarts=row["restarts"],
+        attempts=row["attempts"],
+        owed_since=row["owed_since"],
+        due_at=row["due_at"],
+        leased=row["lease"] is not None,
+    )
 
 
 def forget_owed(tx: sa.Connection, conversation_id: str) -> None:
@@ -158,17 +234,45 @@ def insert_new(
     return insert.returning(table.c[returning]) if returning else insert
 
 
-def update_conversation(
-    tx: sa.Connection, conversation_id: str, values: Mapping[str, Any]
+def save_all(
+    tx: sa.Connection, changed: Sequence[tuple[Conversation, float | None]]
 ) -> None:
-    """Write *values* (column → value) to a conversation."""
-    new = {f"new_{name}": value for name, value in values.items()}
-    tx.execute(_update(tuple(values)), {"row": conversation_id, **new})
+    """Write what events may change of conversations that are locked.
+
+    Args:
+        changed: each with when somebody last spoke, or None when nobody did.
+    """
+    rows = [
+        {
+            "row": conversation.id,
+            "new_active_at": active_at,
+            **{f"new_{name}": getattr(conversation, name) for name in SAVED},
+        }
+        for conversation, active_at in changed
+    ]
+    if rows:
+        tx.execute(_save(), rows)
 
 
-@lru_cache(maxsize=256)
-def _update(names: tuple[str, ...]) -> sa.Update:
-    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in names}
+# A lease, and what only its holder writes, are not among them.
+SAVED = (
+    "state",
+    "status",
+    "status_at",
+    "held_at",
+    "ever_pending",
+    "wanted_status",
+    "version",
+    "owed_since",
+    "due_at",
+)
+
+
+@lru_cache
+def _save() -> sa.Update:
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in SAVED}
+    spoken_at = sa.bindparam("new_active_at", type_=sa.Double)
+    values["active_at"] = sa.func.coalesce(spoken_at, conversations.c.active_at)
     where = conversations.c.id == sa.bindparam("row")
     return sa.update(conversations).where(where).values(values)
 

@@ -22,6 +22,7 @@ from ..errors import BusyError, StoreError
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -34,12 +35,16 @@ BUSY_TIMEOUT_S = 5
 
 
 class _Job:
-    """One write and who waits for it."""
+    """One write and who waits for it.
 
-    __slots__ = ("call", "error", "future", "result")
+    With an item, `call` takes the items of every such job in the group at once.
+    """
 
-    def __init__(self, call: Callable[[sa.Connection], Any]) -> None:
+    __slots__ = ("call", "error", "future", "item", "result")
+
+    def __init__(self, call: Callable[..., Any], item: Any = None) -> None:
         self.call = call
+        self.item = item
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.result: Any = None
         self.error: BaseException | None = None
@@ -134,11 +139,29 @@ class Database:
         Raises:
             StoreError: the transaction failed; nothing of *job* has happened.
         """
-        waiting = _Job(lambda tx: job(tx, *args, **kwargs))
-        self._waiting += 1
-        self._jobs.put(waiting)
-        result: R = await waiting.future
+        result: R = await self._queue(_Job(lambda tx: job(tx, *args, **kwargs)))
         return result
+
+    async def write_grouped(
+        self, job: Callable[[sa.Connection, Sequence[T]], Sequence[R]], item: T
+    ) -> R:
+        """Run *job* once for all items that wait for it, and return this one's result.
+
+        A statement for many rows costs a fraction of one for each.
+
+        Args:
+            job: the same object for all who want to share; returns a result per item.
+
+        Raises:
+            StoreError: the transaction failed; nothing of *item* has happened.
+        """
+        result: R = await self._queue(_Job(job, item))
+        return result
+
+    async def _queue(self, job: _Job) -> Any:
+        self._waiting += 1
+        self._jobs.put(job)
+        return await job.future
 
     async def read(
         self,
@@ -188,8 +211,7 @@ class Database:
     def _try(self, jobs: Sequence[_Job]) -> bool:
         try:
             with self._writer.begin() as tx:
-                for job in jobs:
-                    job.result = job.call(tx)
+                _perform(tx, jobs)
         except BaseException as error:  # noqa: BLE001 - it goes to whoever waits
             for job in jobs:
                 job.error = translated(error)
@@ -202,6 +224,19 @@ class Database:
         self._waiting -= len(jobs)
         for job in jobs:
             job.settle()
+
+
+def _perform(tx: sa.Connection, jobs: Sequence[_Job]) -> None:
+    groups: dict[Callable[..., Any], list[_Job]] = {}
+    for job in jobs:
+        if job.item is None:
+            job.result = job.call(tx)
+        else:
+            groups.setdefault(job.call, []).append(job)
+    for call, members in groups.items():
+        results = call(tx, [member.item for member in members])
+        for member, result in zip(members, results, strict=True):
+            member.result = result
 
 
 def translated(error: BaseException) -> BaseException:

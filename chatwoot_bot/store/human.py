@@ -8,8 +8,16 @@ import sqlalchemy as sa
 
 from ..core.conversation import State, Status, Trigger
 from ..core.events import Event, Kind, Sighting
-from .accept import Accepted, Arrival, Rules, Story, open_story
+from .accept import (
+    Accepted,
+    Arrival,
+    Rules,
+    Story,
+    close_stories,
+    open_stories,
+)
 from .conversations import insert_new
+from .deliveries import Outcome
 from .schema import conversations, replies, service
 
 
@@ -54,16 +62,16 @@ def hold(
     if conversation_id is None and display_id is not None:
         sighting = Sighting(display_id=display_id)
 
-    def change(story: Story) -> None:
+    def change(story: Story, result: Accepted) -> None:
         known = story.now.status is not None
         if enabled:
-            story.trigger(Trigger.AGENT_JOINED)
+            story.trigger(Trigger.AGENT_JOINED, result)
             if known and story.now.status is not Status.OPEN:
-                story.want_status(Status.OPEN)
+                story.want_status(Status.OPEN, now)
         else:
-            story.trigger(Trigger.RELEASED)
+            story.trigger(Trigger.RELEASED, result)
             if story.now.ever_pending and story.now.status is not Status.PENDING:
-                story.want_status(Status.PENDING)
+                story.want_status(Status.PENDING, now)
 
     return _operate(tx, conversation_id, sighting, now, rules, change)
 
@@ -78,10 +86,10 @@ def escalate(
 ) -> Accepted:
     """Call a human for a conversation that the bot holds; *message* tells so."""
 
-    def change(story: Story) -> None:
+    def change(story: Story, result: Accepted) -> None:
         if story.now.state is not State.AI:
             return
-        story.trigger(Trigger.HANDOVER_REQUESTED)
+        story.trigger(Trigger.HANDOVER_REQUESTED, result)
         turn_id = f"t_{secrets.token_hex(8)}"
         story.change(due_at=now)
         story.tx.execute(
@@ -106,7 +114,7 @@ def _operate(
     sighting: Sighting | None,
     now: float,
     rules: Rules,
-    change: Callable[[Story], None],
+    change: Callable[[Story, Accepted], None],
 ) -> Accepted:
     event = Event(name="", kind=Kind.OTHER, reason="operator", conversation=sighting)
     arrival = Arrival(
@@ -115,9 +123,13 @@ def _operate(
         received_at=now,
         conversation_id=conversation_id,
     )
-    story = open_story(tx, arrival, rules)
-    change(story)
-    return story.close()
+    result = Accepted(outcome=Outcome.ACCEPTED, reason="operator")
+    [story] = open_stories(tx, [arrival], rules)
+    before = story.now
+    change(story, result)
+    story.finish(before, arrival, result)
+    close_stories(tx, [story])
+    return result
 
 
 def _newest(tx: sa.Connection, display_id: int, rules: Rules) -> str | None:

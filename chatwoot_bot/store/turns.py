@@ -380,6 +380,8 @@ def delivered(
     now: float,
 ) -> None:
     """Note that *reply* has been said. A fact, so no lease is asked for."""
+    # Who adds a message holds the conversation: its echo may be on its way in.
+    find(tx, {"id": conversation.id})
     first = tx.execute(
         sa.update(replies)
         .where(replies.c.key == reply.key, replies.c.state != "delivered")

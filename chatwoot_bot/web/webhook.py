@@ -15,7 +15,8 @@ from ..core.decision import Route
 from ..core.events import Event, parse
 from ..errors import PayloadError, SignatureError
 from ..settings import Settings
-from ..store.accept import Accepted, Arrival, Outcome, quarantine
+from ..store.accept import Accepted, Arrival
+from ..store.deliveries import Delivery, Outcome, quarantine
 from .body import preferred_wait_s, read_body
 from .context import Context, context
 
@@ -134,10 +135,13 @@ async def _quarantine(
     ctx.db.refuse_when_full()
     new = await ctx.db.write(
         quarantine,
-        body=body,
-        reason=reason,
-        delivery_id=_delivery_id(request),
-        received_at=ctx.clock(),
+        Delivery(
+            delivery_id=_delivery_id(request),
+            outcome=Outcome.QUARANTINED,
+            reason=reason,
+            body=body,
+            received_at=ctx.clock(),
+        ),
     )
     if not new:
         return _answer({"status": "duplicate"})

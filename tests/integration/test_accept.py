@@ -1,6 +1,7 @@
 """What an event does to its conversation, on SQLite and on PostgreSQL."""
 
 import asyncio
+from functools import partial
 
 import pytest
 import sqlalchemy as sa
@@ -10,14 +11,18 @@ from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.decision import Route
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.store import human, schema
-from chatwoot_bot.store.accept import Outcome, accept
+from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.conversations import find
+from chatwoot_bot.store.deliveries import Outcome
 
 pytestmark = pytest.mark.anyio
 
 
+ACCEPT = partial(accept, rules=RULES)
+
+
 async def take(db, arrival):
-    return await db.write(accept, arrival, RULES)
+    return await db.write_grouped(ACCEPT, arrival)
 
 
 async def conversation(db, display_id=150):

@@ -11,6 +11,7 @@ from factories import message
 
 from chatwoot_bot.core.conversation import Sender
 from chatwoot_bot.errors import ResponderError
+from chatwoot_bot.responders.base import Answer
 from chatwoot_bot.responders.openai import OpenAIResponder
 
 pytestmark = pytest.mark.anyio
@@ -245,87 +246,100 @@ async def test_answer_can_be_stored_and_sent(http, server, pieces, text):
 # A bad day.
 
 
-@pytest.mark.parametrize(
-    "first",
-    [
-        httpx.Response(429, json={"error": {"message": "slow down"}}),
-        httpx.Response(500, text="oops"),
-        httpx.ConnectError("boom"),
-        httpx.ReadTimeout("boom"),
-    ],
-    ids=["429", "500", "ConnectError", "ReadTimeout"],
-)
-async def test_blip_is_not_noticed_by_the_contact(http, server, first):
+async def side_by_side(http, server, cases):
+    """Ask once for every case (name -> what the server does, the last for ever).
+
+    All at once, because each of them waits before it tries again.
+
+    Returns:
+        name -> the answer or the error, and name -> how many tries it took.
+    """
+    tries = dict.fromkeys(cases, 0)
+
+    def reply(request):
+        name = json.loads(request.content)["model"]
+        tries[name] += 1
+        made = cases[name][min(tries[name], len(cases[name])) - 1]()
+        if isinstance(made, Exception):
+            raise made
+        return made
+
+    server.mock(side_effect=reply)
+    asked = [ask(http, model=name) for name in cases]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    return dict(zip(cases, outcomes, strict=True)), tries
+
+
+BLIPS = {
+    "408": lambda: httpx.Response(408),
+    "409": lambda: httpx.Response(409),
+    "429": lambda: httpx.Response(429, json={"error": {"message": "slow down"}}),
+    "500": lambda: httpx.Response(500, text="oops"),
+    "503": lambda: httpx.Response(503, html="<title>Sorry</title>"),
+    "refused": lambda: httpx.ConnectError("boom"),
+    "hangs": lambda: httpx.ReadTimeout("boom"),
+    "hangs up": lambda: httpx.RemoteProtocolError("boom"),
+    "empty": lambda: streamed(chunk(" \n"), DONE),
+    "login page": lambda: httpx.Response(200, html="<title>Sign in</title>"),
+}
+
+
+async def test_blip_is_not_noticed_by_the_contact(http, server):
     """Half a second later the model answers."""
-    server.mock(side_effect=[first, answered()])
+    cases = {name: [blip, answered] for name, blip in BLIPS.items()}
 
-    assert (await ask(http)).text == "We do."
-    assert server.call_count == 2
+    outcomes, tries = await side_by_side(http, server, cases)
+
+    assert outcomes == {name: Answer(text="We do.", model=name) for name in BLIPS}
+    assert set(tries.values()) == {2}
 
 
-@pytest.mark.parametrize(
-    "broken",
-    [
-        [httpx.ReadError("boom")],
-        [httpx.RemoteProtocolError("peer closed connection")],
-        [httpx.ReadTimeout("boom")],
-        [b"data: {broken\n\n"],
-        [b"data: [1]\n\n"],
-        [b"data: 1\n\n"],
-        [b"data: \xff\n\n"],
-        [b"data: " + b"[" * 100_000 + b"\n\n"],
-        [b"event: error\ndata: boom\n\n"],
-        [chunk(choices=None)],
-        [chunk(choices=[{"index": 0}])],
-        [chunk(choices=[{"index": 0, "delta": None}])],
-        [chunk(5)],
-        [chunk(choices=[], usage=3)],
-        [b'data: {"error":{"message":"overloaded"}}\n\n'],
-    ],
-    ids=lambda parts: ascii(parts[0])[:40],
-)
-async def test_answer_that_breaks_off_is_asked_for_again(http, server, broken):
+BREAKS = {
+    "lost": httpx.ReadError("boom"),
+    "hung up": httpx.RemoteProtocolError("peer closed connection"),
+    "hangs": httpx.ReadTimeout("boom"),
+    "not JSON": b"data: {broken\n\n",
+    "an array": b"data: [1]\n\n",
+    "a number": b"data: 1\n\n",
+    "not UTF-8": b"data: \xff\n\n",
+    "too deep": b"data: " + b"[" * 100_000 + b"\n\n",
+    "an error event": b"event: error\ndata: boom\n\n",
+    "an error object": b'data: {"error":{"message":"overloaded"}}\n\n',
+    "no choices": chunk(choices=None),
+    "no delta": chunk(choices=[{"index": 0}]),
+    "null delta": chunk(choices=[{"index": 0, "delta": None}]),
+    "no text": chunk(5),
+    "no usage": chunk(choices=[], usage=3),
+}
+
+
+async def test_answer_that_breaks_off_is_asked_for_again(http, server):
     """Half an answer is none, and an exception nobody expects would stop the turn."""
-    stream = Stream(chunk("Half an ans"), *broken)
-    server.mock(side_effect=[streamed(stream), answered()])
+    halves = {name: Stream(chunk("Half an ans"), end) for name, end in BREAKS.items()}
+    cases = {
+        name: [lambda half=half: streamed(half), answered]
+        for name, half in halves.items()
+    }
 
-    assert (await ask(http)).text == "We do."
-    assert server.call_count == 2
-    assert stream.closed
+    outcomes, tries = await side_by_side(http, server, cases)
+
+    assert outcomes == {name: Answer(text="We do.", model=name) for name in BREAKS}
+    assert set(tries.values()) == {2}
+    assert all(half.closed for half in halves.values())
 
 
-@pytest.mark.parametrize(
-    ("reply", "told"),
-    [
-        (lambda: httpx.Response(429), "the model's server answered 429"),
-        (lambda: httpx.Response(503), "the model's server answered 503"),
-        (
-            lambda: streamed(chunk("Half"), httpx.ReadError("boom")),
-            "the model's server cannot be reached (ReadError)",
-        ),
-        (lambda: streamed(chunk(" \n"), DONE), "the model's answer is empty"),
-        (
-            lambda: httpx.Response(200, html="<title>Sign in</title>"),
-            "the model's answer is empty",
-        ),
-    ],
-    ids=["429", "503", "ReadError", "empty", "html"],
-)
-async def test_three_times_and_then_no_more(http, server, reply, told):
+async def test_three_times_and_then_no_more(http, server):
     """What lasts longer is the fallback's business; three layers of three are 27."""
-    server.mock(side_effect=lambda request: reply())
+    cases = {name: [blip] for name, blip in BLIPS.items()}
 
-    error = await failure(http)
+    outcomes, tries = await side_by_side(http, server, cases)
 
-    assert (str(error), error.retryable) == (told, True)
-    assert server.call_count == 3
-
-
-async def test_empty_answer_is_asked_for_again(http, server):
-    """An empty message is worse than a second's wait."""
-    server.mock(side_effect=[streamed(chunk(""), DONE), answered()])
-
-    assert (await ask(http)).text == "We do."
+    assert {type(outcome) for outcome in outcomes.values()} == {ResponderError}
+    assert all(outcome.retryable for outcome in outcomes.values())
+    assert set(tries.values()) == {3}
+    assert str(outcomes["429"]) == "the model's server answered 429"
+    assert str(outcomes["empty"]) == "the model's answer is empty"
+    assert "cannot be reached" in str(outcomes["refused"])
 
 
 @pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422])

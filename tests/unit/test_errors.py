@@ -6,7 +6,12 @@ import re
 import pytest
 
 from chatwoot_bot import errors
-from chatwoot_bot.errors import AccessError, ChatwootError, SettingsError
+from chatwoot_bot.errors import (
+    AccessError,
+    ChatwootError,
+    SettingsError,
+    ValidationError,
+)
 
 
 def test_the_tree_in_the_docstring_is_the_tree():
@@ -63,3 +68,11 @@ def test_settings_error_lists_every_variable_on_its_own_line():
         "  PORT: must be a number",
         "  TIMEZONE: is unknown",
     ]
+
+
+def test_a_refused_body_says_which_field_and_why():
+    """A developer mends a request by reading the answer."""
+    error = ValidationError({"content": "is missing"})
+
+    assert (error.status_code, error.code) == (422, "validation_failed")
+    assert error.fields == {"content": "is missing"}

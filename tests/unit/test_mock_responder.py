@@ -62,6 +62,13 @@ async def test_answered_messages_are_not_answered_again():
     assert text == "You are welcome!"
 
 
+async def test_when_nothing_is_owed_the_last_message_counts():
+    """As the fallback it may be asked about a message that is no longer marked."""
+    before = [message("how are you?", owed=False), message("thanks", owed=False)]
+
+    assert await answer(before=[*before, GREETED]) == "You are welcome!"
+
+
 async def test_what_it_does_not_understand_it_has_at_least_read():
     """It says so, says how many, and offers a human."""
     one = await answer("Xyzzy", before=[GREETED])

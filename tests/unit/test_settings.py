@@ -127,6 +127,13 @@ def test_lists_are_separated_by_commas(name, value, expected):
     assert given == expected
 
 
+def test_lists_may_be_lists_in_code():
+    """Tests and scripts build settings without writing commas."""
+    settings = Settings.model_validate({"chatwoot_inbox_id": [3, 5]})
+
+    assert settings.chatwoot_inbox_id == (3, 5)
+
+
 def test_several_webhook_secrets():
     """A bot, a webhook and an API inbox share one URL, each with its own secret."""
     settings = load(**CONNECTED | {"CHATWOOT_WEBHOOK_SECRET": "one, two"})
