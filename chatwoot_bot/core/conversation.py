@@ -101,9 +101,12 @@ class Message:
     client_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Conversation:
     """What the engine knows of one conversation at one moment.
+
+    Not frozen, because `accept` changes it in place for every event, which is its
+    hottest path; everybody else only reads.
 
     Attributes:
         id: ours, ``c_…``.

@@ -168,7 +168,7 @@ def parse(body: bytes) -> Event:
 def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
-        payload = json.loads(text, parse_constant=_refuse_constant)
+        payload = DECODER.decode(text)
         if re.search(r"\\u0000|\\u[dD][89a-fA-F]", text):
             payload = _storable(payload)
     except (ValueError, RecursionError) as error:
@@ -180,6 +180,9 @@ def _load(body: bytes) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _storable(value: Any) -> Any:
@@ -299,7 +302,7 @@ def _classify_incoming(
     email = attributes.get("email")
     if isinstance(email, dict) and email.get("auto_reply"):
         return Kind.OTHER, "auto_reply"
-    if not _content(message):
+    if not (message.content or "").strip() and not _content(message):
         return Kind.OTHER, "empty"
     return Kind.CONTACT_MESSAGE, ""
 
@@ -393,4 +396,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
 
 
 def _status(value: str | None) -> Status | None:
-    return Status(value) if value in set(Status) else None
+    return Status(value) if value in STATUSES else None
+
+
+STATUSES = frozenset(Status)

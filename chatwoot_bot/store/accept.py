@@ -8,8 +8,8 @@ due. The rules run in memory, on a `Story` for each conversation; the statements
 around them are for all arrivals at once.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -265,7 +265,7 @@ class Story:
     def take(self, arrival: Arrival, result: Accepted, known: set[Key]) -> None:
         """Let one arrival take effect, and say in *result* what follows."""
         event = arrival.event
-        before = self.now
+        before = self.now.state, self.now.due_at
         if event.conversation is not None:
             self.take_status(event.conversation, result)
         if event.message is not None and event.kind is not Kind.OTHER:
@@ -278,23 +278,34 @@ class Story:
                 known.add(key)
         self.finish(before, arrival, result)
 
-    def finish(self, before: Conversation, arrival: Arrival, result: Accepted) -> None:
-        """Number the change, and pass on what the worker must know."""
+    def finish(
+        self,
+        before: tuple[State, float | None],
+        arrival: Arrival,
+        result: Accepted,
+    ) -> None:
+        """Number the change, and pass on what the worker must know.
+
+        Args:
+            before: the state and `due_at` that the arrival has met.
+        """
+        state, due_at = before
         if result.changed:
             self.active_at = arrival.received_at
         if result.changed or result.interrupts is not None:
             self.change(version=self.now.version + 1)
         if self.now.leased:
             # Then due_at is the end of the lease; its holder sets the next.
-            self.now = replace(self.now, due_at=before.due_at)
-        elif self.now is not before:
+            self.now.due_at = due_at
+        else:
             result.due_at = self.now.due_at
         result.conversation_id = self.now.id
-        result.changed = result.changed or self.now.state != before.state
+        result.changed = result.changed or self.now.state != state
 
     def change(self, **values: Any) -> None:
         """Change the conversation; `close_stories` writes it."""
-        self.now = replace(self.now, **values)
+        for name, value in values.items():
+            setattr(self.now, name, value)
         self.changed = True
 
     def trigger(self, trigger: Trigger, result: Accepted) -> None:
@@ -420,13 +431,39 @@ class Story:
 def close_stories(tx: sa.Connection, stories: Sequence[Story]) -> None:
     """Write what the stories have changed."""
     unique = list({story.now.id: story for story in stories}.values())
-    new = [entry for story in unique for entry in story.new_messages]
-    if new:
-        insert = sa.insert(messages).returning(
-            messages.c.id, sort_by_parameter_order=True
-        )
-        ids = tx.execute(insert, [row for row, _ in new]).scalars()
-        for message_id, (_, result) in zip(ids, new, strict=True):
-            result.message_id = message_id
+    _insert_messages(tx, [entry for story in unique for entry in story.new_messages])
     changed = [story for story in unique if story.changed]
     save_all(tx, [(story.now, story.active_at) for story in changed])
+
+
+def _insert_messages(
+    tx: sa.Connection, new: Sequence[tuple[dict[str, Any], Accepted]]
+) -> None:
+    """Insert messages in the order of arrival, and note their ids.
+
+    Many rows in one statement come back in no order, so they are told apart by
+    their keys; a message without one (the demo's) is inserted alone.
+    """
+    keyed = {_row_key(row): (row, result) for row, result in new if _row_key(row)}
+    alone = [(row, result) for row, result in new if not _row_key(row)]
+    if keyed:
+        rows = [row for row, _ in keyed.values()]
+        for back in tx.execute(_INSERT, rows).mappings():
+            keyed[_row_key(back)][1].message_id = back["id"]
+    for row, result in alone:
+        result.message_id = tx.execute(_INSERT, row).scalars().one()
+
+
+_INSERT = sa.insert(messages).returning(
+    messages.c.id,
+    messages.c.account_id,
+    messages.c.external_id,
+    messages.c.conversation_id,
+    messages.c.client_id,
+)
+
+
+def _row_key(row: Mapping[Any, Any]) -> Key | None:
+    if row["external_id"] is not None and row["account_id"] is not None:
+        return row["account_id"], row["external_id"]
+    return (row["conversation_id"], row["client_id"]) if row["client_id"] else None

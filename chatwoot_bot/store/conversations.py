@@ -5,6 +5,7 @@ Every function takes the open transaction and runs inside it.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -39,23 +40,24 @@ def open_all(
     found, human_mode = _find_all(tx, list(wanted))
     missing = [identity for identity in wanted if identity not in found]
     if missing:
-        for identity in missing:
-            _make(tx, identity, wanted[identity]())
+        rows = [_new_row(identity, wanted[identity]()) for identity in missing]
+        # Another process may have been faster; then its row is found.
+        tx.execute(insert_new(conversations, tx.dialect.name), rows)
         made, human_mode = _find_all(tx, missing)
         found |= made
     return found, human_mode
 
 
-def _make(tx: sa.Connection, identity: Identity, first: dict[str, Any]) -> None:
-    row = {"id": new_id(), **first}
+def _new_row(identity: Identity, first: dict[str, Any]) -> dict[str, Any]:
     if isinstance(identity, str):
-        row["id"] = identity
-    elif _adopt(tx, identity):
-        return
-    else:
-        row["account_id"], row["display_id"] = identity
-    # Another process may have been faster.
-    tx.execute(insert_new(conversations, tx.dialect.name), row)
+        return {**first, "id": identity, "account_id": None, "display_id": None}
+    account_id, display_id = identity
+    return {
+        **first,
+        "id": new_id(),
+        "account_id": account_id,
+        "display_id": display_id,
+    }
 
 
 def _find_all(
@@ -69,17 +71,42 @@ def _find_all(
     if theirs:
         # A few rows too many when several accounts share a number; harmless.
         accounts, numbers = zip(*theirs, strict=True)
-        where = {"accounts": list(set(accounts)), "numbers": list(set(numbers))}
+        where = {
+            "accounts": list({NO_ACCOUNT, *accounts}),
+            "numbers": list(set(numbers)),
+        }
         rows += tx.execute(_by_number(), where).mappings()
-    found: dict[Identity, Conversation] = {}
-    for row in rows:
-        conversation = conversation_of(row)
-        found[conversation.id] = conversation
-        found[row["account_id"], row["display_id"]] = conversation
+    found = _by_identity(tx, rows, theirs)
     human_mode = bool(rows) and rows[0]["human_mode"] == "1"
     return {identity: found[identity] for identity in wanted if identity in found}, (
         human_mode
     )
+
+
+def _by_identity(
+    tx: sa.Connection,
+    rows: Sequence[sa.RowMapping],
+    theirs: Sequence[tuple[int, int]],
+) -> dict[Identity, Conversation]:
+    found: dict[Identity, Conversation] = {}
+    for row in rows:
+        conversation = conversation_of(row)
+        found[conversation.id] = conversation
+        if conversation.account_id is not None and conversation.display_id is not None:
+            found[conversation.account_id, conversation.display_id] = conversation
+    for account_id, display_id in theirs:
+        unclaimed = found.get((NO_ACCOUNT, display_id))
+        if unclaimed is not None and (account_id, display_id) not in found:
+            _adopt(tx, unclaimed.id, account_id)
+            adopted = replace(unclaimed, account_id=account_id)
+            found[account_id, display_id] = adopted
+    return found
+
+
+def _adopt(tx: sa.Connection, conversation_id: str, account_id: int) -> None:
+    """Give the account to a conversation that an operator named before it appeared."""
+    where = conversations.c.id == conversation_id
+    tx.execute(sa.update(conversations).where(where).values(account_id=account_id))
 
 
 @lru_cache
@@ -141,22 +168,9 @@ def state_at_first_sight(
     return first_state(
         seen.status,
         agent_replied=seen.agent_replied,
-        inbox_has_bot=_inbox_has_bot(tx, inbox_id),
+        # Asked only where it matters.
+        inbox_has_bot=seen.status is Status.OPEN and _inbox_has_bot(tx, inbox_id),
     )
-
-
-def _adopt(tx: sa.Connection, identity: tuple[int, int]) -> bool:
-    """Give the account to a conversation that an operator named before it appeared."""
-    account_id, display_id = identity
-    adopted = tx.execute(
-        sa.update(conversations)
-        .where(
-            conversations.c.account_id == NO_ACCOUNT,
-            conversations.c.display_id == display_id,
-        )
-        .values(account_id=account_id)
-    )
-    return adopted.rowcount == 1
 
 
 def _inbox_has_bot(tx: sa.Connection, inbox_id: int | None) -> bool:

@@ -125,7 +125,7 @@ def _operate(
     )
     result = Accepted(outcome=Outcome.ACCEPTED, reason="operator")
     [story] = open_stories(tx, [arrival], rules)
-    before = story.now
+    before = story.now.state, story.now.due_at
     change(story, result)
     story.finish(before, arrival, result)
     close_stories(tx, [story])
