@@ -1,6 +1,7 @@
 """The one way in: store an arrival, then tell the worker and whoever watches."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from functools import partial
 
@@ -14,6 +15,8 @@ from .store.engine import Database
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
+# Asked first: making a line that nobody reads costs as much as parsing the event.
+stdlib_log = logging.getLogger(__name__)
 
 # Another process may have answered, and its signal may be lost.
 LOOK_EVERY_S = 1.0
@@ -50,21 +53,27 @@ class Intake:
         """
         self._db.refuse_when_full()
         accepted = await self.follow(self._db.write_grouped(self._accept, arrival))
-        reason = accepted.reason or (
-            accepted.decision.reason if accepted.decision else ""
-        )
-        self._metrics.deliveries.labels(str(accepted.outcome), reason).inc()
+        self._tell(arrival, accepted)
+        return accepted
+
+    def _tell(self, arrival: Arrival, accepted: Accepted) -> None:
+        """Count and log; only a contact's message is worth a line at INFO."""
+        decision = accepted.decision
+        reason = decision.reason if decision is not None else accepted.reason
+        self._metrics.deliveries.labels(accepted.outcome.value, reason).inc()
+        level = logging.DEBUG if decision is None else logging.INFO
+        if not stdlib_log.isEnabledFor(level):
+            return
         log.log(
-            20 if accepted.decision is not None else 10,
-            "message accepted" if accepted.decision is not None else "event stored",
+            level,
+            "event stored" if decision is None else "message accepted",
             conversation=accepted.conversation_id,
             message=accepted.message_id,
             outcome=str(accepted.outcome),
-            route=str(accepted.decision.route) if accepted.decision else None,
+            route=str(decision.route) if decision is not None else None,
             reason=reason,
             delivery=arrival.delivery_id,
         )
-        return accepted
 
     async def follow(self, write: Awaitable[Accepted]) -> Accepted:
         """Await a write and pass on what it changed."""

@@ -65,10 +65,11 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         timeout_graceful_shutdown=10,
     )
     async with app.router.lifespan_context(app):
-        # What was imported stays; a collection that walks over it takes 100 ms, in
-        # which nobody is answered.
+        # What was imported stays: a collection that walks over it takes 100 ms, in
+        # which nobody is answered. And a request leaves little for one to find.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         await Server(config, app, settings).serve()
 
 
