@@ -1,5 +1,6 @@
 """The files around the code tell the truth: settings, paths, packaging."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -30,7 +31,7 @@ NAMES = {name.upper() for name in Settings.model_fields}
 def example():
     """Return .env.example as (name, value, the comment above it)."""
     lines = (ROOT / ".env.example").read_text().splitlines()
-    for before, line in zip(lines, lines[1:], strict=False):
+    for before, line in itertools.pairwise(lines):
         if found := re.fullmatch(r"([A-Z_]+)=(.*)", line):
             yield found[1], found[2], before
 

@@ -120,7 +120,7 @@ async def test_waiting_for_news_ends_at_a_change_of_state(demo):
     """The page shows at once who holds the conversation."""
     conversation, visitor = await begin(demo)
     waiting = asyncio.create_task(messages(demo, conversation, visitor, after=0))
-    while not demo.context.hub._watchers:
+    while not demo.context.hub._watchers:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0)
     await demo.post(
         "/toggle-human",
