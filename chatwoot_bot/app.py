@@ -5,16 +5,19 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import structlog
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from .breaker import Breaker
 from .channels.base import Channel
 from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
@@ -25,12 +28,14 @@ from .hub import Hub
 from .intake import Intake
 from .metrics import Metrics
 from .responders.base import Responder
+from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
 from .responders.openai import OpenAIResponder
 from .settings import Settings
-from .store import human
+from .store import human, signals
 from .store.accept import Rules
 from .store.engine import Database
+from .sweep import Sweep
 from .turn import Engine
 from .web import chat, ops, webhook
 from .web import human as human_routes
@@ -69,6 +74,14 @@ ROUTES: list[BaseRoute] = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Chatwoot with the bot's token, and with a user's if there is one."""
+
+    bot: ChatwootClient
+    reader: ChatwootClient | None
+
+
 def build(settings: Settings, *, with_worker: bool = True) -> Starlette:
     """Return the ASGI application; nothing is opened before its lifespan begins."""
 
@@ -102,65 +115,113 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         http = await stack.enter_async_context(
             make_client(turns=settings.max_concurrent_turns)
         )
-        engine = _engine(settings, db, http)
+        circuits = {"llm": Breaker(), "chatwoot": Breaker()}
+        clients = _clients(settings, http, circuits["chatwoot"])
+        engine = _engine(settings, db, http, clients, circuits)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
             await stack.enter_async_context(_working(worker))
         stack.callback(engine.hub.close)
+        intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
+        if not db.is_sqlite:
+            listening = signals.listen(db.url, intake.heed, intake.look)
+            await stack.enter_async_context(_beside(listening, "listen"))
+        if clients is not None and with_worker and settings.sweep_interval_seconds:
+            sweep = _sweep(settings, db, intake, clients)
+            await stack.enter_async_context(_beside(sweep.run(), "sweep"))
         yield Context(
             settings=settings,
             db=db,
             hub=engine.hub,
             metrics=engine.metrics,
             rules=engine.rules,
-            intake=Intake(db, engine.hub, engine.rules, engine.metrics, worker),
+            intake=intake,
             visitors=Visitors(await _secret_key(settings, db)),
             handover_message=engine.handover_message,
-            readiness=_readiness(settings, engine, worker),
+            readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
         )
 
 
-def _engine(settings: Settings, db: Database, http: httpx.AsyncClient) -> Engine:
+def _engine(
+    settings: Settings,
+    db: Database,
+    http: httpx.AsyncClient,
+    clients: Clients | None,
+    circuits: Mapping[str, Breaker],
+) -> Engine:
     mock = MockResponder(settings.bot_name)
+    metrics = Metrics()
+    for name, breaker in circuits.items():
+        metrics.show_circuit(name, breaker)
     return Engine(
         db=db,
         hub=Hub(),
-        metrics=Metrics(),
-        rules=Rules(
-            policy=Policy(handover_keywords=settings.handoff_keywords),
-            quiet_s=settings.quiet_seconds,
-            max_wait_s=settings.max_wait_seconds,
-            account_id=settings.chatwoot_account_id,
-        ),
-        channels=_channels(settings, http),
-        responder=_responder(settings, http) or mock,
+        metrics=metrics,
+        rules=rules(settings),
+        channels=_channels(settings, clients),
+        responder=_responder(settings, http, circuits["llm"]) or mock,
         fallback=mock if settings.fallback == "mock" else None,
         handover_message=settings.handoff_message or HANDOVER_MESSAGE,
         history=settings.history_messages,
+        deliver_for_s=settings.delivery_deadline_hours * 3_600,
     )
 
 
-def _channels(settings: Settings, http: httpx.AsyncClient) -> dict[str, Channel]:
+def rules(settings: Settings) -> Rules:
+    """Return the operator's choices that the engine applies."""
+    return Rules(
+        policy=Policy(
+            handover_keywords=settings.handoff_keywords,
+            max_bot_turns=settings.max_bot_turns,
+            answer_deadline_s=settings.answer_deadline_seconds,
+        ),
+        quiet_s=settings.quiet_seconds,
+        max_wait_s=settings.max_wait_seconds,
+        account_id=settings.chatwoot_account_id,
+    )
+
+
+def _channels(settings: Settings, clients: Clients | None) -> dict[str, Channel]:
     web = WebChannel()
-    if settings.chatwoot_base_url is None or settings.chatwoot_api_token is None:
+    if clients is None:
         # Conversations of an earlier, configured run can be read but not answered.
         return {"web": web, "chatwoot": web}
-    client = ChatwootClient(
-        http,
-        base_url=settings.chatwoot_base_url,
-        token=settings.chatwoot_api_token.get_secret_value(),
+    chatwoot = ChatwootChannel(
+        clients.bot, clients.reader, verify=settings.verify_before_reply
     )
-    chatwoot = ChatwootChannel(client, verify=settings.verify_before_reply)
     return {"web": web, "chatwoot": chatwoot}
 
 
-def _responder(settings: Settings, http: httpx.AsyncClient) -> Responder | None:
+def _clients(
+    settings: Settings, http: httpx.AsyncClient, breaker: Breaker
+) -> Clients | None:
+    """Return None in the demo."""
+    base_url = settings.chatwoot_base_url
+    if base_url is None or settings.chatwoot_api_token is None:
+        return None
+
+    def client(token: SecretStr) -> ChatwootClient:
+        return ChatwootClient(
+            http,
+            base_url=base_url,
+            token=token.get_secret_value(),
+            breaker=breaker,
+        )
+
+    user_token = settings.chatwoot_user_token
+    reader = client(user_token) if user_token else None
+    return Clients(client(settings.chatwoot_api_token), reader)
+
+
+def _responder(
+    settings: Settings, http: httpx.AsyncClient, breaker: Breaker
+) -> Responder | None:
     if settings.responder_name == "mock":
         return None
     base_url, api_key, model = settings.llm()
-    return OpenAIResponder(
+    model_behind_api = OpenAIResponder(
         http,
         base_url=base_url,
         api_key=api_key,
@@ -168,6 +229,7 @@ def _responder(settings: Settings, http: httpx.AsyncClient) -> Responder | None:
         prompt=settings.prompt(),
         timeout_s=settings.llm_timeout_seconds,
     )
+    return GuardedResponder(model_behind_api, breaker)
 
 
 async def _secret_key(settings: Settings, db: Database) -> str:
@@ -188,25 +250,63 @@ async def _working(worker: Worker) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
+@contextlib.asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """Run *work* until the block ends; if it dies, the process stops."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_stop_when_dead)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _sweep(settings: Settings, db: Database, intake: Intake, clients: Clients) -> Sweep:
+    return Sweep(
+        db,
+        intake,
+        clients.bot,
+        clients.reader,
+        account_id=settings.chatwoot_account_id,
+        every_s=settings.sweep_interval_seconds,
+        not_older_than_s=settings.delivery_deadline_hours * 3_600,
+    )
+
+
 def _stop_when_dead(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical("the worker died, stopping", exc_info=error)
+        log.critical(
+            "a part of the service died, stopping", part=task.get_name(), exc_info=error
+        )
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _readiness(
-    settings: Settings, engine: Engine, worker: Worker | None
+    settings: Settings,
+    engine: Engine,
+    worker: Worker | None,
+    circuits: Mapping[str, Breaker],
 ) -> Callable[[], dict[str, Any]]:
+    """Return what `/health/ready` shows.
+
+    An open circuit does not make the service unready: it takes events and keeps
+    replies all the same, and a probe that stopped it would lose webhooks.
+    """
+
     def parts() -> dict[str, Any]:
         looked = worker is None or time.time() - worker.looked_at < WORKER_SILENT_S
         return {
             "worker": {"ok": looked, "here": worker is not None},
             "llm": {
-                "ok": True,
                 "responder": engine.responder.name,
                 "model": engine.responder.model,
+                "circuit": circuits["llm"].state,
             },
-            "chatwoot": {"ok": True, "configured": settings.chatwoot_configured},
+            "chatwoot": {
+                "configured": settings.chatwoot_configured,
+                "circuit": circuits["chatwoot"].state,
+            },
         }
 
     return parts

@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.replay import replay
 from .commands.serve import serve
 from .commands.simulate import simulate
+from .commands.worker import worker
 
 app = typer.Typer(
     help="An AI assistant in front of a Chatwoot inbox.",
@@ -15,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command()(serve)
+app.command()(worker)
+app.command()(replay)
 app.command()(simulate)
 
 

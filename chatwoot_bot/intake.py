@@ -12,6 +12,7 @@ from .metrics import Metrics
 from .store import chat
 from .store.accept import Accepted, Arrival, Rules, accept
 from .store.engine import Database
+from .store.signals import Signal
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -78,16 +79,25 @@ class Intake:
     async def follow(self, write: Awaitable[Accepted]) -> Accepted:
         """Await a write and pass on what it changed."""
         accepted = await write
-        if accepted.conversation_id is None:
-            return accepted
-        if self._worker is not None:
-            if accepted.interrupts is not None:
-                self._worker.interrupt(accepted.conversation_id, accepted.interrupts)
-            if accepted.due_at is not None:
-                self._worker.wake(accepted.due_at)
-        if accepted.changed:
-            self._hub.publish(accepted.conversation_id)
+        if (signal := accepted.signal()) is not None:
+            self.heed(signal)
         return accepted
+
+    def heed(self, signal: Signal) -> None:
+        """Act on a change of this process or, on PostgreSQL, of another."""
+        if self._worker is not None:
+            if signal.interrupts is not None:
+                self._worker.interrupt(
+                    signal.conversation_id, signal.interrupts, signal.version
+                )
+            if signal.due_at is not None:
+                self._worker.wake(signal.due_at)
+        self._hub.publish(signal.conversation_id)
+
+    def look(self) -> None:
+        """Look for work at once: signals may have been missed."""
+        if self._worker is not None:
+            self._worker.wake(0.0)
 
     def interrupt_all(self, reason: str) -> None:
         """Stop every turn that is thinking: human mode is on for all."""

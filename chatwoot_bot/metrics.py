@@ -2,6 +2,8 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from .breaker import Breaker
+
 SECONDS = (0.1, 0.25, 0.5, 1, 2, 3, 5, 8, 13, 21, 34, 60, 120)
 
 
@@ -56,6 +58,17 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.late = Counter(
+            "chatwoot_bot_late",
+            "Conversations that the watchdog found without an answer in time",
+            registry=self.registry,
+        )
+        self.circuit = Gauge(
+            "chatwoot_bot_circuit_open",
+            "1 while a circuit is open or on trial",
+            ["circuit"],
+            registry=self.registry,
+        )
         self.running = Gauge(
             "chatwoot_bot_turns_running", "Turns under way", registry=self.registry
         )
@@ -64,3 +77,7 @@ class Metrics:
             "Events handed to the database and not yet on disk",
             registry=self.registry,
         )
+
+    def show_circuit(self, name: str, breaker: Breaker) -> None:
+        """Show *breaker* as it is whenever somebody reads the metrics."""
+        self.circuit.labels(name).set_function(lambda: breaker.state != "closed")

@@ -25,31 +25,25 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
-from .core.decision import Decision, Route, decide
+from .core.decision import Decision, Route, decide, give_up
 from .core.events import Event, Kind
 from .errors import ChatwootError, ResponderError
 from .hub import Hub
 from .metrics import Metrics
 from .responders.base import Answer, Responder
-from .store import turns
+from .store import replies, turns
 from .store.accept import Arrival, Rules, accept
 from .store.engine import Database
-from .store.turns import (
-    Ending,
-    Lease,
-    Reply,
-    ReplyKind,
-    Situation,
-    TurnRecord,
-    Verdict,
-)
+from .store.leases import Lease
+from .store.replies import Draft, Reply, ReplyKind
+from .store.turns import Ending, Situation, TurnRecord, Verdict
 
 log = structlog.get_logger(__name__)
 
-Draft = tuple[ReplyKind, str]
-
 # A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
 MAX_BACKOFF_S = 60.0
+# A status that could not be set is tried again after 8 to 16 s, as after 5 attempts.
+STATUS_ATTEMPTS = 5
 # While a reply's fate is unknown, look for it this often.
 LOOK_EVERY_S = 2.0
 
@@ -62,6 +56,7 @@ class Engine:
         channels: by the name in a conversation's `channel`.
         fallback: answers when the responder cannot; None calls a human instead.
         handover_message: what the contact is told then.
+        deliver_for_s: how long a reply is kept for a Chatwoot that is down.
         history: messages of the transcript, at most.
         clock: Unix seconds.
     """
@@ -75,6 +70,7 @@ class Engine:
     fallback: Responder | None
     handover_message: str
     history: int
+    deliver_for_s: float
     clock: Callable[[], float] = time.time
 
 
@@ -99,6 +95,7 @@ class Turn:
         self.lease = lease
         self.id = f"t_{secrets.token_hex(8)}"
         self.started_at = engine.clock()
+        self.version = -1
         self._interrupted: str | None = None
         self._thinking: asyncio.Task[Answer] | None = None
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
@@ -121,6 +118,7 @@ class Turn:
                 decides when to try again.
         """
         situation = await self._load()
+        self.version = situation.conversation.version
         end = await self._work(situation)
         due_at = await self.engine.db.write(
             turns.finish,
@@ -138,13 +136,22 @@ class Turn:
         """Do what the conversation needs now."""
         retry_at = await self._say_kept(situation)
         if retry_at is not None:
-            return End(ending=Ending.FAILED, retry_at=retry_at)
+            return End(ending=Ending.WAITING, retry_at=retry_at)
         decision = decide(
             situation.owed,
             situation.conversation,
             human_mode=situation.human_mode,
             policy=self.engine.rules.policy,
         )
+        if decision.route is Route.BOT:
+            decision = (
+                give_up(
+                    situation.conversation,
+                    now=self.engine.clock(),
+                    policy=self.engine.rules.policy,
+                )
+                or decision
+            )
         match decision.route:
             case Route.BOT | Route.HANDOVER:
                 return await self._answer(situation, decision)
@@ -184,7 +191,10 @@ class Turn:
         if decision.route is Route.HANDOVER:
             return self._handover(situation, decision.reason), decision, None
         try:
-            answer = await self._think(self.engine.responder, situation)
+            answer = await self._in_time(self.engine.responder, situation)
+        except TimeoutError:
+            decision = Decision(Route.HANDOVER, "answer_deadline")
+            return self._handover(situation, decision.reason), decision, None
         except ResponderError as error:
             self.engine.metrics.model_failures.inc()
             self.log.warning("model failed", error=str(error))
@@ -194,6 +204,17 @@ class Turn:
             decision = Decision(Route.BOT, "model_failed")
             answer = await self._think(self.engine.fallback, situation)
         return [(ReplyKind.ANSWER, answer.text)], decision, answer
+
+    async def _in_time(self, responder: Responder, situation: Situation) -> Answer:
+        """Ask *responder*, but no longer than the contact can be asked to wait.
+
+        Raises:
+            TimeoutError: the contact has waited long enough.
+        """
+        waited = self.engine.clock() - situation.owed[0].created_at
+        left = self.engine.rules.policy.answer_deadline_s - waited
+        async with asyncio.timeout(left if left < 1e9 else None):
+            return await self._think(responder, situation)
 
     async def _think(self, responder: Responder, situation: Situation) -> Answer:
         """Ask *responder* in a task of its own, so that `interrupt` can stop it."""
@@ -211,7 +232,10 @@ class Turn:
             self._thinking = None
 
     def _handover(self, situation: Situation, reason: str) -> Sequence[Draft]:
-        drafts = [(ReplyKind.HANDOVER, self.engine.handover_message)]
+        text = self.engine.handover_message
+        if reason in APOLOGIZED:
+            text = f"{APOLOGY} {text}"
+        drafts = [(ReplyKind.HANDOVER, text)]
         if self._channel(situation.conversation).takes_notes:
             drafts.append((ReplyKind.NOTE, NOTES[reason]))
         return drafts
@@ -257,7 +281,7 @@ class Turn:
             if decision.route is Route.HANDOVER:
                 retry_at = await self._settle_status((await self._load()).conversation)
         self._count(decision, "answered")
-        ending = Ending.DONE if retry_at is None else Ending.FAILED
+        ending = Ending.DONE if retry_at is None else Ending.WAITING
         return End(ending=ending, retry_at=retry_at)
 
     async def _say_kept(self, situation: Situation) -> float | None:
@@ -275,21 +299,19 @@ class Turn:
     async def _say_one(self, conversation: Conversation, reply: Reply) -> float | None:
         """Say *reply* unless it is there already, or may not be said any more."""
         now = self.engine.clock()
+        too_late = now - reply.created_at > self.engine.deliver_for_s
         if reply.in_doubt_until is not None:
             found = await self._channel(conversation).find(conversation, reply)
             if found.presence is Presence.PRESENT:
                 await self._delivered(conversation, reply, found.external_id)
                 return None
-            wait_until = reply.in_doubt_until
-            if found.presence is Presence.UNKNOWABLE:
-                wait_until = reply.attempted_at + turns.IN_DOUBT_S
-            if now < wait_until:
-                return min(wait_until, now + LOOK_EVERY_S)
-            if found.presence is Presence.UNKNOWABLE:
-                self.engine.metrics.replies.labels("sent_in_doubt").inc()
-                self.log.warning("reply sent again without proof", reply=reply.key)
+            if too_late:
+                return await self._give_up(reply, "not delivered in time")
+            retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
+            if retry_at is not None:
+                return retry_at
         if not await self.engine.db.write(
-            turns.begin_attempt, self.lease, reply, now=now
+            replies.begin_attempt, self.lease, reply, now=now
         ):
             self.engine.metrics.replies.labels("dropped").inc()
             self.log.info("reply dropped", reply=reply.key)
@@ -297,6 +319,23 @@ class Turn:
         return await self._send(
             conversation, replace(reply, attempts=reply.attempts + 1, attempted_at=now)
         )
+
+    def _look_later(
+        self, reply: Reply, in_doubt_until: float, presence: Presence
+    ) -> float | None:
+        """Return when to look for *reply* again, or None to send it now."""
+        now = self.engine.clock()
+        wait_until = in_doubt_until
+        if presence is Presence.UNREACHABLE:
+            return now + backoff_s(reply.attempts + 2)
+        if presence is Presence.UNKNOWABLE:
+            wait_until = reply.attempted_at + replies.IN_DOUBT_S
+        if now < wait_until:
+            return min(wait_until, now + LOOK_EVERY_S)
+        if presence is Presence.UNKNOWABLE:
+            self.engine.metrics.replies.labels("sent_in_doubt").inc()
+            self.log.warning("reply sent again without proof", reply=reply.key)
+        return None
 
     async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
         """Send *reply*, whose attempt is on record; return when to try again."""
@@ -313,7 +352,7 @@ class Turn:
         self, conversation: Conversation, reply: Reply, external_id: int | None
     ) -> None:
         await self.engine.db.write(
-            turns.delivered,
+            replies.delivered,
             conversation,
             reply,
             external_id=external_id,
@@ -324,19 +363,17 @@ class Turn:
         self.engine.hub.publish(conversation.id)
 
     async def _not_delivered(self, reply: Reply, error: ChatwootError) -> float | None:
-        if not error.retryable:
-            await self.engine.db.write(turns.refused, reply, error=str(error))
-            self.engine.metrics.replies.labels("refused").inc()
-            self.log.error("reply refused", reply=reply.key, error=str(error))
-            return None
+        too_late = self.engine.clock() - reply.created_at > self.engine.deliver_for_s
+        if not error.retryable or (too_late and not error.in_doubt):
+            return await self._give_up(reply, str(error))
         in_doubt_until = None
         if error.in_doubt:
             # An answered request is over: not finding the reply is proof at once.
             answered = error.status_code is not None and error.status_code != 504
             until = self.engine.clock() if answered else None
-            in_doubt_until = until or reply.attempted_at + turns.IN_DOUBT_S
+            in_doubt_until = until or reply.attempted_at + replies.IN_DOUBT_S
         await self.engine.db.write(
-            turns.not_delivered,
+            replies.not_delivered,
             reply,
             in_doubt_until=in_doubt_until,
             error=str(error),
@@ -347,6 +384,21 @@ class Turn:
             "reply not delivered", reply=reply.key, error=str(error), retry_at=retry_at
         )
         return retry_at
+
+    async def _give_up(self, reply: Reply, error: str) -> float | None:
+        """Keep *reply* as a dead letter, and call a human in its place."""
+        now = self.engine.clock()
+        await self.engine.db.write(
+            replies.refused,
+            self.lease,
+            reply,
+            error=error,
+            note=REFUSED.format(error=error),
+            now=now,
+        )
+        self.engine.metrics.replies.labels("dead").inc()
+        self.log.error("reply is a dead letter", reply=reply.key, error=error)
+        return now
 
     async def _settle_status(self, conversation: Conversation) -> float | None:
         """Tell Chatwoot the status that we want; return when to try again."""
@@ -359,7 +411,7 @@ class Turn:
         except ChatwootError as error:
             self.log.warning("status not set", status=str(wanted), error=str(error))
             if error.retryable:
-                return self.engine.clock() + backoff_s(conversation.attempts)
+                return self.engine.clock() + backoff_s(STATUS_ATTEMPTS)
         await self.engine.db.write(turns.status_set, self.lease, wanted, at=at)
         self.engine.hub.publish(conversation.id)
         return None
@@ -443,4 +495,11 @@ def backoff_s(attempts: int) -> float:
 NOTES = {
     "asked_for_human": "The contact asked for a human, so the bot has stepped back.",
     "model_failed": "The bot's language model does not answer, so it has stepped back.",
+    "turn_failed": "The bot failed three times to answer, so it has stepped back.",
+    "worker_died": "The bot's worker died again and again here, so it stepped back.",
+    "answer_deadline": "The contact has waited too long for the bot's answer.",
+    "turn_limit": "The bot has answered as often as it may in one conversation.",
 }
+REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
+APOLOGY = "Sorry that you had to wait."
+APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")

@@ -15,13 +15,15 @@ from .errors import ChatwootBotError, LeaseLostError, StoreError
 from .metrics import Metrics
 from .store import turns
 from .store.engine import Database
-from .store.turns import Ending, Lease
+from .store.leases import Lease
+from .store.turns import Ending
 from .turn import Engine, Turn, backoff_s
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 HEARTBEAT_S = turns.LEASE_S / 3
+WATCH_S = 10.0
 # Claimed at once; more are claimed as soon as these have begun.
 CLAIM = 64
 
@@ -51,10 +53,14 @@ class Worker:
         if due_at < self._wake_at:
             self._wake.set()
 
-    def interrupt(self, conversation_id: str, reason: str) -> None:
-        """Stop the turn that is thinking about the conversation, if one is."""
+    def interrupt(self, conversation_id: str, reason: str, version: int) -> None:
+        """Stop the turn that is thinking about the conversation, if one is.
+
+        Args:
+            version: the conversation's; a turn that has seen it goes on.
+        """
         for lease, turn in self._turns.items():
-            if lease.conversation_id == conversation_id:
+            if lease.conversation_id == conversation_id and turn.version < version:
                 turn.interrupt(reason)
 
     def interrupt_all(self, reason: str) -> None:
@@ -68,9 +74,13 @@ class Worker:
             # The file is ours alone, so whoever held these leases is dead.
             await self._db.write(turns.reclaim, now=self._clock())
         async with asyncio.TaskGroup() as side:
-            heart = side.create_task(self._heartbeat())
+            others = [
+                side.create_task(self._heartbeat()),
+                side.create_task(self._watch()),
+            ]
             await self._loop()
-            heart.cancel()
+            for task in others:
+                task.cancel()
 
     async def _loop(self) -> None:
         while not self._stopping:
@@ -166,6 +176,24 @@ class Worker:
                 # Its writes are refused from now on; spare the model the work.
                 if turn := self._turns.get(lease):
                     turn.interrupt("lease_lost")
+
+    async def _watch(self) -> None:
+        """See that nobody waits longer than the deadline, for whatever reason."""
+        deadline_s = self._engine.rules.policy.answer_deadline_s
+        while True:
+            await asyncio.sleep(min(WATCH_S, deadline_s / 2))
+            now = self._clock()
+            try:
+                late = await self._db.write(
+                    turns.hurry, now=now, owed_before=now - deadline_s
+                )
+            except StoreError as error:
+                log.error("watchdog failed", error=str(error))
+                continue
+            if late:
+                log.warning("contacts wait too long", conversations=late)
+                self._metrics.late.inc(late)
+                self.wake(now)
 
     async def stop(self, *, grace_s: float) -> None:
         """Claim no more, let running turns end, give back what is left.

@@ -84,8 +84,8 @@ class Service:
     def _read(self, process, ready) -> None:
         for line in process.stdout:
             self.lines.append(line)
-            if found := re.search(r"chatwoot-bot is ready: (\S+)", line):
-                ready.put(found.group(1))
+            if found := re.search(r"chatwoot-bot (?:worker )?is ready(?:: (\S+))?", line):
+                ready.put(found.group(1) or "")
         ready.put(None)
 
     def stop(self) -> int:

@@ -29,7 +29,8 @@ class Presence(StrEnum):
 
     PRESENT = "present"
     ABSENT = "absent"
-    UNKNOWABLE = "unknowable"
+    UNKNOWABLE = "unknowable"  # we may not look, or others' messages hide it
+    UNREACHABLE = "unreachable"  # nobody answers; ask again later
 
 
 @dataclass(frozen=True, slots=True)

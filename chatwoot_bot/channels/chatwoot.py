@@ -1,5 +1,7 @@
 """A conversation that takes place in Chatwoot."""
 
+from collections.abc import Mapping
+
 import structlog
 
 from ..chatwoot.client import ChatwootClient
@@ -15,13 +17,21 @@ class ChatwootChannel:
     """Speak through Chatwoot's API; see `Channel`.
 
     Args:
+        reader: with a user's token, which may list messages; None without one.
         verify: whether `look` asks Chatwoot (`VERIFY_BEFORE_REPLY`).
     """
 
     takes_notes = True
 
-    def __init__(self, client: ChatwootClient, *, verify: bool) -> None:
+    def __init__(
+        self,
+        client: ChatwootClient,
+        reader: ChatwootClient | None = None,
+        *,
+        verify: bool,
+    ) -> None:
         self._client = client
+        self._reader = reader
         self._verify = verify
 
     async def typing(self, conversation: Conversation, *, on: bool) -> None:
@@ -63,26 +73,58 @@ class ChatwootChannel:
         )
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
-        """Look for the reply's key among the messages that a bot may see.
+        """Look for the reply's key among the messages that we may see.
 
-        Those are the newest one or two: a newer message of somebody else can hide
-        ours, and then nobody can know.
+        With a user's token those are all; a bot's shows the newest one or two, and a
+        newer message of somebody else can hide ours: then nobody can know.
         """
         try:
-            shown = await self._client.get_conversation(*_address(conversation))
-        except ChatwootError:
+            if self._reader is not None:
+                return await self._find_in_list(self._reader, conversation, reply)
+            return await self._find_in_newest(conversation, reply)
+        except ChatwootError as error:
+            if error.retryable and error.status_code != 500:
+                return Found(Presence.UNREACHABLE)
             return Found(Presence.UNKNOWABLE)
-        for message_id, key in shown.messages.items():
-            if key == reply.key:
-                return Found(Presence.PRESENT, message_id)
+
+    async def _find_in_newest(
+        self, conversation: Conversation, reply: ReplyView
+    ) -> Found:
+        shown = await self._client.get_conversation(*_address(conversation))
+        if (found := _among(shown.messages, reply)) is not None:
+            return found
         newest = max(shown.messages, default=0)
         if newest and newest <= (reply.after_external_id or 0):
             return Found(Presence.ABSENT)
         return Found(Presence.UNKNOWABLE)
 
+    async def _find_in_list(
+        self, reader: ChatwootClient, conversation: Conversation, reply: ReplyView
+    ) -> Found:
+        after = reply.after_external_id or 0
+        for _ in range(PAGES):
+            keys = await reader.list_reply_keys(*_address(conversation), after=after)
+            if (found := _among(keys, reply)) is not None:
+                return found
+            if not keys or max(keys) <= after:
+                return Found(Presence.ABSENT)
+            after = max(keys)
+        return Found(Presence.UNKNOWABLE)
+
     async def set_status(self, conversation: Conversation, status: Status) -> float:
         """Set the status; see `Channel`."""
         return await self._client.toggle_status(*_address(conversation), status)
+
+
+# A hundred messages each; a conversation that grew more since is not waiting for us.
+PAGES = 10
+
+
+def _among(keys: Mapping[int, str | None], reply: ReplyView) -> Found | None:
+    for message_id, key in keys.items():
+        if key == reply.key:
+            return Found(Presence.PRESENT, message_id)
+    return None
 
 
 def _address(conversation: Conversation) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from typing import Any
 import httpx
 import tenacity
 
+from ..breaker import Breaker
 from ..core.conversation import Status
-from ..errors import ChatwootError
+from ..core.events import Event, from_rest
+from ..errors import ChatwootError, PayloadError
 
 ATTEMPTS = 3
 RETRY_FOR_S = 5.0
@@ -38,6 +40,18 @@ class Conversation:
     messages: Mapping[int, str | None]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A message that was fetched instead of delivered.
+
+    Attributes:
+        written_at: Unix seconds.
+    """
+
+    event: Event
+    written_at: float
+
+
 class ChatwootClient:
     """Talk to one Chatwoot installation with one token.
 
@@ -45,9 +59,18 @@ class ChatwootClient:
         http: the shared client.
         base_url: as in the browser, without a trailing slash.
         token: a bot's or a user's; never logged.
+        breaker: opens when Chatwoot does not answer.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, base_url: str, token: str) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        token: str,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self.breaker = breaker or Breaker()
         self._http = http
         self._base_url = base_url
         self._headers = {
@@ -149,6 +172,53 @@ class ChatwootClient:
             messages=dict(_shown_messages(payload)),
         )
 
+    async def last_message(self, account_id: int, display_id: int) -> Fetched | None:
+        """Return the newest message of a conversation; bots may since 4.14.2.
+
+        Raises:
+            ChatwootError: as for `get_conversation`.
+        """
+        response = await self._call(
+            "GET", account_id, display_id, timeout=SHORT_TIMEOUT
+        )
+        return _last_message(_object(response), account_id)
+
+    async def list_last_messages(
+        self, account_id: int, *, status: Status, page: int
+    ) -> list[Fetched]:
+        """Return the newest message of each conversation, 25 to a page.
+
+        Raises:
+            ChatwootError: 401 for a bot's token, or no answer.
+        """
+        query = f"?status={status}&assignee_type=all&page={page}"
+        response = await self._call("GET", account_id, None, query)
+        data = _object(response).get("data")
+        payload = data.get("payload") if isinstance(data, dict) else None
+        rows = payload if isinstance(payload, list) else []
+        found = [
+            _last_message(row, account_id) for row in rows if isinstance(row, dict)
+        ]
+        return [fetched for fetched in found if fetched is not None]
+
+    async def list_reply_keys(
+        self, account_id: int, display_id: int, *, after: int
+    ) -> dict[int, str | None]:
+        """Return our keys in the up to 100 messages that follow *after*.
+
+        Raises:
+            ChatwootError: 401 for a bot's token, or no answer.
+        """
+        response = await self._call(
+            "GET", account_id, display_id, f"messages?after={after}"
+        )
+        payload = _object(response).get("payload")
+        return {
+            message["id"]: _reply_key(message)
+            for message in (payload if isinstance(payload, list) else [])
+            if isinstance(message, dict) and isinstance(message.get("id"), int)
+        }
+
     async def _repeat(
         self, method: str, account_id: int, display_id: int, action: str, body: Any
     ) -> httpx.Response:
@@ -170,14 +240,19 @@ class ChatwootClient:
         self,
         method: str,
         account_id: int,
-        display_id: int,
+        display_id: int | None,
         action: str = "",
         body: Any = None,
         *,
         timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx enforces it
     ) -> httpx.Response:
-        path = f"/api/v1/accounts/{account_id}/conversations/{display_id}/{action}"
-        path = path.rstrip("/")
+        path = f"/api/v1/accounts/{account_id}/conversations"
+        if display_id is not None:
+            path += f"/{display_id}"
+        if action:
+            path += action if action.startswith("?") else f"/{action}"
+        if not self.breaker.allows():
+            raise ChatwootError("Chatwoot's circuit is open", status_code=None)
         try:
             response = await self._http.request(
                 method,
@@ -187,11 +262,16 @@ class ChatwootClient:
                 timeout=timeout,
             )
         except httpx.RequestError as error:
+            self.breaker.failed()
             raise ChatwootError(
                 f"{method} {path}: no answer ({type(error).__name__})",
                 status_code=None,
                 in_doubt=not isinstance(error, NEVER_SENT),
             ) from error
+        if response.status_code in OUTAGE:
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
         if response.is_success:
             return response
         raise ChatwootError(
@@ -202,6 +282,8 @@ class ChatwootClient:
         )
 
 
+# Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).
+OUTAGE = (429, 502, 503, 504)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -249,6 +331,18 @@ def _shown_messages(payload: Mapping[str, Any]) -> Iterator[tuple[int, str | Non
     for message in candidates:
         if isinstance(message, dict) and isinstance(message.get("id"), int):
             yield message["id"], _reply_key(message)
+
+
+def _last_message(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:
+    """Return the newest public message, if Chatwoot shows one that we understand."""
+    message = conversation.get("last_non_activity_message")
+    if not isinstance(message, dict) or message.get("private"):
+        return None
+    try:
+        event = from_rest(conversation, message, account_id)
+    except PayloadError:
+        return None
+    return Fetched(event=event, written_at=_seconds(message.get("created_at")))
 
 
 def _reply_key(message: Mapping[str, Any]) -> str | None:

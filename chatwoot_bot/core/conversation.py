@@ -120,7 +120,9 @@ class Conversation:
         wanted_status: what Chatwoot still has to be told, or None.
         version: grows with every event that a running turn must know of.
         restarts: turns superseded since the last answer.
-        attempts: turns that failed since the last success.
+        attempts: claims since the last success; high when it kills its worker.
+        failures: turns that failed since the last success.
+        bot_turns: answers of the bot since a human or a resolve.
         owed_since: Unix seconds of the oldest message without an answer.
         due_at: Unix seconds when somebody should look at it; None for never. While
             it is leased, the end of the lease.
@@ -141,6 +143,8 @@ class Conversation:
     version: int = 0
     restarts: int = 0
     attempts: int = 0
+    failures: int = 0
+    bot_turns: int = 0
     owed_since: float | None = None
     due_at: float | None = None
     leased: bool = False

@@ -5,6 +5,7 @@ run from certain to doubtful, so that what the bot must never answer cannot reac
 the model.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +32,24 @@ class Decision:
     reason: str
 
 
+# A turn that has failed three times will fail again.
+MAX_FAILURES = 3
+# More than a run of deploys and crashes that had other causes.
+MAX_ATTEMPTS = 20
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The operator's choices, read once from the settings."""
+    """The operator's choices, read once from the settings.
+
+    Attributes:
+        max_bot_turns: answers without a human or a resolve; 0 is no limit.
+        answer_deadline_s: a contact who waits longer gets a human.
+    """
 
     handover_keywords: tuple[str, ...] = ()
+    max_bot_turns: int = 0
+    answer_deadline_s: float = math.inf
 
 
 def decide(
@@ -65,7 +79,28 @@ def decide(
     if any(asks_for_human(m.content or "", policy) for m in messages):
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
+    if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:
+        return Decision(Route.HANDOVER, "turn_limit")
     return Decision(Route.BOT, "default")
+
+
+def give_up(
+    conversation: Conversation, *, now: float, policy: Policy
+) -> Decision | None:
+    """Return why the bot must stop trying and call a human, or None.
+
+    Args:
+        now: Unix seconds.
+    """
+    if conversation.failures >= MAX_FAILURES:
+        return Decision(Route.HANDOVER, "turn_failed")
+    if conversation.attempts > MAX_ATTEMPTS:
+        # Every worker that touched it has died.
+        return Decision(Route.HANDOVER, "worker_died")
+    owed_since = conversation.owed_since
+    if owed_since is not None and now - owed_since >= policy.answer_deadline_s:
+        return Decision(Route.HANDOVER, "answer_deadline")
+    return None
 
 
 def asks_for_human(text: str, policy: Policy) -> bool:

@@ -165,6 +165,28 @@ def parse(body: bytes) -> Event:
     return _bare_event(name, payload)
 
 
+def from_rest(
+    conversation: Mapping[str, Any], message: Mapping[str, Any], account_id: int
+) -> Event:
+    """Read a message that was fetched, as if its webhook had come.
+
+    Args:
+        conversation: as in REST (facts, section 5.5), which names its parts alike.
+        message: as in a conversation's `last_non_activity_message`, or in a list.
+
+    Raises:
+        PayloadError: a field we read has the wrong type.
+    """
+    inbox = {"id": conversation.get("inbox_id")}
+    payload = {
+        **message,
+        "conversation": {**conversation, "account": None},
+        "account": {"id": account_id},
+        "inbox": inbox,
+    }
+    return _message_event("message_created", _storable(payload))
+
+
 def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()

@@ -38,6 +38,7 @@ from .conversations import (
 )
 from .deliveries import Delivery, Outcome, remember
 from .schema import messages, replies
+from .signals import Signal, notify
 
 # A talker is answered after this many turns have been superseded.
 MAX_RESTARTS = 3
@@ -96,6 +97,7 @@ class Accepted:
         interrupts: a turn that runs now must stop: "superseded" or the reason why
             the bot may no longer speak; None when it may go on.
         changed: the conversation looks different to somebody who watches it.
+        version: the conversation's after the arrival.
     """
 
     outcome: Outcome
@@ -106,6 +108,20 @@ class Accepted:
     due_at: float | None = None
     interrupts: str | None = None
     changed: bool = False
+    version: int = 0
+
+    def signal(self) -> Signal | None:
+        """Return what the worker and whoever watches must be told, or None."""
+        if self.conversation_id is None:
+            return None
+        if not self.changed and self.due_at is None and self.interrupts is None:
+            return None
+        return Signal(
+            conversation_id=self.conversation_id,
+            due_at=self.due_at,
+            interrupts=self.interrupts,
+            version=self.version,
+        )
 
 
 def accept(
@@ -130,7 +146,13 @@ def accept(
     for story, (arrival, result) in zip(stories, effective, strict=True):
         story.take(arrival, result, known)
     close_stories(tx, stories)
+    tell(tx, results)
     return results
+
+
+def tell(tx: sa.Connection, results: Sequence[Accepted]) -> None:
+    """Signal to other processes what arrivals have changed."""
+    notify(tx, [signal for result in results if (signal := result.signal())])
 
 
 def _delivery(arrival: Arrival) -> Delivery:
@@ -300,6 +322,7 @@ class Story:
         else:
             result.due_at = self.now.due_at
         result.conversation_id = self.now.id
+        result.version = self.now.version
         result.changed = result.changed or self.now.state != state
 
     def change(self, **values: Any) -> None:
@@ -323,7 +346,7 @@ class Story:
             row["owed"] = False
         forget_owed(self.tx, self.now.id)
         drop_unsent(self.tx, self.now.id)
-        self.change(owed_since=None, due_at=None)
+        self.change(owed_since=None, due_at=None, bot_turns=0)
 
     def take_status(self, seen: Sighting, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""

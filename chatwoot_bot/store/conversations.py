@@ -201,6 +201,8 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         version=row["version"],
         restarts=row["restarts"],
         attempts=row["attempts"],
+        failures=row["failures"],
+        bot_turns=row["bot_turns"],
         owed_since=row["owed_since"],
         due_at=row["due_at"],
         leased=row["lease"] is not None,
@@ -277,6 +279,7 @@ SAVED = (
     "ever_pending",
     "wanted_status",
     "version",
+    "bot_turns",
     "owed_since",
     "due_at",
 )

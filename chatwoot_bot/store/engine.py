@@ -13,6 +13,7 @@ which waits for the disk, has a thread.
 
 import asyncio
 import fcntl
+import importlib.util
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -80,14 +81,17 @@ class Database:
         self._lock_file: IO[str] | None = None
         self._closing = False
 
-    async def open(self) -> None:
+    async def open(self, *, alone: bool = True) -> None:
         """Lock a SQLite file for this process, migrate, and begin to write.
+
+        Args:
+            alone: False for a short visit to the file of a running service.
 
         Raises:
             StoreError: the database cannot be reached, or another process has it.
         """
         self._loop = asyncio.get_running_loop()
-        if self.is_sqlite:
+        if self.is_sqlite and alone:
             self._lock_file = lock_sqlite(self.url)
         self._writer = make_engine(self.url, writes=True)
         self._reader = make_engine(self.url, writes=False)
@@ -288,6 +292,7 @@ def normal_url(url: str) -> str:
 def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     """Make the engine for writing, or for the readers."""
     if url.get_backend_name() != "sqlite":
+        _require_psycopg()
         # One snapshot for a whole read, as SQLite gives by itself.
         level = "READ COMMITTED" if writes else "REPEATABLE READ"
         return sa.create_engine(
@@ -303,6 +308,13 @@ def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
     sa.event.listen(engine, "begin", lambda tx: tx.exec_driver_sql(begin))
     return engine
+
+
+def _require_psycopg() -> None:
+    if importlib.util.find_spec("psycopg") is None:
+        raise StoreError(
+            "PostgreSQL needs its driver: pip install 'chatwoot-bot[postgres]'"
+        )
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

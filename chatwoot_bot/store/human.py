@@ -15,6 +15,7 @@ from .accept import (
     Story,
     close_stories,
     open_stories,
+    tell,
 )
 from .conversations import insert_new
 from .deliveries import Outcome
@@ -129,6 +130,7 @@ def _operate(
     change(story, result)
     story.finish(before, arrival, result)
     close_stories(tx, [story])
+    tell(tx, [result])
     return result
 
 

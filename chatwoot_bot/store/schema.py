@@ -33,6 +33,8 @@ conversations = sa.Table(
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("restarts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("bot_turns", sa.Integer, nullable=False, server_default="0"),
     sa.Column("owed_since", sa.Double),
     sa.Column("due_at", sa.Double),
     sa.Column("lease", sa.Text),
@@ -52,6 +54,13 @@ sa.Index(
     conversations.c.lease,
     sqlite_where=conversations.c.lease.is_not(None),
     postgresql_where=conversations.c.lease.is_not(None),
+)
+# For the watchdog.
+sa.Index(
+    "ix_conversations_owed",
+    conversations.c.owed_since,
+    sqlite_where=conversations.c.owed_since.is_not(None),
+    postgresql_where=conversations.c.owed_since.is_not(None),
 )
 sa.Index(
     "ix_conversations_bot_inbox",
@@ -134,6 +143,12 @@ replies = sa.Table(
     sa.Column("external_id", sa.BigInteger),
     sa.Column("error", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
+)
+sa.Index(
+    "ix_replies_dead",
+    replies.c.created_at,
+    sqlite_where=sa.text("state = 'dead'"),
+    postgresql_where=sa.text("state = 'dead'"),
 )
 sa.Index(
     "ix_replies_open",

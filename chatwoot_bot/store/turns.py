@@ -19,64 +19,15 @@ from ..core.conversation import (
     Sender,
     State,
     Status,
-    Trigger,
-    next_state,
 )
 from ..errors import LeaseLostError
 from .accept import MAX_RESTARTS, Rules
-from .conversations import (
-    conversation_of,
-    find,
-    forget_owed,
-    human_mode_column,
-    insert_new,
-)
-from .schema import conversations, messages, replies, turns
+from .conversations import conversation_of, forget_owed, human_mode_column, insert_new
+from .leases import Lease, held
+from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
+from .schema import conversations, messages, turns
 
 LEASE_S = 30.0
-# Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
-IN_DOUBT_S = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to work on one conversation until the lease runs out."""
-
-    conversation_id: str
-    token: str
-
-
-class ReplyKind(StrEnum):
-    """What a reply is for, and so when it may still be said."""
-
-    ANSWER = "answer"  # while the bot holds the conversation
-    HANDOVER = "handover"  # until an agent has joined
-    NOTE = "note"  # private, for agents: always
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One message to be said, kept before it is sent.
-
-    Attributes:
-        key: travels with the message, so that it is known when it comes back.
-        attempts: sendings begun.
-        attempted_at: Unix seconds of the last one.
-        in_doubt_until: until then a sending may still be under way, so that not
-            finding the reply proves nothing; None when it was certainly not sent.
-        after_external_id: the newest message of the conversation when this was
-            kept; the reply, if said, comes after it. None in the web chat.
-    """
-
-    key: str
-    turn_id: str
-    kind: ReplyKind
-    content: str
-    attempts: int = 0
-    attempted_at: float = 0.0
-    in_doubt_until: float | None = None
-    after_external_id: int | None = None
-    created_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +131,23 @@ def reclaim(tx: sa.Connection, *, now: float) -> int:
     ).rowcount
 
 
+def hurry(tx: sa.Connection, *, now: float, owed_before: float) -> int:
+    """Make due what has been owed since before *owed_before*; return how many.
+
+    The net under everything else: whatever kept these from being answered, the next
+    turn calls a human for them.
+    """
+    return tx.execute(
+        sa.update(conversations)
+        .where(
+            conversations.c.owed_since <= owed_before,
+            conversations.c.lease.is_(None),
+            conversations.c.due_at.is_(None) | (conversations.c.due_at > now),
+        )
+        .values(due_at=now)
+    ).rowcount
+
+
 def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     """Read what the turn needs.
 
@@ -203,7 +171,7 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
         human_mode=row["human_mode"] == "1",
         owed=[message for message in recent if message.owed],
         transcript=recent,
-        unsaid=_unsaid(tx, lease.conversation_id),
+        unsaid=unsaid(tx, lease.conversation_id),
     )
 
 
@@ -225,15 +193,6 @@ def _recent(tx: sa.Connection, conversation_id: str, limit: int) -> list[Message
     return [message_of(row) for row in tx.execute(query).mappings()]
 
 
-def _unsaid(tx: sa.Connection, conversation_id: str) -> list[Reply]:
-    query = (
-        sa.select(replies)
-        .where(replies.c.conversation_id == conversation_id, replies.c.state == "open")
-        .order_by(replies.c.created_at, replies.c.position)
-    )
-    return [_reply_of(row) for row in tx.execute(query).mappings()]
-
-
 def keep(
     tx: sa.Connection,
     lease: Lease,
@@ -241,7 +200,7 @@ def keep(
     *,
     seen: Conversation,
     answered: Sequence[Message],
-    drafts: Sequence[tuple[ReplyKind, str]],
+    drafts: Sequence[Draft],
     now: float,
 ) -> tuple[Verdict, list[Reply]]:
     """Turn drafts into replies that will be said, unless they have been overtaken.
@@ -257,50 +216,19 @@ def keep(
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    conversation, human_mode = _held(tx, lease)
+    conversation, human_mode = held(tx, lease)
     if human_mode or conversation.state is not State.AI:
         return Verdict.SILENCED, []
     if conversation.version != seen.version and conversation.restarts < MAX_RESTARTS:
         return Verdict.SUPERSEDED, []
-    kept = _insert_replies(tx, lease, record, drafts, now)
+    kept = insert_drafts(tx, lease, record.id, drafts, now)
     _mark_answered(tx, answered, record.id)
     if any(kind is ReplyKind.HANDOVER for kind, _ in drafts):
-        _call_human(tx, conversation)
+        call_human(tx, conversation)
+    else:
+        _count_answer(tx, conversation)
     insert_record(tx, record)
     return Verdict.KEPT, kept
-
-
-def _insert_replies(
-    tx: sa.Connection,
-    lease: Lease,
-    record: TurnRecord,
-    drafts: Sequence[tuple[ReplyKind, str]],
-    now: float,
-) -> list[Reply]:
-    newest = tx.execute(
-        sa.select(sa.func.max(messages.c.external_id)).where(
-            messages.c.conversation_id == lease.conversation_id
-        )
-    ).scalar()
-    rows = [
-        {
-            "key": f"{record.id}.{position}",
-            "conversation_id": lease.conversation_id,
-            "turn_id": record.id,
-            "position": position,
-            "kind": kind,
-            "content": content,
-            "state": "open",
-            "attempts": 1 if position == 0 else 0,
-            "attempted_at": now if position == 0 else 0.0,
-            "in_doubt_until": now + IN_DOUBT_S if position == 0 else None,
-            "after_external_id": newest,
-            "created_at": now,
-        }
-        for position, (kind, content) in enumerate(drafts)
-    ]
-    tx.execute(sa.insert(replies), rows)
-    return [_reply_of(row) for row in rows]
 
 
 def _mark_answered(
@@ -314,16 +242,11 @@ def _mark_answered(
     )
 
 
-def _call_human(tx: sa.Connection, conversation: Conversation) -> None:
-    pending = conversation.status is Status.PENDING
+def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
     tx.execute(
         sa.update(conversations)
         .where(conversations.c.id == conversation.id)
-        .values(
-            state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
-            wanted_status=Status.OPEN if pending else None,
-            version=conversations.c.version + 1,
-        )
+        .values(bot_turns=conversations.c.bot_turns + 1)
     )
 
 
@@ -333,103 +256,8 @@ def leave(tx: sa.Connection, lease: Lease) -> None:
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    _held(tx, lease)
+    held(tx, lease)
     forget_owed(tx, lease.conversation_id)
-
-
-def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bool:
-    """Count a sending that follows at once; False when it may not be said any more.
-
-    Raises:
-        LeaseLostError: the conversation is another worker's.
-    """
-    conversation, human_mode = _held(tx, lease)
-    allowed = may_say(reply.kind, conversation.state, human_mode=human_mode)
-    values: dict[str, Any] = {"state": "dropped"}
-    if allowed:
-        values = {
-            "attempts": reply.attempts + 1,
-            "attempted_at": now,
-            "in_doubt_until": now + IN_DOUBT_S,
-        }
-    begun = tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(values)
-    ).rowcount
-    return allowed and begun == 1
-
-
-def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
-    """Return whether a kept reply still fits who holds the conversation."""
-    match kind:
-        case ReplyKind.ANSWER:
-            return state is State.AI and not human_mode
-        case ReplyKind.HANDOVER:
-            return state is State.HANDOVER_PENDING
-        case ReplyKind.NOTE:
-            return True
-
-
-def delivered(
-    tx: sa.Connection,
-    conversation: Conversation,
-    reply: Reply,
-    *,
-    external_id: int | None,
-    now: float,
-) -> None:
-    """Note that *reply* has been said. A fact, so no lease is asked for."""
-    # Who adds a message holds the conversation: its echo may be on its way in.
-    find(tx, {"id": conversation.id})
-    first = tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state != "delivered")
-        .values(state="delivered", external_id=external_id)
-    ).rowcount
-    if reply.kind is ReplyKind.NOTE or not first:
-        return  # the echo was faster, and recorded the message
-    tx.execute(
-        insert_new(messages, tx.dialect.name),
-        {
-            "conversation_id": conversation.id,
-            "account_id": conversation.account_id if external_id else None,
-            "external_id": external_id,
-            "sender": Sender.BOT,
-            "content": reply.content,
-            "turn_id": reply.turn_id,
-            "created_at": now,
-        },
-    )
-    tx.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(active_at=now)
-    )
-
-
-def not_delivered(
-    tx: sa.Connection, reply: Reply, *, in_doubt_until: float | None, error: str
-) -> None:
-    """Note that a sending failed.
-
-    Args:
-        in_doubt_until: see `Reply`.
-    """
-    tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(in_doubt_until=in_doubt_until, error=error[:500])
-    )
-
-
-def refused(tx: sa.Connection, reply: Reply, *, error: str) -> None:
-    """Note that *reply* can never be said."""
-    tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(state="dead", error=error[:500])
-    )
 
 
 def status_set(
@@ -444,7 +272,7 @@ def status_set(
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    conversation, _ = _held(tx, lease)
+    conversation, _ = held(tx, lease)
     values: dict[str, Any] = {}
     if conversation.wanted_status is status:
         values["wanted_status"] = None
@@ -463,6 +291,7 @@ class Ending(StrEnum):
     """How a turn ended, as far as the next one is concerned."""
 
     DONE = "done"
+    WAITING = "waiting"  # something could not be done yet, through no fault here
     SUPERSEDED = "superseded"
     FAILED = "failed"
     GIVEN_BACK = "given_back"  # shutdown: another process goes on at once
@@ -490,7 +319,7 @@ def finish(
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    conversation, _ = _held(tx, lease)
+    conversation, _ = held(tx, lease)
     if record is not None:
         insert_record(tx, record)
     owed_since, last = tx.execute(
@@ -502,16 +331,18 @@ def finish(
     if due_at is None and owed_since is not None:
         due_at = rules.due_at(last=last, owed_since=owed_since)
     if due_at is None and (
-        conversation.wanted_status is not None or _unsaid(tx, conversation.id)
+        conversation.wanted_status is not None or unsaid(tx, conversation.id)
     ):
         due_at = now
     if ending is Ending.GIVEN_BACK:
         due_at = now
     values: dict[str, Any] = {"lease": None, "due_at": due_at, "owed_since": owed_since}
-    if ending is not Ending.FAILED:
+    if ending is Ending.FAILED:
+        values["failures"] = conversation.failures + 1
+    else:
         values["attempts"] = 0
     if ending is Ending.DONE:
-        values["restarts"] = 0
+        values |= {"restarts": 0, "failures": 0}
     if ending is Ending.SUPERSEDED:
         values["restarts"] = conversation.restarts + 1
     tx.execute(
@@ -540,14 +371,6 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
     )
 
 
-def _held(tx: sa.Connection, lease: Lease) -> tuple[Conversation, bool]:
-    """Lock the leased conversation."""
-    found = find(tx, {"id": lease.conversation_id, "lease": lease.token})
-    if found is None:
-        raise LeaseLostError("the lease has passed to another worker")
-    return found
-
-
 def message_of(row: sa.RowMapping) -> Message:
     """Return the row as the engine's own type."""
     return Message(
@@ -558,18 +381,4 @@ def message_of(row: sa.RowMapping) -> Message:
         owed=row["owed"],
         external_id=row["external_id"],
         client_id=row["client_id"],
-    )
-
-
-def _reply_of(row: Any) -> Reply:
-    return Reply(
-        key=row["key"],
-        turn_id=row["turn_id"],
-        kind=ReplyKind(row["kind"]),
-        content=row["content"],
-        attempts=row["attempts"],
-        attempted_at=row["attempted_at"],
-        in_doubt_until=row["in_doubt_until"],
-        after_external_id=row["after_external_id"],
-        created_at=row["created_at"],
     )

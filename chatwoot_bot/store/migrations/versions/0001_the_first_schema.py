@@ -29,6 +29,8 @@ def upgrade() -> None:
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("restarts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("bot_turns", sa.Integer(), server_default="0", nullable=False),
         sa.Column("owed_since", sa.Double(), nullable=True),
         sa.Column("due_at", sa.Double(), nullable=True),
         sa.Column("lease", sa.Text(), nullable=True),
@@ -60,6 +62,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("lease IS NOT NULL"),
         postgresql_where=sa.text("lease IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_conversations_owed",
+        "conversations",
+        ["owed_since"],
+        unique=False,
+        sqlite_where=sa.text("owed_since IS NOT NULL"),
+        postgresql_where=sa.text("owed_since IS NOT NULL"),
     )
     op.create_table(
         "deliveries",
@@ -136,6 +146,14 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index(
+        "ix_replies_dead",
+        "replies",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.text("state = 'dead'"),
     )
     op.create_index(
         "ix_replies_open",

@@ -1,0 +1,70 @@
+"""A circuit breaker: stop asking somebody who does not answer, and notice when they do.
+
+*Closed*: everything goes through. After `FAILURES` in a row it *opens*: nothing goes
+through for a while. Then one call at a time may try; the first success closes it, a
+failure opens it again for twice as long.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+FAILURES = 5
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 30.0
+# A trial that never reports back (it was cancelled) does not block the next for ever.
+TRIAL_S = 30.0
+
+
+class Breaker:
+    """One circuit.
+
+    Args:
+        clock: seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._open_until: float | None = None
+
+    @property
+    def state(self) -> Literal["closed", "open", "half_open"]:
+        """Return the state, as `/health/ready` and the metrics show it."""
+        if self._open_until is None:
+            return "closed"
+        return "open" if self._clock() < self._open_until else "half_open"
+
+    @property
+    def closed_in_s(self) -> float:
+        """Return in how many seconds a call may try again; 0 when it may now."""
+        if self._open_until is None:
+            return 0.0
+        return max(self._open_until - self._clock(), 0.0)
+
+    def allows(self) -> bool:
+        """Return whether a call may go through; the caller then reports how it went."""
+        match self.state:
+            case "closed":
+                return True
+            case "open":
+                return False
+            case "half_open":
+                # This one is the trial; the others wait for what it finds.
+                self._open_until = self._clock() + TRIAL_S
+                return True
+
+    def succeeded(self) -> None:
+        """Note that somebody answered."""
+        self._failures = 0
+        self._pause_s = FIRST_PAUSE_S
+        self._open_until = None
+
+    def failed(self) -> None:
+        """Note that nobody answered."""
+        self._failures += 1
+        if self._failures < FAILURES:
+            return
+        self._open_until = self._clock() + self._pause_s
+        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)

@@ -1,0 +1,30 @@
+"""A responder behind a circuit breaker."""
+
+from collections.abc import Sequence
+
+from ..breaker import Breaker
+from ..core.conversation import Message
+from ..errors import ResponderError
+from .base import Answer, Responder
+
+
+class GuardedResponder:
+    """Spare a model that is down; the fallback then comes at once. See `Responder`."""
+
+    def __init__(self, inner: Responder, breaker: Breaker) -> None:
+        self.name = inner.name
+        self.model = inner.model
+        self._inner = inner
+        self._breaker = breaker
+
+    async def respond(self, transcript: Sequence[Message]) -> Answer:
+        """Ask the model, unless it has just failed several times."""
+        if not self._breaker.allows():
+            raise ResponderError("the model's circuit is open", retryable=True)
+        try:
+            answer = await self._inner.respond(transcript)
+        except ResponderError:
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return answer

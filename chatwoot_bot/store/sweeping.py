@@ -1,0 +1,39 @@
+"""What the sweep asks of the database."""
+
+import sqlalchemy as sa
+
+from ..core.conversation import State, Status
+from .conversations import insert_new
+from .human import value
+from .schema import conversations, service
+
+
+def first_start(tx: sa.Connection, *, now: float) -> float:
+    """Return when the service first ran on this database, Unix seconds."""
+    row = {"name": "first_start", "value": repr(now)}
+    tx.execute(insert_new(service, tx.dialect.name), row)
+    return float(value(tx, "first_start") or now)
+
+
+def waiting_for_contact(
+    tx: sa.Connection, *, active_since: float, limit: int
+) -> list[tuple[int, int]]:
+    """Return (account, number) of conversations that may have been missed.
+
+    Those are the bot's, pending, and owe nothing as far as we know; the most
+    recently active first.
+    """
+    c = conversations.c
+    query = (
+        sa.select(c.account_id, c.display_id)
+        .where(
+            c.channel == "chatwoot",
+            c.state == State.AI,
+            c.status == Status.PENDING,
+            c.owed_since.is_(None),
+            c.active_at >= active_since,
+        )
+        .order_by(c.active_at.desc())
+        .limit(limit)
+    )
+    return [(row.account_id, row.display_id) for row in tx.execute(query)]

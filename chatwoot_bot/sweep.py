@@ -1,0 +1,131 @@
+"""Fetch what Chatwoot did not deliver: webhooks lost while the service was down.
+
+Chatwoot tries an account webhook once and an agent bot's three times in seven seconds.
+So, at start and every few minutes, this asks for pending conversations whose newest
+message is the contact's and hands those messages in as if they had been delivered;
+what is known already has no effect. With a user's token it lists them; with a bot's it
+asks for the conversations we know. Bounded, and never about messages that are older
+than the service's first start: the bot must not wake an inbox's past.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+
+from .chatwoot.client import ChatwootClient, Fetched
+from .core.conversation import Status
+from .core.events import Kind
+from .errors import ChatwootBotError, ChatwootError
+from .intake import Intake
+from .store import sweeping
+from .store.accept import Arrival
+from .store.engine import Database
+
+log = structlog.get_logger(__name__)
+
+PAGES = 8  # of 25 conversations
+KNOWN = 100  # conversations asked for one by one
+PAUSE_S = 0.1  # between two requests: at most 600 of Chatwoot's 3,000 a minute
+
+
+class Sweep:
+    """Look for messages that were missed.
+
+    Args:
+        client: with the bot's token.
+        reader: with a user's token; None without one.
+        account_id: to list conversations of; None when not set.
+        every_s: how often.
+        not_older_than_s: messages beyond that age are left alone.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        intake: Intake,
+        client: ChatwootClient,
+        reader: ChatwootClient | None,
+        *,
+        account_id: int | None,
+        every_s: float,
+        not_older_than_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._db = db
+        self._intake = intake
+        self._client = client
+        self._reader = reader
+        self._account_id = account_id
+        self._every_s = every_s
+        self._not_older_than_s = not_older_than_s
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Sweep until cancelled."""
+        while True:
+            try:
+                found = await self.once()
+                if found:
+                    log.warning("missed messages fetched", messages=found)
+            except ChatwootBotError as error:
+                log.warning("sweep failed", error=str(error))
+            await asyncio.sleep(self._every_s)
+
+    async def once(self) -> int:
+        """Sweep once; return how many messages had been missed.
+
+        Raises:
+            ChatwootBotError: Chatwoot or the database did not answer.
+        """
+        now = self._clock()
+        first_start = await self._db.write(sweeping.first_start, now=now)
+        oldest = max(first_start, now - self._not_older_than_s)
+        found = 0
+        async for fetched in self._fetch(active_since=oldest):
+            asked = fetched.event.kind is Kind.CONTACT_MESSAGE
+            # Chatwoot shows whole seconds.
+            if asked and fetched.written_at >= int(oldest):
+                accepted = await self._intake.take(
+                    Arrival(
+                        event=fetched.event,
+                        channel="chatwoot",
+                        received_at=self._clock(),
+                    )
+                )
+                found += accepted.message_id is not None
+        return found
+
+    def _fetch(self, *, active_since: float) -> AsyncIterator[Fetched]:
+        if self._reader is not None and self._account_id is not None:
+            return self._listed(self._reader, self._account_id)
+        return self._known(active_since)
+
+    async def _listed(
+        self, reader: ChatwootClient, account_id: int
+    ) -> AsyncIterator[Fetched]:
+        for page in range(1, PAGES + 1):
+            rows = await reader.list_last_messages(
+                account_id, status=Status.PENDING, page=page
+            )
+            for fetched in rows:
+                yield fetched
+            if not rows:
+                return
+            await asyncio.sleep(PAUSE_S)
+
+    async def _known(self, active_since: float) -> AsyncIterator[Fetched]:
+        addresses = await self._db.read(
+            sweeping.waiting_for_contact, active_since=active_since, limit=KNOWN
+        )
+        for account_id, display_id in addresses:
+            try:
+                fetched = await self._client.last_message(account_id, display_id)
+            except ChatwootError as error:
+                if error.status_code is None:
+                    raise
+                continue  # one we may not see must not hide the others
+            if fetched is not None:
+                yield fetched
+            await asyncio.sleep(PAUSE_S)
