@@ -306,7 +306,7 @@ class Turn:
                 await self._delivered(conversation, reply, found.external_id)
                 return None
             if too_late:
-                return await self._give_up(reply, "not delivered in time")
+                return await self._give_up(reply, TOO_LATE, in_doubt=True)
             retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
             if retry_at is not None:
                 return retry_at
@@ -365,7 +365,7 @@ class Turn:
     async def _not_delivered(self, reply: Reply, error: ChatwootError) -> float | None:
         too_late = self.engine.clock() - reply.created_at > self.engine.deliver_for_s
         if not error.retryable or (too_late and not error.in_doubt):
-            return await self._give_up(reply, str(error))
+            return await self._give_up(reply, str(error), in_doubt=False)
         in_doubt_until = None
         if error.in_doubt:
             # An answered request is over: not finding the reply is proof at once.
@@ -385,7 +385,9 @@ class Turn:
         )
         return retry_at
 
-    async def _give_up(self, reply: Reply, error: str) -> float | None:
+    async def _give_up(
+        self, reply: Reply, error: str, *, in_doubt: bool
+    ) -> float | None:
         """Keep *reply* as a dead letter, and call a human in its place."""
         now = self.engine.clock()
         await self.engine.db.write(
@@ -393,6 +395,7 @@ class Turn:
             self.lease,
             reply,
             error=error,
+            in_doubt=in_doubt,
             note=REFUSED.format(error=error),
             now=now,
         )
@@ -501,5 +504,6 @@ NOTES = {
     "turn_limit": "The bot has answered as often as it may in one conversation.",
 }
 REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
+TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
 APOLOGY = "Sorry that you had to wait."
 APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")

@@ -84,7 +84,9 @@ class Service:
     def _read(self, process, ready) -> None:
         for line in process.stdout:
             self.lines.append(line)
-            if found := re.search(r"chatwoot-bot (?:worker )?is ready(?:: (\S+))?", line):
+            if found := re.search(
+                r"chatwoot-bot (?:worker )?is ready(?:: (\S+))?", line
+            ):
                 ready.put(found.group(1) or "")
         ready.put(None)
 

@@ -52,7 +52,7 @@ def count(tx: sa.Connection) -> tuple[int, int]:
 def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
     """Have a dead reply said after all; False when there is no such one.
 
-    It is looked for before it is sent, and sent whoever holds the conversation now:
+    If it may have been said already it is looked for first; and it is sent whoever holds the conversation now:
     an operator said so.
     """
     conversation_id = tx.execute(
@@ -65,7 +65,6 @@ def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
                 else_=ReplyKind.REPLAY,
             ),
             attempts=0,
-            in_doubt_until=now,
             error=None,
             created_at=now,
         )

@@ -196,12 +196,20 @@ def not_delivered(
 
 
 def refused(
-    tx: sa.Connection, lease: Lease, reply: Reply, *, error: str, note: str, now: float
+    tx: sa.Connection,
+    lease: Lease,
+    reply: Reply,
+    *,
+    error: str,
+    in_doubt: bool,
+    note: str,
+    now: float,
 ) -> None:
     """Note that *reply* can never be said, and call a human instead.
 
     Args:
         error: what Chatwoot said.
+        in_doubt: whether it may have been said all the same.
         note: tells the agents; it is tried once, like any reply.
 
     Raises:
@@ -211,7 +219,11 @@ def refused(
     tx.execute(
         sa.update(replies)
         .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(state="dead", error=error[:500])
+        .values(
+            state="dead",
+            error=error[:500],
+            in_doubt_until=reply.in_doubt_until if in_doubt else None,
+        )
     )
     if reply.kind is ReplyKind.NOTE:
         return

@@ -22,7 +22,11 @@ async def test_health_is_for_anybody(tmp_path):
     assert alive.json()["status"] == "ok"
     assert ready.status_code == 200
     assert ready.json()["status"] == "ready"
-    assert ready.json()["llm"] == {"responder": "mock", "model": None, "circuit": "closed"}
+    assert ready.json()["llm"] == {
+        "responder": "mock",
+        "model": None,
+        "circuit": "closed",
+    }
     assert ready.json()["chatwoot"]["configured"] is False
 
 

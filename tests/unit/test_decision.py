@@ -4,7 +4,15 @@ import pytest
 from factories import conversation, message
 
 from chatwoot_bot.core.conversation import State, Status
-from chatwoot_bot.core.decision import Policy, Route, asks_for_human, decide
+from chatwoot_bot.core.decision import (
+    MAX_ATTEMPTS,
+    MAX_FAILURES,
+    Policy,
+    Route,
+    asks_for_human,
+    decide,
+    give_up,
+)
 
 POLICY = Policy(handover_keywords=("human", "real person"))
 ASKS = [message("a human please")]
@@ -148,3 +156,42 @@ def test_without_keywords_the_bot_answers_everything():
     decision = decide(ASKS, conversation(), human_mode=False, policy=Policy())
 
     assert decision.route is Route.BOT
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"failures": MAX_FAILURES - 1}, None),
+        ({"failures": MAX_FAILURES}, "turn_failed"),
+        ({"attempts": MAX_ATTEMPTS}, None),
+        ({"attempts": MAX_ATTEMPTS + 1}, "worker_died"),
+        ({"owed_since": 1_000.0 - 119}, None),
+        ({"owed_since": 1_000.0 - 120}, "answer_deadline"),
+    ],
+    ids=str,
+)
+def test_when_the_bot_gives_up(changes, reason):
+    """A contact whom the bot cannot answer gets a human, and never nothing."""
+    held = conversation(**changes)
+    policy = Policy(answer_deadline_s=120.0)
+
+    decision = give_up(held, now=1_000.0, policy=policy)
+
+    assert (decision and decision.reason) == reason
+    assert decision is None or decision.route is Route.HANDOVER
+
+
+@pytest.mark.parametrize(
+    ("limit", "answered", "route"),
+    [(0, 99, Route.BOT), (3, 2, Route.BOT), (3, 3, Route.HANDOVER)],
+)
+def test_turn_limit_calls_a_human(limit, answered, route):
+    """An operator may bound how long the bot tries."""
+    held = conversation(bot_turns=answered)
+
+    decision = decide(
+        [message()], held, human_mode=False, policy=Policy(max_bot_turns=limit)
+    )
+
+    assert decision.route is route

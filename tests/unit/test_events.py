@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatwoot_bot.core.conversation import Sender, Status
-from chatwoot_bot.core.events import Event, Kind, parse
+from chatwoot_bot.core.events import Event, Kind, from_rest, parse
 from chatwoot_bot.errors import PayloadError
 
 CONTACT, AGENT, BOT = Kind.CONTACT_MESSAGE, Kind.AGENT_REPLY, Kind.BOT_MESSAGE
@@ -751,3 +751,20 @@ def test_any_json_is_read_or_refused(value):
 def test_any_bent_delivery_is_read_or_refused(payload):
     """Nor a release of Chatwoot that nobody has seen yet."""
     check_storable(json.dumps(payload).encode())
+
+
+def test_fetched_message_is_read_like_a_delivered_one():
+    """What the sweep finds must mean what its webhook would have meant."""
+    shown = json.loads(
+        (DELIVERIES / "rest_conversation_show__response.json").read_text()
+    )
+    message = shown["last_non_activity_message"]
+
+    event = from_rest(shown, message, 1)
+
+    assert event.account_id == 1
+    assert event.inbox_id == shown["inbox_id"]
+    assert event.conversation.display_id == shown["id"]
+    assert event.conversation.status == shown["status"]
+    assert event.message.external_id == message["id"]
+    assert event.name == "message_created"
