@@ -14,6 +14,9 @@ lint: .venv/.dev-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
+chaos: .venv/.dev-installed  ## the long form: faults and kills for minutes
+	CHAOS=long $(BIN)/pytest -s tests/chaos
+
 types: .venv/.dev-installed
 	$(BIN)/mypy
 

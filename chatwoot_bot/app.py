@@ -23,6 +23,7 @@ from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
 from .core.decision import Policy
+from .engine import Engine
 from .http import make_client
 from .hub import Hub
 from .intake import Intake
@@ -36,7 +37,6 @@ from .store import human, signals
 from .store.accept import Rules
 from .store.engine import Database
 from .sweep import Sweep
-from .turn import Engine
 from .web import chat, ops, webhook
 from .web import human as human_routes
 from .web.auth import Visitors
@@ -108,6 +108,11 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     """
     for name in settings.unused():
         log.warning("setting has no effect in this release", setting=name)
+    if settings.chatwoot_configured and settings.admin_token is None:
+        log.warning(
+            "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
+            "through a reverse proxy too, may switch the bot off"
+        )
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()

@@ -28,6 +28,7 @@ class Breaker:
         self._failures = 0
         self._pause_s = FIRST_PAUSE_S
         self._open_until: float | None = None
+        self._on_trial = False
 
     @property
     def state(self) -> Literal["closed", "open", "half_open"]:
@@ -35,13 +36,6 @@ class Breaker:
         if self._open_until is None:
             return "closed"
         return "open" if self._clock() < self._open_until else "half_open"
-
-    @property
-    def closed_in_s(self) -> float:
-        """Return in how many seconds a call may try again; 0 when it may now."""
-        if self._open_until is None:
-            return 0.0
-        return max(self._open_until - self._clock(), 0.0)
 
     def allows(self) -> bool:
         """Return whether a call may go through; the caller then reports how it went."""
@@ -53,16 +47,27 @@ class Breaker:
             case "half_open":
                 # This one is the trial; the others wait for what it finds.
                 self._open_until = self._clock() + TRIAL_S
+                self._on_trial = True
                 return True
 
     def succeeded(self) -> None:
         """Note that somebody answered."""
         self._failures = 0
         self._pause_s = FIRST_PAUSE_S
+        self._on_trial = False
         self._open_until = None
+
+    def abandoned(self) -> None:
+        """Note that a call ended without telling anything; another may try."""
+        if self._on_trial:
+            self._on_trial = False
+            self._open_until = self._clock()
 
     def failed(self) -> None:
         """Note that nobody answered."""
+        if self.state == "open" and not self._on_trial:
+            return  # a call that began before; the pause is set already
+        self._on_trial = False
         self._failures += 1
         if self._failures < FAILURES:
             return

@@ -16,9 +16,9 @@
     ├── ChatwootError          Chatwoot said no, or said nothing
     └── ResponderError         the model said no, or said nothing
 
-Two places read the attributes and nothing else does: `web/errors.py` turns
-`status_code` and `code` into a response, the turn and its worker turn
-`retryable` into a new attempt. No message holds a secret or a contact's text.
+Few places read the attributes: `web/errors.py` turns `status_code` and `code`
+into a response; the clients and the outbox turn `retryable` into a new attempt.
+No message holds a secret or a contact's text.
 """
 
 from collections.abc import Mapping
@@ -138,16 +138,27 @@ class ChatwootError(ChatwootBotError):
 
     Attributes:
         status_code: the HTTP status, or None when no answer came.
-        retryable: True for no answer, 429 and 5xx; any other status is final.
+        retryable: True for no answer, 408, 429 and 5xx, and for what passes by
+            itself; any other status is final.
         in_doubt: True when Chatwoot may have acted on the request all the same.
     """
 
     def __init__(
-        self, message: str, *, status_code: int | None, in_doubt: bool = False
+        self,
+        message: str,
+        *,
+        status_code: int | None,
+        in_doubt: bool = False,
+        passes: bool = False,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.retryable = status_code is None or status_code == 429 or status_code >= 500
+        self.retryable = (
+            passes
+            or status_code is None
+            or status_code in (408, 429)
+            or status_code >= 500
+        )
         self.in_doubt = in_doubt
 
 

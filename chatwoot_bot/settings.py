@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 import dotenv
 import httpx
@@ -224,10 +224,6 @@ class Settings(pydantic.BaseModel):
         if self.system_prompt_file:
             return self.system_prompt_file.read_text(encoding="utf-8").strip()
         return self.system_prompt or DEFAULT_PROMPT.format(name=self.bot_name)
-
-    def zone(self) -> ZoneInfo:
-        """Return the time zone of the business."""
-        return ZoneInfo(self.timezone)
 
     def unused(self) -> list[str]:
         """Return the variables that are set and have no effect in this release."""

@@ -15,63 +15,27 @@ conversation, in this process or another.
 """
 
 import asyncio
-import random
 import secrets
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import structlog
 
-from .channels.base import Channel, Presence
+from .channels.base import Channel
 from .core.conversation import Conversation
 from .core.decision import Decision, Route, decide, give_up
 from .core.events import Event, Kind
-from .errors import ChatwootError, ResponderError
-from .hub import Hub
-from .metrics import Metrics
+from .engine import Engine
+from .errors import ResponderError
+from .outbox import Outbox
 from .responders.base import Answer, Responder
-from .store import replies, turns
-from .store.accept import Arrival, Rules, accept
-from .store.engine import Database
+from .store import turns
+from .store.accept import Arrival, accept
 from .store.leases import Lease
 from .store.replies import Draft, Reply, ReplyKind
 from .store.turns import Ending, Situation, TurnRecord, Verdict
 
 log = structlog.get_logger(__name__)
-
-# A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
-MAX_BACKOFF_S = 60.0
-# A status that could not be set is tried again after 8 to 16 s, as after 5 attempts.
-STATUS_ATTEMPTS = 5
-# While a reply's fate is unknown, look for it this often.
-LOOK_EVERY_S = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """What every turn acts on; built once, in `app.build`.
-
-    Attributes:
-        channels: by the name in a conversation's `channel`.
-        fallback: answers when the responder cannot; None calls a human instead.
-        handover_message: what the contact is told then.
-        deliver_for_s: how long a reply is kept for a Chatwoot that is down.
-        history: messages of the transcript, at most.
-        clock: Unix seconds.
-    """
-
-    db: Database
-    hub: Hub
-    metrics: Metrics
-    rules: Rules
-    channels: Mapping[str, Channel]
-    responder: Responder
-    fallback: Responder | None
-    handover_message: str
-    history: int
-    deliver_for_s: float
-    clock: Callable[[], float] = time.time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +60,11 @@ class Turn:
         self.id = f"t_{secrets.token_hex(8)}"
         self.started_at = engine.clock()
         self.version = -1
+        self.failures = 0
         self._interrupted: str | None = None
         self._thinking: asyncio.Task[Answer] | None = None
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
+        self._outbox = Outbox(engine, lease, self.log)
 
     def interrupt(self, reason: str) -> None:
         """Stop thinking at once: the contact wrote more, or a human holds it.
@@ -119,7 +85,10 @@ class Turn:
         """
         situation = await self._load()
         self.version = situation.conversation.version
+        self.failures = situation.conversation.failures
         end = await self._work(situation)
+        # Last, and never in the way of an answer.
+        look_at = await self._outbox.settle_status((await self._load()).conversation)
         due_at = await self.engine.db.write(
             turns.finish,
             self.lease,
@@ -127,6 +96,7 @@ class Turn:
             ending=end.ending,
             now=self.engine.clock(),
             retry_at=end.retry_at,
+            look_at=look_at,
             record=end.record,
         )
         self.engine.hub.publish(self.lease.conversation_id)
@@ -134,7 +104,7 @@ class Turn:
 
     async def _work(self, situation: Situation) -> End:
         """Do what the conversation needs now."""
-        retry_at = await self._say_kept(situation)
+        retry_at = await self._outbox.say_kept(situation.conversation, situation.unsaid)
         if retry_at is not None:
             return End(ending=Ending.WAITING, retry_at=retry_at)
         decision = decide(
@@ -267,163 +237,19 @@ class Turn:
         self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
         if decision.route is Route.HANDOVER:
             self.engine.metrics.handovers.labels(decision.reason).inc()
-        retry_at = None
-        for number, reply in enumerate(kept):
-            if number == 0:
-                retry_at = await self._send(conversation, reply)
-            else:
-                retry_at = await self._say_one(conversation, reply)
-            if retry_at is not None:
-                break
-        else:
+        retry_at = await self._outbox.say_new(conversation, kept)
+        if retry_at is None:
             waited = self.engine.clock() - situation.owed[0].created_at
             self.engine.metrics.answer_seconds.observe(waited)
-            if decision.route is Route.HANDOVER:
-                retry_at = await self._settle_status((await self._load()).conversation)
         self._count(decision, "answered")
         ending = Ending.DONE if retry_at is None else Ending.WAITING
         return End(ending=ending, retry_at=retry_at)
-
-    async def _say_kept(self, situation: Situation) -> float | None:
-        """Say what earlier turns kept, and tell Chatwoot the status they wanted.
-
-        Returns:
-            When to try again (Unix seconds), or None when nothing is left over.
-        """
-        for reply in situation.unsaid:
-            retry_at = await self._say_one(situation.conversation, reply)
-            if retry_at is not None:
-                return retry_at
-        return await self._settle_status(situation.conversation)
-
-    async def _say_one(self, conversation: Conversation, reply: Reply) -> float | None:
-        """Say *reply* unless it is there already, or may not be said any more."""
-        now = self.engine.clock()
-        too_late = now - reply.created_at > self.engine.deliver_for_s
-        if reply.in_doubt_until is not None:
-            found = await self._channel(conversation).find(conversation, reply)
-            if found.presence is Presence.PRESENT:
-                await self._delivered(conversation, reply, found.external_id)
-                return None
-            if too_late:
-                return await self._give_up(reply, TOO_LATE, in_doubt=True)
-            retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
-            if retry_at is not None:
-                return retry_at
-        if not await self.engine.db.write(
-            replies.begin_attempt, self.lease, reply, now=now
-        ):
-            self.engine.metrics.replies.labels("dropped").inc()
-            self.log.info("reply dropped", reply=reply.key)
-            return None
-        return await self._send(
-            conversation, replace(reply, attempts=reply.attempts + 1, attempted_at=now)
-        )
-
-    def _look_later(
-        self, reply: Reply, in_doubt_until: float, presence: Presence
-    ) -> float | None:
-        """Return when to look for *reply* again, or None to send it now."""
-        now = self.engine.clock()
-        wait_until = in_doubt_until
-        if presence is Presence.UNREACHABLE:
-            return now + backoff_s(reply.attempts + 2)
-        if presence is Presence.UNKNOWABLE:
-            wait_until = reply.attempted_at + replies.IN_DOUBT_S
-        if now < wait_until:
-            return min(wait_until, now + LOOK_EVERY_S)
-        if presence is Presence.UNKNOWABLE:
-            self.engine.metrics.replies.labels("sent_in_doubt").inc()
-            self.log.warning("reply sent again without proof", reply=reply.key)
-        return None
-
-    async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
-        """Send *reply*, whose attempt is on record; return when to try again."""
-        try:
-            external_id = await self._channel(conversation).deliver(
-                conversation, reply, private=reply.kind is ReplyKind.NOTE
-            )
-        except ChatwootError as error:
-            return await self._not_delivered(reply, error)
-        await self._delivered(conversation, reply, external_id)
-        return None
-
-    async def _delivered(
-        self, conversation: Conversation, reply: Reply, external_id: int | None
-    ) -> None:
-        await self.engine.db.write(
-            replies.delivered,
-            conversation,
-            reply,
-            external_id=external_id,
-            now=self.engine.clock(),
-        )
-        self.engine.metrics.replies.labels("delivered").inc()
-        self.log.info("reply delivered", reply=reply.key, message=external_id)
-        self.engine.hub.publish(conversation.id)
-
-    async def _not_delivered(self, reply: Reply, error: ChatwootError) -> float | None:
-        too_late = self.engine.clock() - reply.created_at > self.engine.deliver_for_s
-        if not error.retryable or (too_late and not error.in_doubt):
-            return await self._give_up(reply, str(error), in_doubt=False)
-        in_doubt_until = None
-        if error.in_doubt:
-            # An answered request is over: not finding the reply is proof at once.
-            answered = error.status_code is not None and error.status_code != 504
-            until = self.engine.clock() if answered else None
-            in_doubt_until = until or reply.attempted_at + replies.IN_DOUBT_S
-        await self.engine.db.write(
-            replies.not_delivered,
-            reply,
-            in_doubt_until=in_doubt_until,
-            error=str(error),
-        )
-        self.engine.metrics.replies.labels("failed").inc()
-        retry_at = self.engine.clock() + backoff_s(reply.attempts)
-        self.log.warning(
-            "reply not delivered", reply=reply.key, error=str(error), retry_at=retry_at
-        )
-        return retry_at
-
-    async def _give_up(
-        self, reply: Reply, error: str, *, in_doubt: bool
-    ) -> float | None:
-        """Keep *reply* as a dead letter, and call a human in its place."""
-        now = self.engine.clock()
-        await self.engine.db.write(
-            replies.refused,
-            self.lease,
-            reply,
-            error=error,
-            in_doubt=in_doubt,
-            note=REFUSED.format(error=error),
-            now=now,
-        )
-        self.engine.metrics.replies.labels("dead").inc()
-        self.log.error("reply is a dead letter", reply=reply.key, error=error)
-        return now
-
-    async def _settle_status(self, conversation: Conversation) -> float | None:
-        """Tell Chatwoot the status that we want; return when to try again."""
-        wanted = conversation.wanted_status
-        if wanted is None:
-            return None
-        at = None
-        try:
-            at = await self._channel(conversation).set_status(conversation, wanted)
-        except ChatwootError as error:
-            self.log.warning("status not set", status=str(wanted), error=str(error))
-            if error.retryable:
-                return self.engine.clock() + backoff_s(STATUS_ATTEMPTS)
-        await self.engine.db.write(turns.status_set, self.lease, wanted, at=at)
-        self.engine.hub.publish(conversation.id)
-        return None
 
     async def _leave(self, situation: Situation, decision: Decision) -> End:
         """Say nothing: a human answers, or nobody need."""
         if not situation.owed:
             return End()
-        await self.engine.db.write(turns.leave, self.lease)
+        await self.engine.db.write(turns.leave, self.lease, seen=situation.owed)
         self.log.info("left to a human", reason=decision.reason)
         self._count(decision, "silent")
         return End(record=self._record(decision, "silent", None))
@@ -488,12 +314,6 @@ class _Typing:
             await self._channel.typing(self._conversation, on=False)
 
 
-def backoff_s(attempts: int) -> float:
-    """Return how long to wait after *attempts* tries, with jitter, in seconds."""
-    longest = min(2.0 ** min(attempts - 1, 10), MAX_BACKOFF_S)
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
-
-
 # What agents read when the bot calls them, by the reason of the decision.
 NOTES = {
     "asked_for_human": "The contact asked for a human, so the bot has stepped back.",
@@ -503,7 +323,5 @@ NOTES = {
     "answer_deadline": "The contact has waited too long for the bot's answer.",
     "turn_limit": "The bot has answered as often as it may in one conversation.",
 }
-REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
-TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
 APOLOGY = "Sorry that you had to wait."
 APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")

@@ -11,19 +11,23 @@ from collections.abc import Callable
 
 import structlog
 
+from .engine import Engine
 from .errors import ChatwootBotError, LeaseLostError, StoreError
 from .metrics import Metrics
+from .outbox import backoff_s
 from .store import turns
 from .store.engine import Database
 from .store.leases import Lease
 from .store.turns import Ending
-from .turn import Engine, Turn, backoff_s
+from .turn import Turn
 
 log = structlog.get_logger(__name__)
 
 POLL_S = 1.0
 HEARTBEAT_S = turns.LEASE_S / 3
 WATCH_S = 10.0
+# A cancelled turn still switches its typing indicator off.
+CANCEL_S = 8.0
 # Claimed at once; more are claimed as soon as these have begun.
 CLAIM = 64
 
@@ -46,6 +50,8 @@ class Worker:
         self._wake = asyncio.Event()
         self._wake_at = 0.0
         self._stopping = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.looked_at = self._clock()
 
     def wake(self, due_at: float) -> None:
@@ -83,6 +89,13 @@ class Worker:
                 task.cancel()
 
     async def _loop(self) -> None:
+        self._idle.clear()
+        try:
+            await self._claim_until_stopped()
+        finally:
+            self._idle.set()
+
+    async def _claim_until_stopped(self) -> None:
         while not self._stopping:
             self._wake.clear()
             self._wake_at = float("inf")
@@ -109,7 +122,7 @@ class Worker:
         leases = await self._db.write(turns.claim, now=self._clock(), limit=room)
         for lease in leases:
             self._start(lease)
-        return self._clock() if leases else due_at + POLL_S
+        return self._clock() + (0.0 if leases else POLL_S)
 
     def _start(self, lease: Lease) -> None:
         turn = Turn(self._engine, lease)
@@ -138,12 +151,14 @@ class Worker:
             self._tasks.pop(turn.lease, None)
             self._metrics.running.set(len(self._tasks))
             self._metrics.turn_seconds.observe(time.monotonic() - started)
-        if due_at is not None or len(self._tasks) == self._limit - 1:
-            self.wake(due_at or 0.0)
+        if len(self._tasks) == self._limit - 1:
+            self.wake(0.0)  # there is room again
+        elif due_at is not None:
+            self.wake(due_at)
 
     async def _back_off(self, turn: Turn) -> float | None:
         self._metrics.turns.labels("unknown", "failed").inc()
-        retry_at = self._clock() + backoff_s(2)
+        retry_at = self._clock() + backoff_s(turn.failures + 1)
         try:
             return await self._db.write(
                 turns.finish,
@@ -203,15 +218,17 @@ class Worker:
         """
         self._stopping = True
         self._wake.set()
+        await self._idle.wait()  # a claim under way still starts its turns
         tasks = dict(self._tasks)
         if not tasks:
             return
         await asyncio.wait(tasks.values(), timeout=grace_s)
-        for lease, task in tasks.items():
-            if task.done():
-                continue
+        left = {lease: task for lease, task in tasks.items() if not task.done()}
+        for task in left.values():
             task.cancel()
-            await asyncio.wait([task])
+        if left:
+            await asyncio.wait(left.values(), timeout=CANCEL_S)
+        for lease in left:
             await self._give_back(lease)
 
     async def _give_back(self, lease: Lease) -> None:

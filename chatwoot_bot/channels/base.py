@@ -29,6 +29,7 @@ class Presence(StrEnum):
 
     PRESENT = "present"
     ABSENT = "absent"
+    UNSENT = "unsent"  # and certainly not on its way
     UNKNOWABLE = "unknowable"  # we may not look, or others' messages hide it
     UNREACHABLE = "unreachable"  # nobody answers; ask again later
 

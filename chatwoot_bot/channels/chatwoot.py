@@ -7,6 +7,7 @@ import structlog
 from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
 from ..core.events import Sighting
+from ..core.transcript import escape_liquid
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
 
@@ -67,7 +68,7 @@ class ChatwootChannel:
         return await self._client.create_message(
             account_id,
             display_id,
-            content=reply.content,
+            content=escape_liquid(reply.content)[:MAX_CONTENT],
             reply_key=reply.key,
             private=private,
         )
@@ -116,6 +117,8 @@ class ChatwootChannel:
         return await self._client.toggle_status(*_address(conversation), status)
 
 
+# Chatwoot refuses more (facts, section 5.2).
+MAX_CONTENT = 150_000
 # A hundred messages each; a conversation that grew more since is not waiting for us.
 PAGES = 10
 

@@ -30,8 +30,8 @@ class WebChannel:
         return None
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
-        """Return ABSENT: a stored reply would not be in doubt."""
-        return Found(Presence.ABSENT)
+        """Return UNSENT: a stored reply would not be in doubt."""
+        return Found(Presence.UNSENT)
 
     async def set_status(self, conversation: Conversation, status: Status) -> float:
         """Return the time: a web conversation has no status of Chatwoot's."""

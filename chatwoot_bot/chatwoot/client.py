@@ -5,6 +5,7 @@ may be repeated without harm are repeated here for blips of seconds; a message t
 Chatwoot may have stored is not, that is for whoever kept it.
 """
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from ..errors import ChatwootError, PayloadError
 
 ATTEMPTS = 3
 RETRY_FOR_S = 5.0
+TOTAL_S = 12.0
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 # Typing and status checks only decorate a reply, so they must not hold it up.
 SHORT_TIMEOUT = httpx.Timeout(3.0)
@@ -254,29 +256,37 @@ class ChatwootClient:
         if not self.breaker.allows():
             raise ChatwootError("Chatwoot's circuit is open", status_code=None)
         try:
-            response = await self._http.request(
-                method,
-                self._base_url + path,
-                json=body,
-                headers=self._headers,
-                timeout=timeout,
-            )
-        except httpx.RequestError as error:
+            # httpx bounds each step; somebody who trickles bytes would hold us.
+            async with asyncio.timeout(TOTAL_S):
+                response = await self._http.request(
+                    method,
+                    self._base_url + path,
+                    json=body,
+                    headers=self._headers,
+                    timeout=timeout,
+                )
+        except (httpx.RequestError, TimeoutError) as error:
             self.breaker.failed()
             raise ChatwootError(
                 f"{method} {path}: no answer ({type(error).__name__})",
                 status_code=None,
                 in_doubt=not isinstance(error, NEVER_SENT),
             ) from error
+        except BaseException:
+            self.breaker.abandoned()
+            raise
         if response.status_code in OUTAGE:
             self.breaker.failed()
         else:
             self.breaker.succeeded()
         if response.is_success:
             return response
+        said = _said(response)
         raise ChatwootError(
-            f"{method} {path} answered {response.status_code}{_said(response)}",
+            f"{method} {path} answered {response.status_code}{said}",
             status_code=response.status_code,
+            # The flood guard of 200 messages a minute (facts, section 6.2).
+            passes="Too many messages" in said,
             # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
             in_doubt=response.status_code >= 500,
         )

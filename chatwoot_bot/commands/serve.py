@@ -1,9 +1,12 @@
 """`chatwoot-bot serve`: the web, and the worker in the same process."""
 
 import asyncio
+import contextlib
 import gc
 import os
+import signal
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -70,7 +73,11 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         gc.collect()
         gc.freeze()
         gc.set_threshold(20_000, 20, 50)
-        await Server(config, app, settings).serve()
+        server = Server(config, app, settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.handle_exit, number, None)
+        await server.serve()
 
 
 class Server(uvicorn.Server):
@@ -95,6 +102,15 @@ class Server(uvicorn.Server):
         host = self._settings.host
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
         typer.secho(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to `_serve`.
+
+        uvicorn would raise them again at the end, and the process would be gone
+        before running turns have ended and leases are given back.
+        """
+        yield
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; a page that waits for news is sent home at once."""

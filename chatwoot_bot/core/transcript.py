@@ -1,5 +1,6 @@
 """A conversation's history as a model sees it."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
@@ -23,6 +24,23 @@ def for_model(transcript: Sequence[Message], *, prompt: str) -> list[ModelMessag
         if message.content and message.sender is not Sender.SYSTEM:
             lines.append({"role": _role(message.sender), "content": message.content})
     return lines
+
+
+def escape_liquid(text: str) -> str:
+    """Break up ``{{`` and ``{%``, which Chatwoot would render as a Liquid template.
+
+    A word joiner, which shows as nothing, goes between the two characters. Code spans
+    stay as they are: Chatwoot protects them itself, and its `raw` does not nest
+    (`app/models/concerns/liquidable.rb`).
+    """
+    parts = CODE_SPAN.split(text)
+    # Every second part is a code span.
+    parts[::2] = [LIQUID.sub("{\u2060", part) for part in parts[::2]]
+    return "".join(parts)
+
+
+CODE_SPAN = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
+LIQUID = re.compile(r"\{(?=[{%])")
 
 
 def _role(sender: Sender) -> Literal["user", "assistant"]:

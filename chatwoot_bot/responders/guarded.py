@@ -23,8 +23,15 @@ class GuardedResponder:
             raise ResponderError("the model's circuit is open", retryable=True)
         try:
             answer = await self._inner.respond(transcript)
-        except ResponderError:
-            self._breaker.failed()
+        except ResponderError as error:
+            if error.retryable:
+                self._breaker.failed()
+            else:
+                # It answered: this question is wrong, not the model.
+                self._breaker.succeeded()
+            raise
+        except BaseException:
+            self._breaker.abandoned()
             raise
         self._breaker.succeeded()
         return answer

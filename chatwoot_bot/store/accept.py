@@ -31,6 +31,7 @@ from .conversations import (
     Identity,
     drop_unsent,
     forget_owed,
+    has_unsaid,
     new_id,
     open_all,
     save_all,
@@ -289,7 +290,9 @@ class Story:
         event = arrival.event
         before = self.now.state, self.now.due_at
         if event.conversation is not None:
-            self.take_status(event.conversation, result)
+            # The first conversations may date from before Chatwoot was configured.
+            self.now.channel = arrival.channel
+            self.take_status(event.conversation, arrival.received_at, result)
         if event.message is not None and event.kind is not Kind.OTHER:
             key = _key(self.now, event.message)
             if key is None or key not in known:
@@ -314,7 +317,8 @@ class Story:
         state, due_at = before
         if result.changed:
             self.active_at = arrival.received_at
-        if result.changed or result.interrupts is not None:
+        if result.decision is not None or result.interrupts is not None:
+            # A turn need not know of its own echo, or of a template.
             self.change(version=self.now.version + 1)
         if self.now.leased:
             # Then due_at is the end of the lease; its holder sets the next.
@@ -346,15 +350,20 @@ class Story:
             row["owed"] = False
         forget_owed(self.tx, self.now.id)
         drop_unsent(self.tx, self.now.id)
-        self.change(owed_since=None, due_at=None, bot_turns=0)
+        # Notes are said all the same, and a status may have to be told.
+        left = has_unsaid(self.tx, self.now.id) or self.now.wanted_status is not None
+        self.change(
+            owed_since=None, due_at=self.now.due_at if left else None, bot_turns=0
+        )
 
-    def take_status(self, seen: Sighting, result: Accepted) -> None:
+    def take_status(self, seen: Sighting, now: float, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""
         if seen.status is None or (
             seen.updated_at and seen.updated_at < self.now.status_at
         ):
             return
         trigger = status_trigger(self.now, seen.status)
+        first = self.now.status is None
         wanted = self.now.wanted_status
         if seen.status == wanted or trigger is not None:
             # Either Chatwoot has done what we asked, or somebody decided otherwise.
@@ -367,6 +376,9 @@ class Story:
         )
         if trigger is not None:
             self.trigger(trigger, result)
+        if first and self.now.state is State.HUMAN:
+            # An operator gave it to humans before it appeared; they must see it.
+            self.show_to_humans(now)
 
     def _take_message(self, arrival: Arrival, said: Said, result: Accepted) -> None:
         """Record a new message, and let it mean what it means."""
@@ -386,13 +398,18 @@ class Story:
     def _agent_joined(self, arrival: Arrival, result: Accepted) -> None:
         """Fall silent, and see that Chatwoot shows the conversation as open."""
         self.trigger(Trigger.AGENT_JOINED, result)
-        if self.now.status is Status.PENDING:
-            # Chatwoot leaves it pending in agent-bot inboxes, unseen by the team.
-            self.want_status(Status.OPEN, arrival.received_at)
+        self.show_to_humans(arrival.received_at)
+
+    def show_to_humans(self, now: float) -> None:
+        """Have a pending conversation opened: pending, the team does not see it."""
+        shown = self.now.wanted_status or self.now.status
+        if shown is Status.PENDING:
+            self.want_status(Status.OPEN, now)
 
     def want_status(self, status: Status, now: float) -> None:
         """Have the worker tell Chatwoot, as soon as it can."""
-        self.change(wanted_status=status, due_at=now)
+        wanted = None if status is self.now.status else status
+        self.change(wanted_status=wanted, due_at=now)
 
     def _is_history(self, arrival: Arrival) -> bool:
         """Return whether the agent spoke before giving the conversation back."""
@@ -444,7 +461,10 @@ class Story:
         """Note that our own message has come back: it is said."""
         confirmed = self.tx.execute(
             sa.update(replies)
-            .where(replies.c.key == said.reply_key, replies.c.state == "open")
+            .where(
+                replies.c.key == said.reply_key,
+                replies.c.state.in_(("open", "dropped")),
+            )
             .values(state="delivered", external_id=said.external_id)
         ).rowcount
         if confirmed:

@@ -40,6 +40,7 @@ def open_all(
     found, human_mode = _find_all(tx, list(wanted))
     missing = [identity for identity in wanted if identity not in found]
     if missing:
+        missing.sort(key=str)
         rows = [_new_row(identity, wanted[identity]()) for identity in missing]
         # Another process may have been faster; then its row is found.
         tx.execute(insert_new(conversations, tx.dialect.name), rows)
@@ -219,17 +220,27 @@ def forget_owed(tx: sa.Connection, conversation_id: str) -> None:
 
 
 def drop_unsent(tx: sa.Connection, conversation_id: str) -> None:
-    """Withdraw what was decided but certainly not sent; notes are for agents."""
+    """Withdraw what the bot was going to say; notes are for agents.
+
+    One that is being sent at this moment is recorded when it comes back.
+    """
     tx.execute(
         sa.update(replies)
         .where(
             replies.c.conversation_id == conversation_id,
             replies.c.state == "open",
-            replies.c.attempts == 0,
-            replies.c.kind != "note",
+            replies.c.kind.in_(("answer", "handover")),
         )
         .values(state="dropped")
     )
+
+
+def has_unsaid(tx: sa.Connection, conversation_id: str) -> bool:
+    """Return whether something is still to be said."""
+    query = sa.select(sa.literal(1)).where(
+        replies.c.conversation_id == conversation_id, replies.c.state == "open"
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 @lru_cache
@@ -272,6 +283,7 @@ def save_all(
 
 # A lease, and what only its holder writes, are not among them.
 SAVED = (
+    "channel",
     "state",
     "status",
     "status_at",

@@ -52,8 +52,8 @@ def count(tx: sa.Connection) -> tuple[int, int]:
 def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
     """Have a dead reply said after all; False when there is no such one.
 
-    If it may have been said already it is looked for first; and it is sent whoever holds the conversation now:
-    an operator said so.
+    If it may have been said already it is looked for first; and it is sent whoever
+    holds the conversation now, because an operator said so.
     """
     conversation_id = tx.execute(
         sa.update(replies)

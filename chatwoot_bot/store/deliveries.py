@@ -44,7 +44,9 @@ def remember(tx: sa.Connection, arrived: Sequence[Delivery]) -> list[bool]:
     new: set[str] = set()
     if kept:
         insert = insert_new(deliveries, tx.dialect.name, returning="delivery_id")
-        new = set(tx.execute(insert, [_row(delivery) for delivery in kept]).scalars())
+        # In one order everywhere, so that two processes never wait for each other.
+        rows = sorted(map(_row, kept), key=lambda row: row["delivery_id"] or "")
+        new = set(tx.execute(insert, rows).scalars())
     return [_is_new(delivery, new) for delivery in arrived]
 
 

@@ -172,6 +172,8 @@ class Database:
         return result
 
     async def _queue(self, job: _Job) -> Any:
+        if self._closing:
+            raise StoreError("the database is closed")
         self._jobs.append(job)
         self._arrived.set()
         return await job.future
@@ -229,6 +231,7 @@ class Database:
                 await self._write_here(jobs)
             else:
                 await self._on_disk(lambda: self._write_there(jobs))
+                return True
         except Exception as caught:  # noqa: BLE001 - it goes to whoever waits
             error = translated(caught)
         for job in jobs:
@@ -246,8 +249,30 @@ class Database:
                     transaction.rollback()
 
     def _write_there(self, jobs: Sequence[_Job]) -> None:
-        with self._writer.begin() as connection:
-            _perform(connection, jobs)
+        """Write on PostgreSQL: what shares a statement together, the rest one by one.
+
+        A transaction holds its rows' locks until it ends, so one over unrelated jobs
+        would wait for another process in every possible order.
+        """
+        shared = [job for job in jobs if job.item is not None]
+        if not self._attempt(shared):
+            for job in shared:
+                self._attempt([job])
+        for job in jobs:
+            if job.item is None:
+                self._attempt([job])
+
+    def _attempt(self, jobs: Sequence[_Job]) -> bool:
+        error: BaseException | None = None
+        try:
+            if jobs:
+                with self._writer.begin() as connection:
+                    _perform(connection, jobs)
+        except Exception as caught:  # noqa: BLE001 - it goes to whoever waits
+            error = translated(caught)
+        for job in jobs:
+            job.error = error
+        return error is None
 
     async def _on_disk(self, call: Callable[[], None]) -> None:
         await self._loop.run_in_executor(self._disk, call)
@@ -278,6 +303,10 @@ def translated(error: BaseException) -> BaseException:
 def reason(error: sa.exc.SQLAlchemyError) -> str:
     """Return what the driver said, without the statement and its values."""
     driver = getattr(error, "orig", None) or error
+    # psycopg adds a DETAIL, which can hold a row with a contact's text.
+    primary = getattr(getattr(driver, "diag", None), "message_primary", None)
+    if primary:
+        return f"{type(driver).__name__}: {primary}"
     return " ".join(f"{type(driver).__name__}: {driver}".split())[:300]
 
 
@@ -299,6 +328,14 @@ def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
             url,
             isolation_level=level,
             pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": 5,
+                # A partition must not hold the only writer for hours.
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+                "options": "-c lock_timeout=10s",
+            },
             pool_size=1 if writes else READERS,
         )
     engine = sa.create_engine(

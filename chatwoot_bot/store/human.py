@@ -64,15 +64,12 @@ def hold(
         sighting = Sighting(display_id=display_id)
 
     def change(story: Story, result: Accepted) -> None:
-        known = story.now.status is not None
-        if enabled:
-            story.trigger(Trigger.AGENT_JOINED, result)
-            if known and story.now.status is not Status.OPEN:
-                story.want_status(Status.OPEN, now)
-        else:
-            story.trigger(Trigger.RELEASED, result)
-            if story.now.ever_pending and story.now.status is not Status.PENDING:
-                story.want_status(Status.PENDING, now)
+        trigger = Trigger.AGENT_JOINED if enabled else Trigger.RELEASED
+        story.trigger(trigger, result)
+        if enabled and story.now.status is not None:
+            story.want_status(Status.OPEN, now)
+        elif not enabled and story.now.ever_pending:
+            story.want_status(Status.PENDING, now)
 
     return _operate(tx, conversation_id, sighting, now, rules, change)
 

@@ -63,13 +63,16 @@ async def listen(
 
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
-        with contextlib.suppress(psycopg.OperationalError):
+        with contextlib.suppress(psycopg.Error):
             async with await psycopg.AsyncConnection.connect(
                 dsn, autocommit=True
             ) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 missed()
                 async for notification in connection.notifies():
-                    heard(Signal(**json.loads(notification.payload)))
+                    try:
+                        heard(Signal(**json.loads(notification.payload)))
+                    except (ValueError, TypeError):
+                        missed()  # of another release; look instead
         log.warning("not listening to the database, trying again")
         await asyncio.sleep(RECONNECT_S)

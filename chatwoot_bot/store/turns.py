@@ -22,10 +22,15 @@ from ..core.conversation import (
 )
 from ..errors import LeaseLostError
 from .accept import MAX_RESTARTS, Rules
-from .conversations import conversation_of, forget_owed, human_mode_column, insert_new
+from .conversations import (
+    conversation_of,
+    has_unsaid,
+    human_mode_column,
+    insert_new,
+)
 from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
-from .schema import conversations, messages, turns
+from .schema import conversations, messages, replies, turns
 
 LEASE_S = 30.0
 
@@ -112,14 +117,21 @@ def heartbeat(
 ) -> set[Lease]:
     """Extend *leases*; return those that are still ours."""
     tokens = [lease.token for lease in leases]
+    ours = _locked(conversations.c.lease.in_(tokens))
     extended = tx.execute(
         sa.update(conversations)
-        .where(conversations.c.lease.in_(tokens))
+        .where(conversations.c.id.in_(sa.select(ours.c.id)))
         .values(due_at=now + LEASE_S)
         .returning(conversations.c.lease)
     )
     held = set(extended.scalars())
     return {lease for lease in leases if lease.token in held}
+
+
+def _locked(*where: sa.ColumnElement[bool]) -> sa.CTE:
+    """Lock rows in the one order that all transactions use."""
+    ids = sa.select(conversations.c.id).where(*where).order_by(conversations.c.id)
+    return ids.with_for_update().cte("locked")
 
 
 def reclaim(tx: sa.Connection, *, now: float) -> int:
@@ -137,15 +149,22 @@ def hurry(tx: sa.Connection, *, now: float, owed_before: float) -> int:
     The net under everything else: whatever kept these from being answered, the next
     turn calls a human for them.
     """
-    return tx.execute(
+    undelivered = sa.exists().where(
+        replies.c.conversation_id == conversations.c.id, replies.c.state == "open"
+    )
+    late = _locked(
+        conversations.c.owed_since <= owed_before,
+        conversations.c.lease.is_(None),
+        conversations.c.due_at.is_(None) | (conversations.c.due_at > now),
+        ~undelivered,  # that one waits for Chatwoot, and has its own back-off
+    )
+    hurried = tx.execute(
         sa.update(conversations)
-        .where(
-            conversations.c.owed_since <= owed_before,
-            conversations.c.lease.is_(None),
-            conversations.c.due_at.is_(None) | (conversations.c.due_at > now),
-        )
+        .where(conversations.c.id.in_(sa.select(late.c.id)))
         .values(due_at=now)
-    ).rowcount
+        .returning(conversations.c.id)
+    )
+    return len(hurried.all())
 
 
 def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
@@ -165,7 +184,7 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     row = tx.execute(query).mappings().first()
     if row is None:
         raise LeaseLostError("the lease has passed to another worker")
-    recent = _recent(tx, lease.conversation_id, history)
+    recent = _recent(tx, row, history)
     return Situation(
         conversation=conversation_of(row),
         human_mode=row["human_mode"] == "1",
@@ -175,10 +194,12 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     )
 
 
-def _recent(tx: sa.Connection, conversation_id: str, limit: int) -> list[Message]:
-    # Chatwoot may deliver out of order; its ids say in which order people wrote.
-    written = sa.func.coalesce(messages.c.external_id, messages.c.id)
-    mine = messages.c.conversation_id == conversation_id
+def _recent(tx: sa.Connection, row: sa.RowMapping, limit: int) -> list[Message]:
+    written: sa.ColumnElement[int] = messages.c.id
+    if row["channel"] == "chatwoot":
+        # It may deliver out of order; its ids say in which order people wrote.
+        written = sa.func.coalesce(messages.c.external_id, messages.c.id)
+    mine = messages.c.conversation_id == row["id"]
     newest = (
         sa.select(messages.c.id)
         .where(mine, messages.c.deleted_at.is_(None))
@@ -221,6 +242,9 @@ def keep(
         return Verdict.SILENCED, []
     if conversation.version != seen.version and conversation.restarts < MAX_RESTARTS:
         return Verdict.SUPERSEDED, []
+    if not _still_owed(tx, answered):
+        # Resolved, or taken over and given back, while the draft was written.
+        return Verdict.SILENCED, []
     kept = insert_drafts(tx, lease, record.id, drafts, now)
     _mark_answered(tx, answered, record.id)
     if any(kind is ReplyKind.HANDOVER for kind, _ in drafts):
@@ -229,6 +253,12 @@ def keep(
         _count_answer(tx, conversation)
     insert_record(tx, record)
     return Verdict.KEPT, kept
+
+
+def _still_owed(tx: sa.Connection, answered: Sequence[Message]) -> bool:
+    ids = [message.id for message in answered]
+    query = sa.select(sa.literal(1)).where(messages.c.id.in_(ids), messages.c.owed)
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def _mark_answered(
@@ -250,14 +280,18 @@ def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
     )
 
 
-def leave(tx: sa.Connection, lease: Lease) -> None:
-    """Owe nothing any more: a human holds the conversation, or nobody need answer.
+def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
+    """Owe *seen* no answer: a human holds the conversation, or nobody need answer.
+
+    If the bot has got it back meanwhile, nothing happens and the next turn answers.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    held(tx, lease)
-    forget_owed(tx, lease.conversation_id)
+    conversation, human_mode = held(tx, lease)
+    resolved = conversation.status is Status.RESOLVED
+    if human_mode or resolved or conversation.state is not State.AI:
+        _mark_answered(tx, seen, None)
 
 
 def status_set(
@@ -305,12 +339,14 @@ def finish(
     ending: Ending,
     now: float,
     retry_at: float | None = None,
+    look_at: float | None = None,
     record: TurnRecord | None = None,
 ) -> float | None:
     """End the lease and say when the conversation wants attention again.
 
     Args:
         retry_at: not before then, when something could not be done now.
+        look_at: then at the latest, for something that nobody waits for.
         record: why nothing was said; a reply's record is kept with the reply.
 
     Returns:
@@ -322,20 +358,15 @@ def finish(
     conversation, _ = held(tx, lease)
     if record is not None:
         insert_record(tx, record)
-    owed_since, last = tx.execute(
-        sa.select(
-            sa.func.min(messages.c.created_at), sa.func.max(messages.c.created_at)
-        ).where(messages.c.conversation_id == conversation.id, messages.c.owed)
-    ).one()
+    owed_since, last = _owed(tx, conversation.id)
     due_at = retry_at
-    if due_at is None and owed_since is not None:
-        due_at = rules.due_at(last=last, owed_since=owed_since)
-    if due_at is None and (
-        conversation.wanted_status is not None or unsaid(tx, conversation.id)
-    ):
-        due_at = now
     if ending is Ending.GIVEN_BACK:
         due_at = now
+    elif due_at is None:
+        moments = [look_at, now if _has_more(tx, conversation, look_at) else None]
+        if owed_since is not None and last is not None:
+            moments.append(rules.due_at(last=last, owed_since=owed_since))
+        due_at = _earliest(moments)
     values: dict[str, Any] = {"lease": None, "due_at": due_at, "owed_since": owed_since}
     if ending is Ending.FAILED:
         values["failures"] = conversation.failures + 1
@@ -351,6 +382,28 @@ def finish(
         .values(values)
     )
     return due_at
+
+
+def _owed(tx: sa.Connection, conversation_id: str) -> tuple[float | None, float | None]:
+    """Return when the first and the last message without an answer came."""
+    came = messages.c.created_at
+    query = sa.select(sa.func.min(came), sa.func.max(came)).where(
+        messages.c.conversation_id == conversation_id, messages.c.owed
+    )
+    first, last = tx.execute(query).one()
+    return first, last
+
+
+def _earliest(moments: Sequence[float | None]) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _has_more(
+    tx: sa.Connection, conversation: Conversation, look_at: float | None
+) -> bool:
+    """Return whether something came up that this turn did not get to."""
+    untold = conversation.wanted_status is not None and look_at is None
+    return untold or has_unsaid(tx, conversation.id)
 
 
 def insert_record(tx: sa.Connection, record: TurnRecord) -> None:

@@ -96,17 +96,22 @@ def is_loopback(request: HTTPConnection) -> bool:
 
     The address alone is not enough: a foreign page in a browser on this machine
     reaches us too (then Origin is foreign, or, after DNS rebinding, Host), and so
-    does everybody behind a proxy on this machine (then it says for whom).
+    does everybody behind a proxy on this machine. Most proxies say for whom; for one
+    that does not, `ADMIN_TOKEN` is the only protection, as start-up warns.
     """
     if request.client is None or not _is_loopback_host(request.client.host):
         return False
-    if any(name in request.headers for name in ("forwarded", "x-forwarded-for")):
+    if any(name in request.headers for name in PROXIED):
         return False
-    host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
-    if not _is_loopback_host(host):
+    try:
+        host = urlsplit("//" + request.headers.get("host", "")).hostname or ""
+        origin = urlsplit(request.headers.get("origin", "//localhost")).hostname or ""
+    except ValueError:  # brackets that do not hold an address
         return False
-    origin = request.headers.get("origin")
-    return origin is None or _is_loopback_host(urlsplit(origin).hostname or "")
+    return _is_loopback_host(host) and _is_loopback_host(origin)
+
+
+PROXIED = ("forwarded", "x-forwarded-for", "x-real-ip", "via", "cf-connecting-ip")
 
 
 def _is_loopback_host(host: str) -> bool:

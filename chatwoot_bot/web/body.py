@@ -71,7 +71,8 @@ def query(request: Request, model: type[Model]) -> Model:
 
 
 def _name(loc: tuple[Any, ...]) -> str:
-    return ".".join(str(part) for part in loc) or "body"
+    # The rest of a location names the alternatives of a type, not of the body.
+    return str(loc[0]) if loc else "body"
 
 
 def preferred_wait_s(request: Request) -> float | None:

@@ -94,9 +94,10 @@ async def create_message(request: Request) -> Response:
     sender = Sender(body.sender)
     if sender is not Sender.CONTACT:
         require_agent(request, ctx.settings)
+    else:
+        conversation_id = request.path_params["conversation_id"]
+        require_visitor(request, ctx.settings, ctx.visitors, conversation_id)
     row = await _conversation(request, ctx)
-    if sender is Sender.CONTACT:
-        require_visitor(request, ctx.settings, ctx.visitors, row["id"])
     if row["channel"] != "web":
         raise ConflictError("This conversation takes place in Chatwoot; answer there.")
     message_id = await _say(ctx, row["id"], sender, body)
@@ -160,7 +161,10 @@ async def _visited(request: Request) -> tuple[Context, sa.RowMapping]:
 
 
 async def _conversation(request: Request, ctx: Context) -> sa.RowMapping:
-    row = await ctx.db.read(chat.get, request.path_params["conversation_id"])
+    conversation_id = request.path_params["conversation_id"]
+    row = None
+    if "\x00" not in conversation_id:  # which PostgreSQL cannot even look for
+        row = await ctx.db.read(chat.get, conversation_id)
     if row is None:
         raise NotFoundError("There is no such conversation.")
     return row

@@ -83,6 +83,8 @@ def _elsewhere(event: Event, settings: Settings) -> str | None:
     account = settings.chatwoot_account_id
     if account is not None and event.account_id not in (None, account):
         return "other_account"
+    if settings.chatwoot_configured and event.message and not event.conversation:
+        return "no_conversation"  # there is nowhere to post an answer
     inboxes = settings.chatwoot_inbox_id
     if inboxes and event.inbox_id is not None and event.inbox_id not in inboxes:
         return "other_inbox"

@@ -244,7 +244,8 @@ async def test_a_refusal_is_told_in_chatwoots_words(client, chatwoot, call, name
     error = await failure(call, client)
 
     assert (error.status_code, error.in_doubt) == (status, False)
-    assert error.retryable is (status == 429)
+    # The flood guard's refusal passes within a minute.
+    assert error.retryable is (status == 429 or "Too many messages" in str(body))
     if isinstance(body, dict):
         said = body.get("error") or body.get("message") or body["errors"][0]
         assert said in str(error)

@@ -22,8 +22,10 @@ ALLOWED = {
     "chatwoot": {"breaker", "core", "errors"},
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {"breaker", "core", "errors", "responders"},
-    "turn": {"channels", "core", "errors", "hub", "metrics", "responders", "store"},
-    "worker": {"errors", "metrics", "store", "turn"},
+    "engine": {"channels", "hub", "metrics", "responders", "store"},
+    "outbox": {"channels", "core", "engine", "errors", "store"},
+    "turn": {"channels", "core", "engine", "errors", "outbox", "responders", "store"},
+    "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
     "intake": {"hub", "metrics", "store", "worker"},
     "sweep": {"chatwoot", "core", "errors", "intake", "store"},
     "web": {

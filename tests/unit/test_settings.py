@@ -1,7 +1,6 @@
 """The environment, read once: what is refused, what is kept secret, what is meant."""
 
 import traceback
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -454,11 +453,6 @@ def test_the_prompt_is_the_files_then_the_variables_then_our_own(tmp_path):
     assert load(SYSTEM_PROMPT="Use {braces}.").prompt() == "Use {braces}."
     both = load(SYSTEM_PROMPT="Not me.", SYSTEM_PROMPT_FILE=str(file))
     assert both.prompt() == "Be brief, größtenteils."
-
-
-def test_time_zone_of_the_business():
-    """Opening hours are local time."""
-    assert load(TIMEZONE="Europe/Berlin").zone() == ZoneInfo("Europe/Berlin")
 
 
 def test_settings_without_effect_are_named():

@@ -1,0 +1,38 @@
+"""What every turn acts on: one object, built once in `app.py`."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .channels.base import Channel
+from .hub import Hub
+from .metrics import Metrics
+from .responders.base import Responder
+from .store.accept import Rules
+from .store.engine import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The parts of a running engine.
+
+    Attributes:
+        channels: by the name in a conversation's `channel`.
+        fallback: answers when the responder cannot; None calls a human instead.
+        handover_message: what the contact is told then.
+        deliver_for_s: how long a reply is kept for a Chatwoot that is down.
+        history: messages of the transcript, at most.
+        clock: Unix seconds.
+    """
+
+    db: Database
+    hub: Hub
+    metrics: Metrics
+    rules: Rules
+    channels: Mapping[str, Channel]
+    responder: Responder
+    fallback: Responder | None
+    handover_message: str
+    history: int
+    deliver_for_s: float
+    clock: Callable[[], float] = time.time

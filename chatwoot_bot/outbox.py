@@ -1,0 +1,203 @@
+"""Say what is kept: once, as soon as Chatwoot can be reached, or not at all.
+
+A reply is on disk before it is sent. If its fate is unknown afterwards (a timeout, a
+crash), it is looked for by its key before it is sent again. What Chatwoot refuses for
+good becomes a dead letter, and a human is called.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from .channels.base import Channel, Presence
+from .core.conversation import Conversation
+from .engine import Engine
+from .errors import ChatwootError
+from .store import replies, turns
+from .store.leases import Lease
+from .store.replies import Reply, ReplyKind
+
+# A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
+MAX_BACKOFF_S = 60.0
+# A status that could not be set is tried again after 8 to 16 s, as after 5 attempts.
+STATUS_ATTEMPTS = 5
+# While a reply's fate is unknown, look for it this often.
+LOOK_EVERY_S = 2.0
+
+
+REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
+TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
+
+
+class Outbox:
+    """What one turn has to say in its conversation.
+
+    Every method that may have to wait returns when to try again (Unix seconds), or
+    None when nothing is left over.
+    """
+
+    def __init__(
+        self, engine: Engine, lease: Lease, log: structlog.stdlib.BoundLogger
+    ) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._log = log
+
+    async def say_kept(
+        self, conversation: Conversation, unsaid: Sequence[Reply]
+    ) -> float | None:
+        """Say what earlier turns kept."""
+        for reply in unsaid:
+            retry_at = await self._say(conversation, reply)
+            if retry_at is not None:
+                return retry_at
+        return None
+
+    async def say_new(
+        self, conversation: Conversation, kept: Sequence[Reply]
+    ) -> float | None:
+        """Say what this turn has just kept; the first one's attempt is on record."""
+        for number, reply in enumerate(kept):
+            say = self._send if number == 0 else self._say
+            retry_at = await say(conversation, reply)
+            if retry_at is not None:
+                return retry_at
+        return None
+
+    async def _say(self, conversation: Conversation, reply: Reply) -> float | None:
+        """Say *reply* unless it is there already, or may not be said any more."""
+        now = self._engine.clock()
+        too_late = now - reply.created_at > self._engine.deliver_for_s
+        if reply.in_doubt_until is not None:
+            found = await self._channel(conversation).find(conversation, reply)
+            if found.presence is Presence.PRESENT:
+                await self._delivered(conversation, reply, found.external_id)
+                return None
+            if too_late:
+                return await self._give_up(reply, TOO_LATE, in_doubt=True)
+            retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
+            if retry_at is not None:
+                return retry_at
+        if not await self._engine.db.write(
+            replies.begin_attempt, self._lease, reply, now=now
+        ):
+            self._engine.metrics.replies.labels("dropped").inc()
+            self._log.info("reply dropped", reply=reply.key)
+            return None
+        return await self._send(
+            conversation, replace(reply, attempts=reply.attempts + 1, attempted_at=now)
+        )
+
+    def _look_later(
+        self, reply: Reply, in_doubt_until: float, presence: Presence
+    ) -> float | None:
+        """Return when to look for *reply* again, or None to send it now."""
+        now = self._engine.clock()
+        wait_until = in_doubt_until
+        if presence is Presence.UNREACHABLE:
+            return now + backoff_s(reply.attempts + 2)
+        if presence is Presence.UNSENT:
+            return None
+        if presence is Presence.UNKNOWABLE:
+            wait_until = max(wait_until, reply.attempted_at + replies.IN_DOUBT_S)
+        if now < wait_until:
+            return min(wait_until, now + LOOK_EVERY_S)
+        if presence is Presence.UNKNOWABLE:
+            self._engine.metrics.replies.labels("sent_in_doubt").inc()
+            self._log.warning("reply sent again without proof", reply=reply.key)
+        return None
+
+    async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
+        """Send *reply*, whose attempt is on record; return when to try again."""
+        try:
+            external_id = await self._channel(conversation).deliver(
+                conversation, reply, private=reply.kind is ReplyKind.NOTE
+            )
+        except ChatwootError as error:
+            return await self._not_delivered(reply, error)
+        await self._delivered(conversation, reply, external_id)
+        return None
+
+    async def _delivered(
+        self, conversation: Conversation, reply: Reply, external_id: int | None
+    ) -> None:
+        await self._engine.db.write(
+            replies.delivered,
+            conversation,
+            reply,
+            external_id=external_id,
+            now=self._engine.clock(),
+        )
+        self._engine.metrics.replies.labels("delivered").inc()
+        self._log.info("reply delivered", reply=reply.key, message=external_id)
+        self._engine.hub.publish(conversation.id)
+
+    async def _not_delivered(self, reply: Reply, error: ChatwootError) -> float | None:
+        too_late = self._engine.clock() - reply.created_at > self._engine.deliver_for_s
+        if not error.retryable or (too_late and not error.in_doubt):
+            return await self._give_up(reply, str(error), in_doubt=False)
+        in_doubt_until = None
+        if error.in_doubt:
+            # What the application itself answered is over, so not finding the reply
+            # is proof at once; behind a proxy's error it may still be at work.
+            over = error.status_code in (500, 503)
+            now = self._engine.clock()
+            in_doubt_until = now if over else now + replies.IN_DOUBT_S
+        await self._engine.db.write(
+            replies.not_delivered,
+            reply,
+            in_doubt_until=in_doubt_until,
+            error=str(error),
+        )
+        self._engine.metrics.replies.labels("failed").inc()
+        retry_at = self._engine.clock() + backoff_s(reply.attempts)
+        self._log.warning(
+            "reply not delivered", reply=reply.key, error=str(error), retry_at=retry_at
+        )
+        return retry_at
+
+    async def _give_up(
+        self, reply: Reply, error: str, *, in_doubt: bool
+    ) -> float | None:
+        """Keep *reply* as a dead letter, and call a human in its place."""
+        now = self._engine.clock()
+        await self._engine.db.write(
+            replies.refused,
+            self._lease,
+            reply,
+            error=error,
+            in_doubt=in_doubt,
+            note=REFUSED.format(error=error),
+            now=now,
+        )
+        self._engine.metrics.replies.labels("dead").inc()
+        self._log.error("reply is a dead letter", reply=reply.key, error=error)
+        return now
+
+    async def settle_status(self, conversation: Conversation) -> float | None:
+        """Tell Chatwoot the status that we want; return when to try again."""
+        wanted = conversation.wanted_status
+        if wanted is None:
+            return None
+        at = None
+        try:
+            at = await self._channel(conversation).set_status(conversation, wanted)
+        except ChatwootError as error:
+            self._log.warning("status not set", status=str(wanted), error=str(error))
+            if error.retryable or error.status_code in (401, 403):
+                # A wrong token is mended outside; until then, agents do not see it.
+                return self._engine.clock() + backoff_s(STATUS_ATTEMPTS)
+        await self._engine.db.write(turns.status_set, self._lease, wanted, at=at)
+        self._engine.hub.publish(conversation.id)
+        return None
+
+    def _channel(self, conversation: Conversation) -> Channel:
+        return self._engine.channels[conversation.channel]
+
+
+def backoff_s(attempts: int) -> float:
+    """Return how long to wait after *attempts* tries, with jitter, in seconds."""
+    longest = min(2.0 ** min(attempts - 1, 10), MAX_BACKOFF_S)
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, no secret
