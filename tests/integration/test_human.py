@@ -88,7 +88,7 @@ async def test_wrong_body_is_422_and_names_the_field(demo, body, field):
     answer = await toggle(demo, **body)
 
     assert answer.status_code == 422
-    assert any(name.startswith(field) for name in answer.json()["fields"])
+    assert field in answer.json()["fields"]
     assert answer.json()["error"]["code"] == "validation_failed"
 
 
@@ -118,6 +118,9 @@ async def test_unknown_conversation_of_ours_is_404(demo):
         ("127.0.0.1", {"host": "evil.example"}, 403),
         ("127.0.0.1", {"origin": "https://evil.example"}, 403),
         ("127.0.0.1", {"origin": "null"}, 403),
+        ("127.0.0.1", {"origin": "http://["}, 403),
+        ("127.0.0.1", {"host": "["}, 403),
+        ("127.0.0.1", {"x-real-ip": "203.0.113.7"}, 403),
     ],
 )
 async def test_without_admin_token_only_the_machine_itself_may(

@@ -9,10 +9,11 @@ from arrivals import RULES, says, shows
 
 from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.events import Kind
-from chatwoot_bot.errors import LeaseLostError
+from chatwoot_bot.errors import LeaseLostError, StoreError
 from chatwoot_bot.store import dead, human, replies, schema, turns
 from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.conversations import find
+from chatwoot_bot.store.engine import Database
 from chatwoot_bot.store.replies import ReplyKind
 from chatwoot_bot.store.turns import Ending, TurnRecord, Verdict
 
@@ -429,3 +430,156 @@ async def test_shutdown_gives_the_conversation_back_at_once(db):
     await finish(db, lease, Ending.GIVEN_BACK)
 
     assert len(await claim(db)) == 1
+
+
+async def test_kept_answer_is_dropped_when_an_agent_takes_over(db):
+    """Yesterday's answer must not be said tomorrow."""
+    await take(db, says(at=1_000.0))
+    [lease] = await claim(db)
+    await keep(db, lease, await load(db, lease))
+    await finish(db, lease, Ending.WAITING, retry_at=NOW + 60)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+    await take(db, shows(Status.OPEN, clock=102.0))
+    await take(db, shows(Status.RESOLVED, clock=103.0))
+    await take(db, shows(Status.PENDING, clock=104.0))
+    await take(db, says(at=2_000.0, clock=105.0))
+    [again] = await claim(db, now=2_010.0)
+
+    assert await states(db) == ["dropped"]
+    assert (await load(db, again)).unsaid == []
+
+
+async def test_draft_for_what_is_no_longer_owed_is_dropped(db):
+    """Taken over and given back while the model was thinking, for the fourth time."""
+    await take(db, says(at=1_000.0))
+    await db.write(
+        lambda tx: tx.execute(sa.update(schema.conversations).values(restarts=3))
+    )
+    [lease] = await claim(db)
+    situation = await load(db, lease)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+    await take(db, shows(Status.OPEN, clock=102.0))
+    await take(db, shows(Status.PENDING, clock=103.0))
+    verdict, _ = await keep(db, lease, situation)
+
+    assert verdict is Verdict.SILENCED
+
+
+async def test_leaving_forgets_only_what_was_seen(db):
+    """Human mode went off again, and the next message was promised an answer."""
+    await db.write(human.set_human_mode, enabled=False)
+    await take(db, says(at=1_000.0))
+    await db.write(human.set_human_mode, enabled=True)
+    [lease] = await claim(db)
+    situation = await load(db, lease)
+    await db.write(human.set_human_mode, enabled=False)
+    await take(db, says(at=1_011.0, clock=101.0))
+    await db.write(human.set_human_mode, enabled=True)
+    await db.write(turns.leave, lease, seen=situation.owed)
+
+    assert [m.id for m in (await load(db, lease)).owed] != []
+    assert len((await load(db, lease)).owed) == 1
+
+
+async def hold(db, enabled):
+    await db.write(
+        human.hold,
+        conversation_id=None,
+        display_id=150,
+        enabled=enabled,
+        now=NOW,
+        rules=RULES,
+    )
+
+
+@pytest.mark.parametrize(
+    ("switches", "state", "wanted"),
+    [
+        ([True], State.HUMAN, Status.OPEN),
+        ([True, False], State.AI, None),
+        ([True, False, True], State.HUMAN, Status.OPEN),
+    ],
+    ids=str,
+)
+async def test_quick_switching_leaves_chatwoot_and_us_in_agreement(
+    db, switches, state, wanted
+):
+    await take(db, says(at=1_000.0))
+    for enabled in switches:
+        await hold(db, enabled)
+
+    now = await conversation(db)
+    assert (now.state, now.wanted_status) == (state, wanted)
+
+
+async def test_agent_who_speaks_before_a_release_is_told_wins(db):
+    await take(db, says(at=1_000.0, clock=100.0))
+    await take(db, shows(Status.OPEN, clock=101.0))
+    await hold(db, False)
+    await take(db, says(Kind.AGENT_REPLY, status=Status.OPEN, clock=102.0))
+
+    now = await conversation(db)
+    assert (now.state, now.wanted_status) == (State.HUMAN, None)
+
+
+async def test_conversation_held_before_it_appeared_is_opened(db):
+    """Or the bot would be silent and no agent would see it."""
+    await hold(db, True)
+    await take(db, says(at=1_000.0))
+
+    now = await conversation(db)
+    assert (now.state, now.wanted_status) == (State.HUMAN, Status.OPEN)
+
+
+async def test_conversation_of_the_demo_moves_to_chatwoot(db):
+    """The operator tried it first, and then set CHATWOOT_BASE_URL."""
+    await take(db, says(at=1_000.0, channel="web"))
+    await take(db, says(at=1_001.0, clock=101.0))
+
+    assert (await conversation(db)).channel == "chatwoot"
+
+
+async def test_own_echo_and_templates_do_not_supersede_a_draft(db):
+    """A greeting that arrives while the model thinks costs no second call."""
+    await take(db, says(at=1_000.0))
+    [lease] = await claim(db)
+    situation = await load(db, lease)
+    await take(db, says(Kind.BOT_MESSAGE, clock=101.0))
+    verdict, _ = await keep(db, lease, situation)
+
+    assert verdict is Verdict.KEPT
+
+
+async def test_two_processes_do_not_block_each_other(postgres_url):
+    """Accepts, claims and heartbeats of both take locks in one order."""
+    one, two = Database(postgres_url), Database(postgres_url)
+    await one.open()
+    await two.open()
+
+    async def work(db, seed):
+        for step in range(40):
+            number = (seed * 7 + step * 13) % 12 + 1
+            await take(db, says(conversation=number, at=1_000.0, clock=float(step)))
+            leases = await claim(db, limit=3)
+            await db.write(turns.heartbeat, leases=leases, now=NOW)
+            for lease in leases:
+                await finish(db, lease)
+
+    await asyncio.gather(*(work(db, n) for n in range(6) for db in (one, two)))
+    query = sa.text("SELECT deadlocks FROM pg_stat_database WHERE datname = :name")
+    deadlocks = await one.read(
+        lambda tx: tx.execute(query, {"name": one.url.database}).scalar_one()
+    )
+    await one.close()
+    await two.close()
+
+    assert deadlocks == 0
+
+
+async def test_closed_database_refuses_instead_of_waiting(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'closed.db'}")
+    await database.open()
+    await database.close()
+
+    with pytest.raises(StoreError, match="closed"):
+        await database.write(turns.claim, now=NOW, limit=1)

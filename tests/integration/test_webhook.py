@@ -325,6 +325,13 @@ async def test_unsigned_is_allowed_only_by_choice(database_url):
     assert wrong.status_code == 401
 
 
+async def test_message_without_a_conversation_has_nowhere_to_be_answered(signed):
+    """With Chatwoot configured; in the demo the answer is in the response."""
+    answer = await post_signed(signed, SMALLEST)
+
+    assert answer.json() == {"status": "ignored", "reason": "no_conversation"}
+
+
 async def test_too_large_is_413(demo):
     answer = await post(demo, b"x" * (1_048_576 + 1))
 

@@ -1,9 +1,10 @@
 """What the model reads."""
 
+import pytest
 from factories import message
 
 from chatwoot_bot.core.conversation import Sender
-from chatwoot_bot.core.transcript import for_model
+from chatwoot_bot.core.transcript import escape_liquid, for_model
 
 
 def test_bot_and_agents_are_the_same_side_for_the_model():
@@ -52,3 +53,21 @@ def test_a_contact_cannot_write_the_prompt():
 def test_without_messages_there_is_the_prompt():
     """The prompt always comes first, and once."""
     assert for_model([], prompt="p") == [{"role": "system", "content": "p"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("no braces", "no braces"),
+        ("{single} { } %}", "{single} { } %}"),
+        ("Hi {{ contact.name }}", "Hi {\u2060{ contact.name }}"),
+        ("{% if x %}", "{\u2060% if x %}"),
+        ("{{{", "{\u2060{\u2060{"),
+        ("`{{ code }}` and {{ x }}", "`{{ code }}` and {\u2060{ x }}"),
+        ("```\n{{ block }}\n```", "```\n{{ block }}\n```"),
+        ("a lone ` and {{ x }}", "a lone ` and {\u2060{ x }}"),
+    ],
+)
+def test_liquid_is_broken_up_outside_code(text, escaped):
+    """A contact must not have Chatwoot print the company's data."""
+    assert escape_liquid(text) == escaped
