@@ -1,16 +1,17 @@
 """The one HTTP client, for Chatwoot and the model.
 
 httpcore looks at every connection of a pool for every request, so one pool of some
-hundred connections spends more time on looking than on sending: 200 turns at once
-took 15 s of CPU in one pool and 3 s in many (`bench/README.md`). The client therefore
-spreads its requests over small pools, filling the first before it touches the next.
+hundred connections spends more time on looking than on sending (`bench/README.md`).
+The client therefore spreads its requests over small pools, filling the first before it
+touches the next.
 """
 
 from collections.abc import AsyncIterator, Callable
 
 import httpx
 
-POOL = 20
+# Connections to a pool; with 1 and with 20 a turn costs more.
+POOL = 4
 
 
 class _Stream(httpx.AsyncByteStream):

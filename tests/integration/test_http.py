@@ -139,8 +139,8 @@ async def cancelled(http, server):
 
 async def late(http, server):
     """A server that takes too long."""
-    with pytest.raises(httpx.ReadTimeout):
-        await http.get(f"{server.url}/held", timeout=0.005)
+    with pytest.raises(httpx.TimeoutException):
+        await http.get(f"{server.url}/held", timeout=0.05)
 
 
 async def unread(http, server):
@@ -193,11 +193,13 @@ async def test_redirect_is_not_followed(server):
     assert response.status_code == 302
 
 
-@pytest.mark.parametrize(("turns", "pools"), [(1, 2), (10, 2), (200, 21)])
-async def test_there_is_room_for_every_turn_and_its_typing(turns, pools):
+@pytest.mark.parametrize("turns", [1, 10, 200])
+async def test_there_is_room_for_every_turn_and_its_typing(turns):
     """Two requests of each turn at once, and some to spare."""
     async with make_client(turns=turns) as http:
-        assert len(http._transport._pools) == pools
+        room = len(http._transport._pools) * POOL
+
+    assert 2 * turns < room <= 2 * turns + 2 * POOL
 
 
 async def test_every_request_has_a_time_limit():
