@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
@@ -47,6 +48,8 @@ from .worker import Worker
 log = structlog.get_logger(__name__)
 
 GRACE_S = 20.0
+# Chatwoot sends the echo of a reply at once.
+ECHO_S = 1.0
 # A worker that has not looked for work for this long is not well.
 WORKER_SILENT_S = 15.0
 HANDOVER_MESSAGE = (
@@ -144,6 +147,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             intake=intake,
             visitors=Visitors(await _secret_key(settings, db)),
             handover_message=engine.handover_message,
+            drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
         )
@@ -241,6 +245,11 @@ async def _secret_key(settings: Settings, db: Database) -> str:
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
     return await db.write(human.secret_key)
+
+
+async def _drain(worker: Worker | None) -> None:
+    if worker is not None and await worker.stop(grace_s=GRACE_S):
+        await asyncio.sleep(ECHO_S)
 
 
 @contextlib.asynccontextmanager

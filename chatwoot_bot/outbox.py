@@ -16,6 +16,7 @@ from .core.conversation import Conversation
 from .engine import Engine
 from .errors import ChatwootError
 from .store import replies, turns
+from .store.accept import Arrival, accept
 from .store.leases import Lease
 from .store.replies import Reply, ReplyKind
 
@@ -66,6 +67,18 @@ class Outbox:
                 return retry_at
         return None
 
+    async def look_again(self, conversation: Conversation) -> None:
+        """Ask the channel who holds the conversation now; news count as an event."""
+        event = await self._channel(conversation).look(conversation)
+        if event is None:
+            return
+        arrival = Arrival(
+            event=event,
+            channel=conversation.channel,
+            received_at=self._engine.clock(),
+        )
+        await self._engine.db.write(accept, [arrival], self._engine.rules)
+
     async def _say(self, conversation: Conversation, reply: Reply) -> float | None:
         """Say *reply* unless it is there already, or may not be said any more."""
         now = self._engine.clock()
@@ -80,6 +93,8 @@ class Outbox:
             retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
             if retry_at is not None:
                 return retry_at
+        if reply.kind in (ReplyKind.ANSWER, ReplyKind.HANDOVER):
+            await self.look_again(conversation)
         if not await self._engine.db.write(
             replies.begin_attempt, self._lease, reply, now=now
         ):

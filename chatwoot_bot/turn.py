@@ -24,13 +24,11 @@ import structlog
 from .channels.base import Channel
 from .core.conversation import Conversation
 from .core.decision import Decision, Route, decide, give_up
-from .core.events import Event, Kind
 from .engine import Engine
 from .errors import ResponderError
 from .outbox import Outbox
 from .responders.base import Answer, Responder
 from .store import turns
-from .store.accept import Arrival, accept
 from .store.leases import Lease
 from .store.replies import Draft, Reply, ReplyKind
 from .store.turns import Ending, Situation, TurnRecord, Verdict
@@ -84,8 +82,6 @@ class Turn:
                 decides when to try again.
         """
         situation = await self._load()
-        self.version = situation.conversation.version
-        self.failures = situation.conversation.failures
         end = await self._work(situation)
         # Last, and never in the way of an answer.
         look_at = await self._outbox.settle_status((await self._load()).conversation)
@@ -107,6 +103,9 @@ class Turn:
         retry_at = await self._outbox.say_kept(situation.conversation, situation.unsaid)
         if retry_at is not None:
             return End(ending=Ending.WAITING, retry_at=retry_at)
+        if situation.unsaid:
+            # What has just been said is part of the transcript now.
+            situation = await self._load()
         decision = decide(
             situation.owed,
             situation.conversation,
@@ -136,7 +135,7 @@ class Turn:
             typing.on()
             drafts, decision, answer = await self._draft(situation, decision)
             record = self._record(decision, "kept", answer)
-            await self._look_again(conversation)
+            await self._outbox.look_again(conversation)
             verdict, kept = await self.engine.db.write(
                 turns.keep,
                 self.lease,
@@ -210,25 +209,6 @@ class Turn:
             drafts.append((ReplyKind.NOTE, NOTES[reason]))
         return drafts
 
-    async def _look_again(self, conversation: Conversation) -> None:
-        """Ask the channel who holds the conversation; news count as an event."""
-        seen = await self._channel(conversation).look(conversation)
-        if seen is None or seen.status in (None, conversation.status):
-            return
-        event = Event(
-            name="conversation_seen",
-            kind=Kind.OTHER,
-            reason="seen_before_reply",
-            account_id=conversation.account_id,
-            conversation=seen,
-        )
-        arrival = Arrival(
-            event=event,
-            channel=conversation.channel,
-            received_at=self.engine.clock(),
-        )
-        await self.engine.db.write(accept, [arrival], self.engine.rules)
-
     async def _say(
         self, situation: Situation, decision: Decision, kept: Sequence[Reply]
     ) -> End:
@@ -264,9 +244,12 @@ class Turn:
         return End(ending=ending, record=self._record(decision, reason, None))
 
     async def _load(self) -> Situation:
-        return await self.engine.db.read(
+        situation = await self.engine.db.read(
             turns.load, self.lease, history=self.engine.history
         )
+        self.version = situation.conversation.version
+        self.failures = situation.conversation.failures
+        return situation
 
     def _channel(self, conversation: Conversation) -> Channel:
         return self.engine.channels[conversation.channel]

@@ -210,18 +210,21 @@ class Worker:
                 self._metrics.late.inc(late)
                 self.wake(now)
 
-    async def stop(self, *, grace_s: float) -> None:
+    async def stop(self, *, grace_s: float) -> bool:
         """Claim no more, let running turns end, give back what is left.
 
         Args:
             grace_s: how long running turns may take.
+
+        Returns:
+            Whether there were any.
         """
         self._stopping = True
         self._wake.set()
         await self._idle.wait()  # a claim under way still starts its turns
         tasks = dict(self._tasks)
         if not tasks:
-            return
+            return False
         await asyncio.wait(tasks.values(), timeout=grace_s)
         left = {lease: task for lease, task in tasks.items() if not task.done()}
         for task in left.values():
@@ -230,6 +233,7 @@ class Worker:
             await asyncio.wait(left.values(), timeout=CANCEL_S)
         for lease in left:
             await self._give_back(lease)
+        return True
 
     async def _give_back(self, lease: Lease) -> None:
         try:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from ..core.conversation import Conversation, Status
-from ..core.events import Sighting
+from ..core.events import Event
 
 
 class ReplyView(Protocol):
@@ -52,8 +52,8 @@ class Channel(Protocol):
         """Show that an answer is being written, or hide it; never fails."""
         ...
 
-    async def look(self, conversation: Conversation) -> Sighting | None:
-        """Return how the conversation stands over there, or None if nobody says."""
+    async def look(self, conversation: Conversation) -> Event | None:
+        """Return what has happened over there that we do not know of, or None."""
         ...
 
     async def deliver(

@@ -6,7 +6,7 @@ import structlog
 
 from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
-from ..core.events import Sighting
+from ..core.events import Event, Kind, Sighting
 from ..core.transcript import escape_liquid
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
@@ -44,8 +44,12 @@ class ChatwootChannel:
                 "typing not shown", conversation=conversation.id, error=str(error)
             )
 
-    async def look(self, conversation: Conversation) -> Sighting | None:
-        """Ask Chatwoot for the status; None when it will not say."""
+    async def look(self, conversation: Conversation) -> Event | None:
+        """Ask Chatwoot for the status and the newest message.
+
+        An agent's reply counts by itself: in a bot's inbox it leaves the conversation
+        pending. None when there is no news, or Chatwoot will not say.
+        """
         if not self._verify:
             return None
         account_id, display_id = _address(conversation)
@@ -56,8 +60,18 @@ class ChatwootChannel:
                 "status not verified", conversation=conversation.id, error=str(error)
             )
             return None
-        return Sighting(
-            display_id=display_id, status=shown.status, updated_at=shown.updated_at
+        if shown.last is not None and shown.last.kind is Kind.AGENT_REPLY:
+            return shown.last
+        if shown.status in (None, conversation.status):
+            return None
+        return Event(
+            name="conversation_seen",
+            kind=Kind.OTHER,
+            reason="seen_before_reply",
+            account_id=account_id,
+            conversation=Sighting(
+                display_id=display_id, status=shown.status, updated_at=shown.updated_at
+            ),
         )
 
     async def deliver(

@@ -7,7 +7,7 @@ to send, nothing to be in doubt about, and nobody else's status to look at.
 import time
 
 from ..core.conversation import Conversation, Status
-from ..core.events import Sighting
+from ..core.events import Event
 from .base import Found, Presence, ReplyView
 
 
@@ -19,7 +19,7 @@ class WebChannel:
     async def typing(self, conversation: Conversation, *, on: bool) -> None:
         """Do nothing: the page shows by itself that it waits."""
 
-    async def look(self, conversation: Conversation) -> Sighting | None:
+    async def look(self, conversation: Conversation) -> Event | None:
         """Return None: our own state is all there is."""
         return None
 

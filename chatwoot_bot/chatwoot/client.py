@@ -35,11 +35,13 @@ class Conversation:
     Attributes:
         updated_at: Chatwoot's clock, Unix seconds.
         messages: the newest ones shown (message id, our reply key or None).
+        last: the newest public message, as if delivered; None when not shown.
     """
 
     status: Status | None
     updated_at: float
     messages: Mapping[int, str | None]
+    last: Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,10 +170,12 @@ class ChatwootClient:
             "GET", account_id, display_id, timeout=SHORT_TIMEOUT
         )
         payload = _object(response)
+        last = _last_message(payload, account_id)
         return Conversation(
             status=_status(payload.get("status")),
             updated_at=_seconds(payload.get("updated_at")),
             messages=dict(_shown_messages(payload)),
+            last=last.event if last else None,
         )
 
     async def last_message(self, account_id: int, display_id: int) -> Fetched | None:

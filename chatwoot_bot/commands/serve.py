@@ -112,6 +112,11 @@ class Server(uvicorn.Server):
         """
         yield
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let running turns end, and only then stop listening."""
+        await self._app.state.context.drain()
+        await super().shutdown(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Stop; a page that waits for news is sent home at once."""
         self._app.state.context.hub.close()

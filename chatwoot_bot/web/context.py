@@ -1,6 +1,6 @@
 """What the HTTP handlers act on; made in `app.build`, read from the request."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ class Context:
     """One service's parts.
 
     Attributes:
+        drain: ends the running turns before the web closes; their echoes still
+            come in, and a refused one would make Chatwoot call humans.
         readiness: returns the parts of `/health/ready`, each with its `ok`.
         clock: Unix seconds.
     """
@@ -32,6 +34,7 @@ class Context:
     intake: Intake
     visitors: Visitors
     handover_message: str
+    drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
     clock: Callable[[], float]
 

@@ -12,8 +12,9 @@ from factories import conversation, example
 
 from chatwoot_bot.channels.base import Presence
 from chatwoot_bot.channels.chatwoot import ChatwootChannel
-from chatwoot_bot.chatwoot.client import ChatwootClient, Conversation
+from chatwoot_bot.chatwoot.client import ChatwootClient
 from chatwoot_bot.core.conversation import Status
+from chatwoot_bot.core.events import Kind
 from chatwoot_bot.errors import ChatwootError
 
 pytestmark = pytest.mark.anyio
@@ -148,9 +149,10 @@ async def test_conversation_is_read(client, chatwoot):
     shown = await show(client)
 
     assert sent(route).content == b""
-    assert shown == Conversation(
-        status=Status.PENDING, updated_at=1784538918.21, messages={811: None}
-    )
+    assert shown.status is Status.PENDING
+    assert shown.updated_at == 1784538918.21
+    assert shown.messages == {811: None}
+    assert shown.last.message.external_id == 811
 
 
 async def test_both_messages_that_chatwoot_shows_are_seen(client, chatwoot):
@@ -592,8 +594,28 @@ async def test_status_is_looked_at_before_a_reply(channel, chatwoot):
 
     seen = await channel.look(conversation())
 
-    assert (seen.display_id, seen.status) == (150, Status.OPEN)
-    assert seen.updated_at == SHOWN["updated_at"]
+    sighting = seen.conversation
+    assert (sighting.display_id, sighting.status) == (150, Status.OPEN)
+    assert sighting.updated_at == SHOWN["updated_at"]
+
+
+async def test_no_news_is_no_event(channel, chatwoot):
+    """Or every answer would cost a write."""
+    chatwoot.get(ONE).respond(json=SHOWN)
+
+    assert await channel.look(conversation(status=Status.PENDING)) is None
+
+
+async def test_agents_reply_that_nobody_told_us_of_is_news(channel, chatwoot):
+    """It leaves the conversation pending; only the message shows it."""
+    message = SHOWN["last_non_activity_message"]
+    agents = message | {"id": 812, "sender": {"id": 12, "type": "user"}}
+    chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": agents})
+
+    seen = await channel.look(conversation(status=Status.PENDING))
+
+    assert seen.kind is Kind.AGENT_REPLY
+    assert seen.message.external_id == 812
 
 
 async def test_look_can_be_switched_off(client, chatwoot):

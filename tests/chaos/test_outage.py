@@ -1,0 +1,49 @@
+"""Chatwoot is down for a moment: every reply arrives, once."""
+
+import pytest
+from checks import answer, question
+from harness import connected, simulated
+
+from chatwoot_bot.simulator.llm import ModelStandIn
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("kind", ["status", "store_then_status"])
+async def test_10_posts_answered_503_are_10_replies_all_the_same(tmp_path, kind):
+    """A 503 may come before Chatwoot has stored the message, or after."""
+    async with simulated() as chatwoot:
+        with connected(tmp_path, chatwoot) as service:
+            chatwoot.webhook_url = f"{service.url}/webhook/chatwoot"
+            rule = chatwoot.faults.api(kind, status=503, times=10)
+            said = [await chatwoot.contact_says("Hi") for _ in range(10)]
+            await chatwoot.until(
+                lambda: (
+                    rule.is_spent
+                    and all(chatwoot.replies(m.conversation_id) for m in said)
+                ),
+                timeout=30,
+            )
+            await chatwoot.settled()
+            assert service.stop() == 0
+
+    counts = [len(chatwoot.replies(m.conversation_id)) for m in said]
+    assert counts == [1] * 10
+    assert {chatwoot.status(m.conversation_id) for m in said} == {"pending"}
+
+
+async def test_contact_who_writes_on_during_an_outage_hears_nothing_twice(tmp_path):
+    """The model must see what was said a moment ago, or it says it again."""
+    async with ModelStandIn(reply=answer) as model, simulated() as chatwoot:
+        with connected(tmp_path, chatwoot, model) as service:
+            chatwoot.webhook_url = f"{service.url}/webhook/chatwoot"
+            chatwoot.faults.api("status", status=503)
+            said = await chatwoot.contact_says(question(1))
+            cid = said.conversation_id
+            await chatwoot.until(
+                lambda: 503 in {call.status for call in chatwoot.calls}
+            )
+            await chatwoot.contact_says(question(2), conversation=cid)
+            replies = await chatwoot.wait_for_replies(cid, 2, timeout=40)
+
+    assert [reply.content for reply in replies] == ["Answers: m1", "Answers: m2"]
