@@ -35,7 +35,7 @@ from .responders.mock import MockResponder
 from .responders.openai import OpenAIResponder
 from .settings import Settings
 from .store import human, signals
-from .store.accept import Rules
+from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
 from .web import chat, ops, webhook

@@ -8,7 +8,7 @@ from .channels.base import Channel
 from .hub import Hub
 from .metrics import Metrics
 from .responders.base import Responder
-from .store.accept import Rules
+from .store.arrivals import Rules
 from .store.engine import Database
 
 

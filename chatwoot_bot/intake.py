@@ -10,7 +10,8 @@ import structlog
 from .hub import Hub
 from .metrics import Metrics
 from .store import chat
-from .store.accept import Accepted, Arrival, Rules, accept
+from .store.accept import accept
+from .store.arrivals import Accepted, Arrival, Rules
 from .store.engine import Database
 from .store.signals import Signal
 from .worker import Worker

@@ -16,7 +16,8 @@ from .core.conversation import Conversation
 from .engine import Engine
 from .errors import ChatwootError
 from .store import replies, turns
-from .store.accept import Arrival, accept
+from .store.accept import accept
+from .store.arrivals import Arrival
 from .store.leases import Lease
 from .store.replies import Reply, ReplyKind
 

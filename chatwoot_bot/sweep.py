@@ -20,7 +20,7 @@ from .core.events import Kind
 from .errors import ChatwootBotError, ChatwootError
 from .intake import Intake
 from .store import sweeping
-from .store.accept import Arrival
+from .store.arrivals import Arrival
 from .store.engine import Database
 
 log = structlog.get_logger(__name__)

@@ -5,7 +5,7 @@ import itertools
 from chatwoot_bot.core.conversation import Sender, Status
 from chatwoot_bot.core.decision import Policy
 from chatwoot_bot.core.events import Event, Kind, Said, Sighting
-from chatwoot_bot.store.accept import Arrival, Rules
+from chatwoot_bot.store.arrivals import Arrival, Rules
 
 RULES = Rules(
     policy=Policy(handover_keywords=("human",)),

@@ -15,7 +15,8 @@ from ..core.events import parse
 from ..errors import ChatwootBotError, PayloadError
 from ..settings import Settings
 from ..store import dead
-from ..store.accept import Arrival, accept
+from ..store.accept import accept
+from ..store.arrivals import Arrival
 from ..store.engine import Database
 from .serve import load_settings
 

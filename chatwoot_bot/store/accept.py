@@ -9,120 +9,25 @@ around them are for all arrivals at once.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from ..core.conversation import (
-    Conversation,
-    Message,
-    Sender,
-    State,
-    Status,
-    Trigger,
-    next_state,
-    status_trigger,
-)
-from ..core.decision import Decision, Policy, Route, decide
-from ..core.events import Event, Kind, Said, Sighting
+from ..core.conversation import State, Status
+from ..core.events import Kind
+from .arrivals import Accepted, Arrival, Rules
 from .conversations import (
     NO_ACCOUNT,
     Identity,
-    drop_unsent,
-    forget_owed,
-    has_unsaid,
     new_id,
     open_all,
     save_all,
     state_at_first_sight,
 )
 from .deliveries import Delivery, Outcome, remember
-from .schema import messages, replies
-from .signals import Signal, notify
-
-# A talker is answered after this many turns have been superseded.
-MAX_RESTARTS = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """The operator's choices that `accept` applies.
-
-    Attributes:
-        quiet_s: how long a conversation must be quiet before it is answered.
-        max_wait_s: how long the oldest message waits at most.
-        account_id: the account of bodies that name none; None when unknown.
-    """
-
-    policy: Policy
-    quiet_s: float
-    max_wait_s: float
-    account_id: int | None = None
-
-    def due_at(self, *, last: float, owed_since: float) -> float:
-        """Return when messages, the last one of *last*, want their answer."""
-        return min(last + self.quiet_s, owed_since + self.max_wait_s)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """An event at our door.
-
-    Attributes:
-        channel: where an answer would go.
-        received_at: Unix seconds.
-        delivery_id: header ``X-Chatwoot-Delivery``; None before 4.13.
-        body: as received, kept for replay.
-        conversation_id: ours, for the web chat.
-        inline: somebody waits for the answer, so it does not wait for quiet.
-    """
-
-    event: Event
-    channel: str
-    received_at: float
-    delivery_id: str | None = None
-    body: bytes | None = None
-    conversation_id: str | None = None
-    inline: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Accepted:
-    """What the caller and the worker need to know of an arrival.
-
-    Attributes:
-        decision: for a contact's message: who answers it.
-        reason: for an ignored arrival: the rule.
-        due_at: when the conversation is to be looked at; None when nobody need.
-        interrupts: a turn that runs now must stop: "superseded" or the reason why
-            the bot may no longer speak; None when it may go on.
-        changed: the conversation looks different to somebody who watches it.
-        version: the conversation's after the arrival.
-    """
-
-    outcome: Outcome
-    reason: str = ""
-    conversation_id: str | None = None
-    message_id: int | None = None
-    decision: Decision | None = None
-    due_at: float | None = None
-    interrupts: str | None = None
-    changed: bool = False
-    version: int = 0
-
-    def signal(self) -> Signal | None:
-        """Return what the worker and whoever watches must be told, or None."""
-        if self.conversation_id is None:
-            return None
-        if not self.changed and self.due_at is None and self.interrupts is None:
-            return None
-        return Signal(
-            conversation_id=self.conversation_id,
-            due_at=self.due_at,
-            interrupts=self.interrupts,
-            version=self.version,
-        )
+from .schema import messages
+from .signals import notify
+from .story import Key, Story, key_of
 
 
 def accept(
@@ -224,19 +129,6 @@ def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
     return row
 
 
-Key = tuple[Any, ...]
-
-
-def _key(conversation: Conversation, said: Said) -> Key | None:
-    """Return what a message is known by: Chatwoot's id, or its sender's own.
-
-    Without a conversation in the body (the demo's curl) an id says nothing.
-    """
-    if said.external_id is not None and conversation.account_id is not None:
-        return conversation.account_id, said.external_id
-    return (conversation.id, said.client_id) if said.client_id else None
-
-
 def _known_messages(
     tx: sa.Connection,
     stories: Sequence["Story"],
@@ -247,7 +139,7 @@ def _known_messages(
     Their conversations are locked, so nobody stores another one meanwhile.
     """
     keys = [
-        _key(story.now, arrival.event.message)
+        key_of(story.now, arrival.event.message)
         for story, (arrival, _) in zip(stories, effective, strict=True)
         if arrival.event.message is not None
     ]
@@ -264,211 +156,6 @@ def _known_messages(
         query = sa.select(m.conversation_id, m.client_id).where(m.client_id.in_(client))
         known |= {tuple(row) for row in tx.execute(query)}
     return known
-
-
-class Story:
-    """One conversation while arrivals change it; written once, by `close_stories`."""
-
-    def __init__(
-        self,
-        tx: sa.Connection,
-        rules: Rules,
-        conversation: Conversation,
-        *,
-        human_mode: bool,
-    ) -> None:
-        self.tx = tx
-        self.rules = rules
-        self.now = conversation
-        self.human_mode = human_mode
-        self.new_messages: list[tuple[dict[str, Any], Accepted]] = []
-        self.changed = False
-        self.active_at: float | None = None
-
-    def take(self, arrival: Arrival, result: Accepted, known: set[Key]) -> None:
-        """Let one arrival take effect, and say in *result* what follows."""
-        event = arrival.event
-        before = self.now.state, self.now.due_at
-        if event.conversation is not None:
-            # The first conversations may date from before Chatwoot was configured.
-            self.now.channel = arrival.channel
-            self.take_status(event.conversation, arrival.received_at, result)
-        if event.message is not None and event.kind is not Kind.OTHER:
-            key = _key(self.now, event.message)
-            if key is None or key not in known:
-                self._take_message(arrival, event.message, result)
-            elif event.kind is not Kind.BOT_MESSAGE:
-                result.outcome = Outcome.DUPLICATE
-            if key is not None:
-                known.add(key)
-        self.finish(before, arrival, result)
-
-    def finish(
-        self,
-        before: tuple[State, float | None],
-        arrival: Arrival,
-        result: Accepted,
-    ) -> None:
-        """Number the change, and pass on what the worker must know.
-
-        Args:
-            before: the state and `due_at` that the arrival has met.
-        """
-        state, due_at = before
-        if result.changed:
-            self.active_at = arrival.received_at
-        if result.decision is not None or result.interrupts is not None:
-            # A turn need not know of its own echo, or of a template.
-            self.change(version=self.now.version + 1)
-        if self.now.leased:
-            # Then due_at is the end of the lease; its holder sets the next.
-            self.now.due_at = due_at
-        else:
-            result.due_at = self.now.due_at
-        result.conversation_id = self.now.id
-        result.version = self.now.version
-        result.changed = result.changed or self.now.state != state
-
-    def change(self, **values: Any) -> None:
-        """Change the conversation; `close_stories` writes it."""
-        for name, value in values.items():
-            setattr(self.now, name, value)
-        self.changed = True
-
-    def trigger(self, trigger: Trigger, result: Accepted) -> None:
-        """Move the state; when the bot may no longer speak, forget what it owed."""
-        state = next_state(self.now.state, trigger)
-        self.change(state=state)
-        if state is not State.AI or trigger is Trigger.RESOLVED:
-            self._fall_silent()
-            result.interrupts = str(trigger)
-        if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
-            self.change(held_at=self.now.status_at)
-
-    def _fall_silent(self) -> None:
-        for row, _ in self.new_messages:
-            row["owed"] = False
-        forget_owed(self.tx, self.now.id)
-        drop_unsent(self.tx, self.now.id)
-        # Notes are said all the same, and a status may have to be told.
-        left = has_unsaid(self.tx, self.now.id) or self.now.wanted_status is not None
-        self.change(
-            owed_since=None, due_at=self.now.due_at if left else None, bot_turns=0
-        )
-
-    def take_status(self, seen: Sighting, now: float, result: Accepted) -> None:
-        """Believe the status in a payload, unless a newer one has been seen."""
-        if seen.status is None or (
-            seen.updated_at and seen.updated_at < self.now.status_at
-        ):
-            return
-        trigger = status_trigger(self.now, seen.status)
-        first = self.now.status is None
-        wanted = self.now.wanted_status
-        if seen.status == wanted or trigger is not None:
-            # Either Chatwoot has done what we asked, or somebody decided otherwise.
-            wanted = None
-        self.change(
-            status=seen.status,
-            status_at=max(seen.updated_at, self.now.status_at),
-            ever_pending=self.now.ever_pending or seen.status is Status.PENDING,
-            wanted_status=wanted,
-        )
-        if trigger is not None:
-            self.trigger(trigger, result)
-        if first and self.now.state is State.HUMAN:
-            # An operator gave it to humans before it appeared; they must see it.
-            self.show_to_humans(now)
-
-    def _take_message(self, arrival: Arrival, said: Said, result: Accepted) -> None:
-        """Record a new message, and let it mean what it means."""
-        match arrival.event.kind:
-            case Kind.CONTACT_MESSAGE:
-                self._take_question(arrival, said, result)
-            case Kind.AGENT_REPLY:
-                self._record(arrival, said, result)
-                if not self._is_history(arrival):
-                    self._agent_joined(arrival, result)
-            case _:
-                if said.reply_key is not None:
-                    self._confirm_reply(arrival, said)
-                if not said.private:
-                    self._record(arrival, said, result)
-
-    def _agent_joined(self, arrival: Arrival, result: Accepted) -> None:
-        """Fall silent, and see that Chatwoot shows the conversation as open."""
-        self.trigger(Trigger.AGENT_JOINED, result)
-        self.show_to_humans(arrival.received_at)
-
-    def show_to_humans(self, now: float) -> None:
-        """Have a pending conversation opened: pending, the team does not see it."""
-        shown = self.now.wanted_status or self.now.status
-        if shown is Status.PENDING:
-            self.want_status(Status.OPEN, now)
-
-    def want_status(self, status: Status, now: float) -> None:
-        """Have the worker tell Chatwoot, as soon as it can."""
-        wanted = None if status is self.now.status else status
-        self.change(wanted_status=wanted, due_at=now)
-
-    def _is_history(self, arrival: Arrival) -> bool:
-        """Return whether the agent spoke before giving the conversation back."""
-        seen = arrival.event.conversation
-        return seen is not None and 0 < seen.updated_at < self.now.held_at
-
-    def _take_question(self, arrival: Arrival, said: Said, result: Accepted) -> None:
-        now = arrival.received_at
-        question = Message(
-            id=0, sender=Sender.CONTACT, content=said.content, created_at=now
-        )
-        result.outcome = Outcome.ACCEPTED
-        result.decision = decide(
-            [question],
-            self.now,
-            human_mode=self.human_mode,
-            policy=self.rules.policy,
-        )
-        owed = result.decision.route in (Route.BOT, Route.HANDOVER)
-        self._record(arrival, said, result, owed=owed)
-        if owed:
-            self._make_due(arrival, result)
-
-    def _make_due(self, arrival: Arrival, result: Accepted) -> None:
-        now = arrival.received_at
-        owed_since = self.now.owed_since or now
-        due_at = self.rules.due_at(last=now, owed_since=owed_since)
-        self.change(owed_since=owed_since, due_at=now if arrival.inline else due_at)
-        if self.now.leased and self.now.restarts < MAX_RESTARTS:
-            result.interrupts = "superseded"
-
-    def _record(
-        self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
-    ) -> None:
-        row = {
-            "conversation_id": self.now.id,
-            "account_id": self.now.account_id if said.external_id else None,
-            "external_id": said.external_id,
-            "client_id": said.client_id,
-            "sender": said.sender,
-            "content": said.content,
-            "owed": owed,
-            "created_at": arrival.received_at,
-        }
-        self.new_messages.append((row, result))
-        result.changed = True
-
-    def _confirm_reply(self, arrival: Arrival, said: Said) -> None:
-        """Note that our own message has come back: it is said."""
-        confirmed = self.tx.execute(
-            sa.update(replies)
-            .where(
-                replies.c.key == said.reply_key,
-                replies.c.state.in_(("open", "dropped")),
-            )
-            .values(state="delivered", external_id=said.external_id)
-        ).rowcount
-        if confirmed:
-            self.change(due_at=arrival.received_at)
 
 
 def close_stories(tx: sa.Connection, stories: Sequence[Story]) -> None:

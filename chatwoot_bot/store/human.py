@@ -8,18 +8,12 @@ import sqlalchemy as sa
 
 from ..core.conversation import State, Status, Trigger
 from ..core.events import Event, Kind, Sighting
-from .accept import (
-    Accepted,
-    Arrival,
-    Rules,
-    Story,
-    close_stories,
-    open_stories,
-    tell,
-)
+from .accept import close_stories, open_stories, tell
+from .arrivals import Accepted, Arrival, Rules
 from .conversations import insert_new
 from .deliveries import Outcome
 from .schema import conversations, replies, service
+from .story import Story
 
 
 def set_human_mode(tx: sa.Connection, *, enabled: bool) -> None:

@@ -21,7 +21,7 @@ from ..core.conversation import (
     Status,
 )
 from ..errors import LeaseLostError
-from .accept import MAX_RESTARTS, Rules
+from .arrivals import Rules
 from .conversations import (
     conversation_of,
     has_unsaid,
@@ -31,6 +31,7 @@ from .conversations import (
 from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
 from .schema import conversations, messages, replies, turns
+from .story import MAX_RESTARTS
 
 LEASE_S = 30.0
 

@@ -11,7 +11,7 @@ from ..core.events import Event, Kind, Said
 from ..errors import ConflictError, NotFoundError
 from ..intake import wait_until
 from ..store import chat, human
-from ..store.accept import Arrival
+from ..store.arrivals import Arrival
 from .auth import require_agent, require_visitor
 from .body import preferred_wait_s, query, read_model
 from .context import Context, context

@@ -10,7 +10,7 @@ from ..hub import Hub
 from ..intake import Intake
 from ..metrics import Metrics
 from ..settings import Settings
-from ..store.accept import Rules
+from ..store.arrivals import Rules
 from ..store.engine import Database
 from .auth import Visitors
 

@@ -15,7 +15,7 @@ from ..core.decision import Route
 from ..core.events import Event, parse
 from ..errors import PayloadError, SignatureError
 from ..settings import Settings
-from ..store.accept import Accepted, Arrival
+from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Delivery, Outcome, quarantine
 from .body import preferred_wait_s, read_body
 from .context import Context, context
