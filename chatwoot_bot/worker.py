@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 POLL_S = 1.0
 HEARTBEAT_S = turns.LEASE_S / 3
 WATCH_S = 10.0
+GIVE_BACK_EVERY_S = 1.0
 # A cancelled turn still switches its typing indicator off.
 CANCEL_S = 8.0
 # Claimed at once; more are claimed as soon as these have begun.
@@ -157,21 +158,27 @@ class Worker:
             self.wake(due_at)
 
     async def _back_off(self, turn: Turn) -> float | None:
+        """Give a failed turn's conversation back, for a new try later."""
         self._metrics.turns.labels("unknown", "failed").inc()
-        retry_at = self._clock() + backoff_s(turn.failures + 1)
-        try:
-            return await self._db.write(
-                turns.finish,
-                turn.lease,
-                self._engine.rules,
-                ending=Ending.FAILED,
-                now=self._clock(),
-                retry_at=retry_at,
-            )
-        except StoreError as error:
-            # The lease runs out by itself, and somebody claims it again.
-            turn.log.error("cannot give the lease back", error=str(error))
-            return None
+        wait_s = backoff_s(turn.failures + 1)
+        for _ in range(int(turns.LEASE_S / GIVE_BACK_EVERY_S)):
+            now = self._clock()
+            try:
+                return await self._db.write(
+                    turns.finish,
+                    turn.lease,
+                    self._engine.rules,
+                    ending=Ending.FAILED,
+                    now=now,
+                    retry_at=now + wait_s,
+                )
+            except LeaseLostError:
+                return None
+            except StoreError as error:
+                # The database is away, perhaps for a restart.
+                turn.log.error("cannot give the lease back", error=str(error))
+                await asyncio.sleep(GIVE_BACK_EVERY_S)
+        return None  # the lease has run out by itself
 
     async def _heartbeat(self) -> None:
         """Extend the leases of running turns; stop the turns that have lost theirs."""
