@@ -119,6 +119,11 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()
+        if db.is_sqlite and not with_worker:
+            log.warning(
+                "without a worker nobody answers: a SQLite file serves one process. "
+                "Use PostgreSQL to run workers apart from the web"
+            )
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(
             make_client(turns=settings.max_concurrent_turns)
