@@ -42,6 +42,16 @@ def numbers(text: str | None) -> list[int]:
     return [int(number) for number in re.findall(r"\bm(\d+)\b", text or "")]
 
 
+def overtaken(arrived: list[int | None]) -> set[int]:
+    """Return the ids that came after a higher one, which was written later."""
+    newest, late = 0, set()
+    for message_id in arrived:
+        if message_id is not None and message_id < newest:
+            late.add(message_id)
+        newest = max(newest, message_id or 0)
+    return late
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """When a conversation went to humans, or back to the bot.
@@ -65,7 +75,9 @@ class Story:
 
     Attributes:
         said: the contact's messages, by their numbers.
-        late: the numbers whose first delivery failed and came again seconds later.
+        late: the numbers that Chatwoot delivered after a later message of the same
+            conversation, or only at a second attempt: the bot may have answered
+            the later one before it could know of them.
         replies: the bot's public messages, oldest first.
         keys: the reply keys of all that the bot has posted.
         turns: who held it, oldest first; the bot at first.

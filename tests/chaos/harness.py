@@ -20,7 +20,16 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from balancer import BalancedChatwoot, Balancer
-from checks import AGENT, Story, Turn, after_human_s, answer, check, question
+from checks import (
+    AGENT,
+    Story,
+    Turn,
+    after_human_s,
+    answer,
+    check,
+    overtaken,
+    question,
+)
 from service import Service
 from story import Step, write
 
@@ -68,6 +77,10 @@ def connected(
         "CHATWOOT_ACCOUNT_ID": 1,
     }
     return Service(folder, *arguments, **(stand_in | settings))
+
+
+# Longer than the three attempts of one turn.
+MODEL_REST_S = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -289,6 +302,7 @@ class Run:
         self._turns: dict[int, list[Turn]] = {}  # by Chatwoot's conversation
         self._agent_said: dict[int, Message] = {}
         self._failures = 0
+        self._failed_at = 0.0
         self._kills: list[str] = []
         self._late_s: list[float] = []
         self._target: tuple[Service, str] | None = None
@@ -355,6 +369,9 @@ class Run:
                     self._turn(message, to_human=False, why="agent gave it back")
             case "model_fails" if self._model.failed == self._failures:
                 # One at a time: three in a row rightly call a human.
+                if time.monotonic() - self._failed_at < MODEL_REST_S:
+                    return
+                self._failed_at = time.monotonic()
                 self._failures += 1
                 self._model.fail(500)
             case "model_takes":
@@ -473,13 +490,14 @@ class Run:
             for number, message in self._said.items()
             if message.conversation_id == conversation
         }
-        failed = {
-            attempt.message_id
+        tried = [
+            attempt
             for attempt in self._chatwoot.delivery_log
             if attempt.conversation_id == conversation
             and attempt.event == "message_created"
-            and not attempt.is_success
-        }
+        ]
+        late = {attempt.message_id for attempt in tried if not attempt.is_success}
+        late |= overtaken([attempt.message_id for attempt in tried])
         keys = [
             message.content_attributes["chatwoot_bot"]["reply_key"]
             for message in messages
@@ -498,7 +516,7 @@ class Run:
         ]
         return Story(
             said=said,
-            late=frozenset(n for n, m in said.items() if m.id in failed),
+            late=frozenset(n for n, m in said.items() if m.id in late),
             replies=self._chatwoot.replies(conversation),
             keys=keys,
             turns=turns,
