@@ -125,9 +125,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
                 "Use PostgreSQL to run workers apart from the web"
             )
         stack.push_async_callback(db.close)
-        http = await stack.enter_async_context(
-            make_client(turns=settings.max_concurrent_turns)
-        )
+        http = await stack.enter_async_context(make_client())
         circuits = {"llm": Breaker(), "chatwoot": Breaker()}
         clients = _clients(settings, http, circuits["chatwoot"])
         engine = _engine(settings, db, http, clients, circuits)

@@ -1,86 +1,149 @@
 """The one HTTP client, for Chatwoot and the model.
 
-httpcore looks at every connection of a pool for every request, so one pool of some
-hundred connections spends more time on looking than on sending (`bench/README.md`).
-The client therefore spreads its requests over small pools, filling the first before it
-touches the next.
+httpx gives the interface, aiohttp the connections: httpcore, which httpx brings along,
+takes twice as long for a request, and more with every open connection
+(`bench/README.md`). The translation is ours because it must be exact: "never sent" and
+"nobody knows" decide whether a reply may be said again.
 """
 
-from collections.abc import AsyncIterator, Callable
+import functools
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Self
+from urllib.request import getproxies
 
+import aiohttp
 import httpx
+from yarl import URL
 
-# Connections to a pool; with 1 and with 20 a turn costs more.
-POOL = 4
+# Shorter than any server's own, so that we rarely write to a connection that the
+# server is closing: nobody could tell whether it has read the message.
+KEEP_ALIVE_S = 4.0
+# Proxies with long security headers; aiohttp's own limit is 8,190.
+MAX_HEADER = 64 * 1024
+
+# From the special to the general. What fails before the connection stands was never
+# sent; of everything else nobody knows.
+TRANSLATIONS: Mapping[type[Exception], type[httpx.TransportError]] = {
+    aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
+    aiohttp.ServerTimeoutError: httpx.ReadTimeout,
+    aiohttp.ClientHttpProxyError: httpx.ConnectError,
+    aiohttp.ClientConnectorError: httpx.ConnectError,
+    aiohttp.InvalidURL: httpx.UnsupportedProtocol,
+    aiohttp.ServerDisconnectedError: httpx.RemoteProtocolError,
+    aiohttp.ClientError: httpx.ReadError,
+    # Raised bare where a connection breaks at the wrong moment.
+    OSError: httpx.ReadError,
+}
 
 
-class _Stream(httpx.AsyncByteStream):
-    """A response's body that says when its connection is free again."""
+class AiohttpTransport(httpx.AsyncBaseTransport):
+    """Carry httpx's requests through one aiohttp session.
 
-    def __init__(self, inner: httpx.AsyncByteStream, free: Callable[[], None]) -> None:
-        self._inner = inner
-        self._free = free
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._inner:
-            yield chunk
-
-    async def aclose(self) -> None:
-        try:
-            await self._inner.aclose()
-        finally:
-            self._free()
-
-
-class SpreadTransport(httpx.AsyncBaseTransport):
-    """Send each request through the first pool that has room.
-
-    Args:
-        connections: how many may be open at once, in all pools together.
+    It opens as many connections as are asked for at once; the callers bound that.
+    `HTTPS_PROXY` and `NO_PROXY` of the environment are respected.
     """
 
-    def __init__(self, connections: int) -> None:
-        # Unlimited within a pool: the caller bounds what is under way.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=POOL)
-        count = -(-connections // POOL)
-        # One for all: reading the certificates takes longer than the rest.
-        trust = httpx.create_ssl_context()
-        self._pools = [
-            httpx.AsyncHTTPTransport(verify=trust, limits=limits) for _ in range(count)
-        ]
-        self._busy = [0] * count
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send *request*; the connection counts as busy until the body is closed."""
-        room = (number for number, busy in enumerate(self._busy) if busy < POOL)
-        number = next(room, self._busy.index(min(self._busy)))
-        self._busy[number] += 1
-        try:
-            response = await self._pools[number].handle_async_request(request)
-        except BaseException:
-            self._busy[number] -= 1
-            raise
-        if not isinstance(response.stream, httpx.AsyncByteStream):
-            raise TypeError("an async transport gave a body that is not async")
-        response.stream = _Stream(response.stream, lambda: self._free(number))
-        return response
+        """Send *request*; its connection is free again when the body is closed.
 
-    def _free(self, number: int) -> None:
-        self._busy[number] -= 1
+        Raises:
+            httpx.TransportError: see `TRANSLATIONS`.
+        """
+        times = request.extensions.get("timeout", {})
+        with _translated(request):
+            answer = await self._opened().request(
+                request.method,
+                URL(str(request.url), encoded=True),
+                headers=request.headers.multi_items(),
+                data=await request.aread() or None,
+                allow_redirects=False,
+                timeout=_timeout(times.get("connect"), times.get("read")),
+            )
+        return httpx.Response(
+            status_code=answer.status,
+            headers=answer.raw_headers,
+            stream=_Body(answer, request),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    def _opened(self) -> aiohttp.ClientSession:
+        # Made at the first request, because it wants a running loop.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=0,
+                    keepalive_timeout=KEEP_ALIVE_S,
+                    ssl=httpx.create_ssl_context(),
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,  # httpx does
+                # aiohttp would read the environment again for every request.
+                trust_env=bool(getproxies()),
+                max_line_size=MAX_HEADER,
+                max_field_size=MAX_HEADER,
+            )
+        return self._session
 
     async def aclose(self) -> None:
-        """Close every pool."""
-        for pool in self._pools:
-            await pool.aclose()
+        """Close every connection."""
+        if self._session is not None:
+            await self._session.close()
 
 
-def make_client(*, turns: int) -> httpx.AsyncClient:
-    """Make the client for a service that runs up to *turns* turns at once.
+class _Body(httpx.AsyncByteStream):
+    """A response's body as it comes."""
 
-    It follows no redirects, which could carry a token to another host.
+    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+        self._answer = answer
+        self._request = request
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with _translated(self._request):
+            async for chunk in self._answer.content.iter_any():
+                yield chunk
+
+    async def aclose(self) -> None:
+        # A body that was not read to its end takes its connection with it: that is
+        # how a cancelled turn stops the model.
+        self._answer.close()
+
+
+class _translated:
+    """Raise httpx's error for aiohttp's.
+
+    A class, because a generator's context costs more than the translation.
     """
-    # The model's answer and the typing indicator of each turn, side by side.
-    transport = SpreadTransport(2 * turns + POOL)
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._request = request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        for theirs, ours in TRANSLATIONS.items():
+            if isinstance(error, theirs):
+                message = str(error) or type(error).__name__
+                raise ours(message, request=self._request) from error
+
+
+@functools.cache
+def _timeout(connect_s: float | None, read_s: float | None) -> aiohttp.ClientTimeout:
+    """Return the limits of one request; its callers bound the whole of it."""
+    return aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=read_s)
+
+
+def make_client() -> httpx.AsyncClient:
+    """Make the client; it follows no redirects, which could carry a token away."""
     return httpx.AsyncClient(
-        transport=transport, timeout=httpx.Timeout(30.0, connect=5.0)
+        transport=AiohttpTransport(), timeout=httpx.Timeout(30.0, connect=5.0)
     )
