@@ -83,8 +83,13 @@ class Turn:
         """
         situation = await self._load()
         end = await self._work(situation)
-        # Last, and never in the way of an answer.
-        look_at = await self._outbox.settle_status((await self._load()).conversation)
+        # Last, and never in the way of an answer. A status that this turn itself has
+        # asked for makes the conversation due again at once.
+        look_at = None
+        if situation.conversation.wanted_status is not None:
+            look_at = await self._outbox.settle_status(
+                (await self._load()).conversation
+            )
         due_at = await self.engine.db.write(
             turns.finish,
             self.lease,

@@ -143,19 +143,29 @@ def _known_messages(
         for story, (arrival, _) in zip(stories, effective, strict=True)
         if arrival.event.message is not None
     ]
-    external = [key[1] for key in keys if key and isinstance(key[1], int)]
-    client = [key[1] for key in keys if key and isinstance(key[1], str)]
-    m = messages.c
     known: set[Key] = set()
-    if external:
-        query = sa.select(m.account_id, m.external_id).where(
-            m.external_id.in_(external)
-        )
-        known |= {tuple(row) for row in tx.execute(query)}
-    if client:
-        query = sa.select(m.conversation_id, m.client_id).where(m.client_id.in_(client))
-        known |= {tuple(row) for row in tx.execute(query)}
+    for query, kind in ((_BY_EXTERNAL_ID, int), (_BY_CLIENT_ID, str)):
+        wanted = [key for key in keys if key and isinstance(key[1], kind)]
+        if wanted:
+            # A few too many when several accounts share an id; harmless.
+            first, second = (list(set(ids)) for ids in zip(*wanted, strict=True))
+            found = tx.execute(query, {"first": first, "second": second})
+            known |= {tuple(row) for row in found}
     return known
+
+
+def _select_keys(
+    first: sa.Column[Any], second: sa.Column[Any]
+) -> sa.Select[tuple[Any, Any]]:
+    """Return a query over both columns of a unique index; one cannot use it."""
+    return sa.select(first, second).where(
+        first.in_(sa.bindparam("first", expanding=True)),
+        second.in_(sa.bindparam("second", expanding=True)),
+    )
+
+
+_BY_EXTERNAL_ID = _select_keys(messages.c.account_id, messages.c.external_id)
+_BY_CLIENT_ID = _select_keys(messages.c.conversation_id, messages.c.client_id)
 
 
 def close_stories(tx: sa.Connection, stories: Sequence[Story]) -> None:

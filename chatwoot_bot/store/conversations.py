@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..core.conversation import Conversation, State, Status, first_state
 from ..core.events import Sighting
-from .schema import conversations, messages, replies, service
+from .schema import IS_OPEN, conversations, messages, replies, service
+from .statements import change
 
 # Stands for "the account is not known yet" in a conversation named by an operator.
 NO_ACCOUNT = 0
@@ -106,8 +107,7 @@ def _by_identity(
 
 def _adopt(tx: sa.Connection, conversation_id: str, account_id: int) -> None:
     """Give the account to a conversation that an operator named before it appeared."""
-    where = conversations.c.id == conversation_id
-    tx.execute(sa.update(conversations).where(where).values(account_id=account_id))
+    change(tx, conversations, {"id": conversation_id}, account_id=account_id)
 
 
 @lru_cache
@@ -212,11 +212,14 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
 
 def forget_owed(tx: sa.Connection, conversation_id: str) -> None:
     """Owe no answer any more: somebody else answers, or nobody need."""
-    tx.execute(
-        sa.update(messages)
-        .where(messages.c.conversation_id == conversation_id, messages.c.owed)
-        .values(owed=False)
-    )
+    tx.execute(_FORGET_OWED, {"conversation": conversation_id})
+
+
+_FORGET_OWED = (
+    sa.update(messages)
+    .where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
+    .values(owed=sa.false())
+)
 
 
 def drop_unsent(tx: sa.Connection, conversation_id: str) -> None:
@@ -224,23 +227,31 @@ def drop_unsent(tx: sa.Connection, conversation_id: str) -> None:
 
     One that is being sent at this moment is recorded when it comes back.
     """
-    tx.execute(
-        sa.update(replies)
-        .where(
-            replies.c.conversation_id == conversation_id,
-            replies.c.state == "open",
-            replies.c.kind.in_(("answer", "handover")),
-        )
-        .values(state="dropped")
+    tx.execute(_DROP_UNSENT, {"conversation": conversation_id})
+
+
+_DROP_UNSENT = (
+    sa.update(replies)
+    .where(
+        replies.c.conversation_id == sa.bindparam("conversation"),
+        IS_OPEN,
+        replies.c.kind.in_(("answer", "handover")),
     )
+    .values(state="dropped")
+)
 
 
 def has_unsaid(tx: sa.Connection, conversation_id: str) -> bool:
     """Return whether something is still to be said."""
-    query = sa.select(sa.literal(1)).where(
-        replies.c.conversation_id == conversation_id, replies.c.state == "open"
-    )
-    return tx.execute(query.limit(1)).first() is not None
+    mine = {"conversation": conversation_id}
+    return tx.execute(_HAS_UNSAID, mine).first() is not None
+
+
+_HAS_UNSAID: sa.Select[Any] = (
+    sa.select(sa.literal_column("1"))
+    .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
+    .limit(1)
+)
 
 
 @lru_cache

@@ -6,7 +6,13 @@ import sqlalchemy as sa
 
 from .deliveries import Outcome
 from .replies import ReplyKind
-from .schema import conversations, deliveries, replies
+from .schema import (
+    IS_DEAD,
+    IS_QUARANTINED,
+    conversations,
+    deliveries,
+    replies,
+)
 from .signals import Signal, notify
 
 LIMIT = 1_000
@@ -24,7 +30,7 @@ def list_replies(tx: sa.Connection) -> Sequence[sa.RowMapping]:
             replies.c.created_at,
         )
         .join(conversations, conversations.c.id == replies.c.conversation_id)
-        .where(replies.c.state == "dead")
+        .where(IS_DEAD)
         .order_by(replies.c.created_at)
         .limit(LIMIT)
     )
@@ -35,7 +41,7 @@ def list_deliveries(tx: sa.Connection) -> Sequence[sa.RowMapping]:
     """Return quarantined deliveries, oldest first, without their bodies."""
     query = (
         sa.select(deliveries.c.id, deliveries.c.reason, deliveries.c.received_at)
-        .where(deliveries.c.outcome == Outcome.QUARANTINED)
+        .where(IS_QUARANTINED)
         .order_by(deliveries.c.id)
         .limit(LIMIT)
     )
@@ -44,8 +50,8 @@ def list_deliveries(tx: sa.Connection) -> Sequence[sa.RowMapping]:
 
 def count(tx: sa.Connection) -> tuple[int, int]:
     """Return how many replies and how many deliveries have failed for good."""
-    dead = sa.select(sa.func.count()).where(replies.c.state == "dead")
-    kept = sa.select(sa.func.count()).where(deliveries.c.outcome == Outcome.QUARANTINED)
+    dead = sa.select(sa.func.count()).where(IS_DEAD)
+    kept = sa.select(sa.func.count()).where(IS_QUARANTINED)
     return tx.execute(dead).scalar_one(), tx.execute(kept).scalar_one()
 
 
@@ -57,7 +63,7 @@ def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
     """
     conversation_id = tx.execute(
         sa.update(replies)
-        .where(replies.c.key == key, replies.c.state == "dead")
+        .where(replies.c.key == key, IS_DEAD)
         .values(
             state="open",
             kind=sa.case(

@@ -19,10 +19,11 @@ from ..core.conversation import (
     Trigger,
     next_state,
 )
-from .conversations import find, insert_new
+from .conversations import insert_new
 from .leases import Lease, held
-from .schema import conversations, messages, replies
+from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
+from .statements import change
 
 # Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
 IN_DOUBT_S = 15.0
@@ -66,12 +67,15 @@ class Reply:
 
 def unsaid(tx: sa.Connection, conversation_id: str) -> list[Reply]:
     """Return the open replies of a conversation, in the order to say them."""
-    query = (
-        sa.select(replies)
-        .where(replies.c.conversation_id == conversation_id, replies.c.state == "open")
-        .order_by(replies.c.created_at, replies.c.position)
-    )
-    return [_reply_of(row) for row in tx.execute(query).mappings()]
+    rows = tx.execute(_UNSAID, {"conversation": conversation_id})
+    return [_reply_of(row) for row in rows.mappings()]
+
+
+_UNSAID = (
+    sa.select(replies)
+    .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
+    .order_by(replies.c.created_at, replies.c.position)
+)
 
 
 def insert_drafts(
@@ -82,11 +86,8 @@ def insert_drafts(
     now: float,
 ) -> list[Reply]:
     """Keep *drafts* as replies; the first counts as being sent from now on."""
-    newest = tx.execute(
-        sa.select(sa.func.max(messages.c.external_id)).where(
-            messages.c.conversation_id == lease.conversation_id
-        )
-    ).scalar()
+    mine = {"conversation": lease.conversation_id}
+    newest = tx.execute(_NEWEST, mine).scalar()
     rows = [
         {
             "key": f"{turn_id}.{position}",
@@ -104,8 +105,14 @@ def insert_drafts(
         }
         for position, (kind, content) in enumerate(drafts)
     ]
-    tx.execute(sa.insert(replies), rows)
+    tx.execute(_INSERT, rows)
     return [_reply_of(row) for row in rows]
+
+
+_NEWEST = sa.select(sa.func.max(messages.c.external_id)).where(
+    messages.c.conversation_id == sa.bindparam("conversation")
+)
+_INSERT = sa.insert(replies)
 
 
 def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bool:
@@ -123,11 +130,7 @@ def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) 
             "attempted_at": now,
             "in_doubt_until": now + IN_DOUBT_S,
         }
-    begun = tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(values)
-    ).rowcount
+    begun = change(tx, replies, {"key": reply.key, "state": "open"}, **values)
     return allowed and begun == 1
 
 
@@ -151,14 +154,14 @@ def delivered(
     now: float,
 ) -> None:
     """Note that *reply* has been said. A fact, so no lease is asked for."""
-    # Who adds a message holds the conversation: its echo may be on its way in.
-    find(tx, {"id": conversation.id})
+    said = reply.kind is not ReplyKind.NOTE
+    if said:
+        # Locks the conversation too: the echo may be on its way in.
+        change(tx, conversations, {"id": conversation.id}, active_at=now)
     first = tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state != "delivered")
-        .values(state="delivered", external_id=external_id)
+        _DELIVERED, {"reply": reply.key, "external": external_id}
     ).rowcount
-    if reply.kind is ReplyKind.NOTE or not first:
+    if not said or not first:
         return  # the echo was faster, and recorded the message
     tx.execute(
         insert_new(messages, tx.dialect.name),
@@ -172,12 +175,14 @@ def delivered(
             "created_at": now,
         },
     )
-    tx.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(active_at=now)
-    )
     notify(tx, [Signal(conversation_id=conversation.id)])
+
+
+_DELIVERED = (
+    sa.update(replies)
+    .where(replies.c.key == sa.bindparam("reply"), replies.c.state != "delivered")
+    .values(state="delivered", external_id=sa.bindparam("external"))
+)
 
 
 def not_delivered(
@@ -188,10 +193,12 @@ def not_delivered(
     Args:
         in_doubt_until: see `Reply`.
     """
-    tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(in_doubt_until=in_doubt_until, error=error[:500])
+    change(
+        tx,
+        replies,
+        {"key": reply.key, "state": "open"},
+        in_doubt_until=in_doubt_until,
+        error=error[:500],
     )
 
 
@@ -216,14 +223,13 @@ def refused(
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
-    tx.execute(
-        sa.update(replies)
-        .where(replies.c.key == reply.key, replies.c.state == "open")
-        .values(
-            state="dead",
-            error=error[:500],
-            in_doubt_until=reply.in_doubt_until if in_doubt else None,
-        )
+    change(
+        tx,
+        replies,
+        {"key": reply.key, "state": "open"},
+        state="dead",
+        error=error[:500],
+        in_doubt_until=reply.in_doubt_until if in_doubt else None,
     )
     if reply.kind is ReplyKind.NOTE:
         return
@@ -246,14 +252,13 @@ def refused(
 def call_human(tx: sa.Connection, conversation: Conversation) -> None:
     """Put a locked conversation into the humans' queue."""
     pending = conversation.status is Status.PENDING
-    tx.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(
-            state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
-            wanted_status=Status.OPEN if pending else None,
-            version=conversations.c.version + 1,
-        )
+    change(
+        tx,
+        conversations,
+        {"id": conversation.id},
+        state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
+        wanted_status=Status.OPEN if pending else None,
+        version=conversation.version + 1,
     )
 
 

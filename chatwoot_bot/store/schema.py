@@ -156,6 +156,10 @@ sa.Index(
     sqlite_where=sa.text("state = 'open'"),
     postgresql_where=sa.text("state = 'open'"),
 )
+# Literals: SQLite uses a partial index only for a condition that it can see.
+IS_OPEN = replies.c.state == sa.literal_column("'open'")
+IS_DEAD = replies.c.state == sa.literal_column("'dead'")
+IS_QUARANTINED = deliveries.c.outcome == sa.literal_column("'quarantined'")
 
 service = sa.Table(
     "service",

@@ -234,13 +234,17 @@ class Story:
 
     def _confirm_reply(self, arrival: Arrival, said: Said) -> None:
         """Note that our own message has come back: it is said."""
-        confirmed = self.tx.execute(
-            sa.update(replies)
-            .where(
-                replies.c.key == said.reply_key,
-                replies.c.state.in_(("open", "dropped")),
-            )
-            .values(state="delivered", external_id=said.external_id)
-        ).rowcount
+        found = {"reply": said.reply_key, "external": said.external_id}
+        confirmed = self.tx.execute(_CONFIRM, found).rowcount
         if confirmed:
             self.change(due_at=arrival.received_at)
+
+
+_CONFIRM = (
+    sa.update(replies)
+    .where(
+        replies.c.key == sa.bindparam("reply"),
+        replies.c.state.in_(("open", "dropped")),
+    )
+    .values(state="delivered", external_id=sa.bindparam("external"))
+)

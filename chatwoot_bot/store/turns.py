@@ -30,7 +30,8 @@ from .conversations import (
 )
 from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
-from .schema import conversations, messages, replies, turns
+from .schema import IS_OPEN, conversations, messages, replies, turns
+from .statements import change
 from .story import MAX_RESTARTS
 
 LEASE_S = 30.0
@@ -78,10 +79,13 @@ class Verdict(StrEnum):
 
 def next_due(tx: sa.Connection) -> float | None:
     """Return when the next conversation wants attention, or None."""
-    due = conversations.c.due_at
-    query = sa.select(sa.func.min(due)).where(due.is_not(None))
-    due_at: float | None = tx.execute(query).scalar()
+    due_at: float | None = tx.execute(_NEXT_DUE).scalar()
     return due_at
+
+
+_NEXT_DUE = sa.select(sa.func.min(conversations.c.due_at)).where(
+    conversations.c.due_at.is_not(None)
+)
 
 
 def claim(tx: sa.Connection, *, now: float, limit: int) -> list[Lease]:
@@ -150,22 +154,30 @@ def hurry(tx: sa.Connection, *, now: float, owed_before: float) -> int:
     The net under everything else: whatever kept these from being answered, the next
     turn calls a human for them.
     """
-    undelivered = sa.exists().where(
-        replies.c.conversation_id == conversations.c.id, replies.c.state == "open"
-    )
-    late = _locked(
-        conversations.c.owed_since <= owed_before,
-        conversations.c.lease.is_(None),
-        conversations.c.due_at.is_(None) | (conversations.c.due_at > now),
-        ~undelivered,  # that one waits for Chatwoot, and has its own back-off
-    )
+    where = {"now": now, "before": owed_before}
+    candidates = list(tx.execute(_LATE, where).scalars())
+    if not candidates:
+        return 0
+    late = _locked(conversations.c.id.in_(candidates), *_IS_LATE)
     hurried = tx.execute(
         sa.update(conversations)
         .where(conversations.c.id.in_(sa.select(late.c.id)))
         .values(due_at=now)
-        .returning(conversations.c.id)
+        .returning(conversations.c.id),
+        where,
     )
     return len(hurried.all())
+
+
+_IS_LATE = (
+    conversations.c.owed_since <= sa.bindparam("before"),
+    conversations.c.lease.is_(None),
+    conversations.c.due_at.is_(None) | (conversations.c.due_at > sa.bindparam("now")),
+    # One with an open reply waits for Chatwoot, and has its own back-off.
+    ~sa.exists().where(replies.c.conversation_id == conversations.c.id, IS_OPEN),
+)
+# Apart from the locking, whose order makes SQLite read the whole table.
+_LATE = sa.select(conversations.c.id).where(*_IS_LATE)
 
 
 def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
@@ -178,11 +190,8 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
-    query = sa.select(conversations, human_mode_column()).where(
-        conversations.c.id == lease.conversation_id,
-        conversations.c.lease == lease.token,
-    )
-    row = tx.execute(query).mappings().first()
+    ours = {"conversation": lease.conversation_id, "lease": lease.token}
+    row = tx.execute(_LEASED, ours).mappings().first()
     if row is None:
         raise LeaseLostError("the lease has passed to another worker")
     recent = _recent(tx, row, history)
@@ -195,24 +204,39 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     )
 
 
+_LEASED = sa.select(conversations, human_mode_column()).where(
+    conversations.c.id == sa.bindparam("conversation"),
+    conversations.c.lease == sa.bindparam("lease"),
+)
+
+
 def _recent(tx: sa.Connection, row: sa.RowMapping, limit: int) -> list[Message]:
-    written: sa.ColumnElement[int] = messages.c.id
-    if row["channel"] == "chatwoot":
-        # It may deliver out of order; its ids say in which order people wrote.
-        written = sa.func.coalesce(messages.c.external_id, messages.c.id)
-    mine = messages.c.conversation_id == row["id"]
+    parameters = {"conversation": row["id"], "limit": limit}
+    rows = tx.execute(_RECENT[row["channel"] == "chatwoot"], parameters)
+    return [message_of(row) for row in rows.mappings()]
+
+
+def _select_recent(written: sa.ColumnElement[int]) -> sa.Select[Any]:
+    """Return the newest messages and all that are owed an answer, oldest first."""
+    mine = messages.c.conversation_id == sa.bindparam("conversation")
     newest = (
         sa.select(messages.c.id)
         .where(mine, messages.c.deleted_at.is_(None))
         .order_by(written.desc())
-        .limit(limit)
+        .limit(sa.bindparam("limit"))
     )
-    query = (
+    return (
         sa.select(messages)
         .where(mine, messages.c.owed | messages.c.id.in_(newest.scalar_subquery()))
         .order_by(written)
     )
-    return [message_of(row) for row in tx.execute(query).mappings()]
+
+
+_RECENT = {
+    # It may deliver out of order; its ids say in which order people wrote.
+    True: _select_recent(sa.func.coalesce(messages.c.external_id, messages.c.id)),
+    False: _select_recent(messages.c.id),
+}
 
 
 def keep(
@@ -243,11 +267,10 @@ def keep(
         return Verdict.SILENCED, []
     if conversation.version != seen.version and conversation.restarts < MAX_RESTARTS:
         return Verdict.SUPERSEDED, []
-    if not _still_owed(tx, answered):
+    if not _mark_answered(tx, answered, record.id):
         # Resolved, or taken over and given back, while the draft was written.
         return Verdict.SILENCED, []
     kept = insert_drafts(tx, lease, record.id, drafts, now)
-    _mark_answered(tx, answered, record.id)
     if any(kind is ReplyKind.HANDOVER for kind, _ in drafts):
         call_human(tx, conversation)
     else:
@@ -256,29 +279,24 @@ def keep(
     return Verdict.KEPT, kept
 
 
-def _still_owed(tx: sa.Connection, answered: Sequence[Message]) -> bool:
-    ids = [message.id for message in answered]
-    query = sa.select(sa.literal(1)).where(messages.c.id.in_(ids), messages.c.owed)
-    return tx.execute(query.limit(1)).first() is not None
-
-
 def _mark_answered(
     tx: sa.Connection, answered: Sequence[Message], turn_id: str | None
-) -> None:
-    """Settle exactly the messages that the turn saw; others stay owed."""
-    tx.execute(
-        sa.update(messages)
-        .where(messages.c.id.in_([message.id for message in answered]))
-        .values(owed=False, turn_id=turn_id)
-    )
+) -> int:
+    """Settle those of the messages that are still owed an answer; others stay owed."""
+    ids = [message.id for message in answered]
+    return tx.execute(_ANSWERED, {"ids": ids, "turn": turn_id}).rowcount
+
+
+_ANSWERED = (
+    sa.update(messages)
+    .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)), messages.c.owed)
+    .values(owed=sa.false(), turn_id=sa.bindparam("turn", type_=sa.Text))
+)
 
 
 def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
-    tx.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(bot_turns=conversations.c.bot_turns + 1)
-    )
+    turns = conversation.bot_turns + 1
+    change(tx, conversations, {"id": conversation.id}, bot_turns=turns)
 
 
 def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
@@ -315,11 +333,7 @@ def status_set(
         values |= {"status": status, "status_at": at}
         values["ever_pending"] = conversation.ever_pending or status is Status.PENDING
     if values:
-        tx.execute(
-            sa.update(conversations)
-            .where(conversations.c.id == conversation.id)
-            .values(values)
-        )
+        change(tx, conversations, {"id": conversation.id}, **values)
 
 
 class Ending(StrEnum):
@@ -377,22 +391,19 @@ def finish(
         values |= {"restarts": 0, "failures": 0}
     if ending is Ending.SUPERSEDED:
         values["restarts"] = conversation.restarts + 1
-    tx.execute(
-        sa.update(conversations)
-        .where(conversations.c.id == conversation.id)
-        .values(values)
-    )
+    change(tx, conversations, {"id": conversation.id}, **values)
     return due_at
 
 
 def _owed(tx: sa.Connection, conversation_id: str) -> tuple[float | None, float | None]:
     """Return when the first and the last message without an answer came."""
-    came = messages.c.created_at
-    query = sa.select(sa.func.min(came), sa.func.max(came)).where(
-        messages.c.conversation_id == conversation_id, messages.c.owed
-    )
-    first, last = tx.execute(query).one()
+    first, last = tx.execute(_OWED, {"conversation": conversation_id}).one()
     return first, last
+
+
+_OWED = sa.select(
+    sa.func.min(messages.c.created_at), sa.func.max(messages.c.created_at)
+).where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
 
 
 def _earliest(moments: Sequence[float | None]) -> float | None:

@@ -1,0 +1,119 @@
+"""With a million messages stored, nothing on a message's path reads a whole table."""
+
+import re
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+from arrivals import RULES, says, shows
+
+from chatwoot_bot.core.conversation import Sender, Status
+from chatwoot_bot.core.events import Event, Kind, Said
+from chatwoot_bot.store import dead, human, replies, turns
+from chatwoot_bot.store.accept import accept
+from chatwoot_bot.store.arrivals import Arrival
+from chatwoot_bot.store.engine import Database
+from chatwoot_bot.store.replies import ReplyKind
+from chatwoot_bot.store.turns import Ending, TurnRecord
+
+pytestmark = pytest.mark.anyio
+
+NOW = 1_010.0
+# These partial indexes hold little, and all that they hold is asked for.
+SMALL = "ix_(conversations_due|conversations_owed|replies_dead|deliveries_quarantined)"
+WHOLE_TABLE = re.compile(rf"SCAN (?!due\b|locked\b|service\b)(?!.*{SMALL}).*")
+
+
+@pytest.fixture
+async def db(tmp_path):
+    database = Database(f"sqlite:///{tmp_path / 'store.db'}")
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def plans(db):
+    """Statement → how SQLite finds its rows, for all that run."""
+    seen = {}
+
+    def explain(_connection, cursor, statement, parameters, _context, many):
+        if statement.startswith(("SELECT", "UPDATE", "DELETE", "WITH")):
+            first = parameters[0] if many else parameters
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}", first)
+            seen[statement] = [row[3] for row in cursor.fetchall()]
+
+    for engine in (db._writer, db._reader):
+        sa.event.listen(engine, "before_cursor_execute", explain)
+    return seen
+
+
+def asks_on_the_page():
+    said = Said(
+        external_id=None, sender=Sender.CONTACT, content="Hello", client_id="page-1"
+    )
+    event = Event(name="message_created", kind=Kind.CONTACT_MESSAGE, message=said)
+    return Arrival(
+        event=event, channel="web", received_at=1_002.0, conversation_id="c_1"
+    )
+
+
+async def answer(db, lease, turn_id):
+    """Run one turn to its end, over every statement that a reply needs."""
+    situation = await db.read(turns.load, lease, history=40)
+    record = TurnRecord(
+        id=turn_id,
+        conversation_id=lease.conversation_id,
+        decision="bot",
+        reason="default",
+        outcome="kept",
+        started_at=NOW,
+        latency_ms=1,
+    )
+    drafts = [(ReplyKind.ANSWER, "It is on its way."), (ReplyKind.NOTE, "Look here.")]
+    _, kept = await db.write(
+        turns.keep,
+        lease,
+        record,
+        seen=situation.conversation,
+        answered=situation.owed,
+        drafts=drafts,
+        now=NOW,
+    )
+    first, note = kept
+    await db.write(replies.not_delivered, first, in_doubt_until=NOW, error="503")
+    await db.write(replies.begin_attempt, lease, first, now=NOW)
+    await db.write(
+        replies.delivered, situation.conversation, first, external_id=None, now=NOW
+    )
+    await db.write(
+        replies.refused, lease, note, error="404", in_doubt=False, note="", now=NOW
+    )
+    await db.write(turns.status_set, lease, Status.OPEN, at=NOW)
+    await db.write(turns.finish, lease, RULES, ending=Ending.DONE, now=NOW)
+
+
+async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
+    """Each would be fast in every test and slow at every customer."""
+    take = partial(db.write_grouped, partial(accept, rules=RULES))
+    await take(says(at=1_000.0))
+    await take(says(content="And?", at=1_001.0))
+    await take(asks_on_the_page())
+    await db.read(turns.next_due)
+    leases = await db.write(turns.claim, now=NOW, limit=64)
+    await db.write(turns.heartbeat, leases=leases, now=NOW)
+    for number, lease in enumerate(leases):
+        await answer(db, lease, f"t_{number}")
+    await take(says(Kind.AGENT_REPLY, at=1_020.0))
+    await take(says(content="Still there?", at=1_025.0, conversation=151))
+    await take(shows(Status.RESOLVED, at=1_030.0, clock=200.0))
+    await db.write(turns.reclaim, now=NOW)
+    await db.write(turns.hurry, now=NOW, owed_before=NOW)
+    await db.write(turns.hurry, now=NOW + 600.0, owed_before=NOW + 400.0)
+    await db.read(dead.count)
+    await db.read(human.human_mode)
+
+    whole = {s: p for s, p in plans.items() if any(map(WHOLE_TABLE.search, p))}
+
+    assert len(plans) > 20
+    assert not whole, "\n".join(f"{p}: {s}" for s, p in whole.items())
