@@ -22,6 +22,8 @@ conversations = sa.Table(
     sa.Column("account_id", sa.BigInteger),
     sa.Column("inbox_id", sa.BigInteger),
     sa.Column("display_id", sa.BigInteger),
+    sa.Column("chatwoot_channel", sa.Text),
+    sa.Column("can_reply", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("user_id", sa.Text),
     sa.Column("contact_name", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
@@ -79,6 +81,8 @@ messages = sa.Table(
     sa.Column("client_id", sa.Text),
     sa.Column("sender", sa.Text, nullable=False),
     sa.Column("content", sa.Text),
+    # JSON: a list of objects, see `core.conversation.Attachment`.
+    sa.Column("attachments", sa.Text),
     sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("turn_id", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -135,6 +139,8 @@ replies = sa.Table(
     sa.Column("position", sa.Integer, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("content", sa.Text, nullable=False),
+    # JSON: a list of {"title", "value"} that the contact may choose from.
+    sa.Column("options", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempted_at", sa.Double, nullable=False, server_default="0"),

@@ -1,0 +1,18 @@
+"""what a channel can carry, attachments, and options to choose from."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Apply."""
+    op.add_column("conversations", sa.Column("chatwoot_channel", sa.Text()))
+    op.add_column(
+        "conversations",
+        sa.Column("can_reply", sa.Boolean(), server_default=sa.true(), nullable=False),
+    )
+    op.add_column("messages", sa.Column("attachments", sa.Text()))
+    op.add_column("replies", sa.Column("options", sa.Text()))
