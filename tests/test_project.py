@@ -141,7 +141,7 @@ def test_dependencies_are_pinned():
     have = re.findall(r"^([\w-]+)==", pinned.lower().replace("_", "-"), re.M)
 
     assert names - {"chatwoot-bot"} <= set(have)
-    assert "http" not in re.sub(r"^http\w*==.*$", "", pinned, flags=re.M)
+    assert "://" not in pinned
 
 
 def test_wheel_in_a_clean_environment_serves_the_page(tmp_path):
