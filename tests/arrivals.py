@@ -37,6 +37,7 @@ def says(
     account=1,
     inline=False,
     channel="chatwoot",
+    attachments=(),
 ):
     """A message_created in a Chatwoot conversation."""
     event = Event(
@@ -55,6 +56,7 @@ def says(
             external_id=message_id or next(message_ids),
             sender=SENDERS[kind],
             content=content,
+            attachments=attachments,
             reply_key=reply_key,
             private=private,
         ),

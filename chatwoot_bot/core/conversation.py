@@ -5,7 +5,7 @@ below it translate what Chatwoot shows of a conversation (its *status*) into the
 trigger that moves our *state*.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -81,13 +81,37 @@ class Sender(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """What came with a message besides its text; see `core.attachments`.
+
+    Attributes:
+        kind: Chatwoot's `file_type`, or ``file``.
+        line: it in words, as in its message's text.
+        url: where it can be fetched; None for what is all said in its line.
+        size: in bytes, as Chatwoot says.
+        text: the words of a voice note, or the text of a file, once known.
+        problem: why nobody can read it, once that is certain.
+        image: a ``data:`` URL for the model; kept in memory for one turn only.
+    """
+
+    kind: str
+    line: str
+    url: str | None = None
+    size: int | None = None
+    text: str | None = None
+    problem: str | None = None
+    image: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a conversation, whichever channel it came through.
 
     Attributes:
         id: ours, in the order of arrival.
         external_id: Chatwoot's, in the order of writing; None in the web chat.
-        content: None when the message was deleted.
+        content: text, with a line for each attachment at its end; None when the
+            message was deleted.
         created_at: Unix seconds.
         owed: True while a contact's message waits for its answer.
     """
@@ -99,6 +123,7 @@ class Message:
     owed: bool = False
     external_id: int | None = None
     client_id: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -16,7 +16,8 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import pydantic
 
 from ..errors import PayloadError
-from .conversation import Sender, Status
+from . import attachments
+from .conversation import Attachment, Sender, Status
 
 
 class Kind(StrEnum):
@@ -61,6 +62,7 @@ class Said:
     external_id: int | None
     sender: Sender
     content: str
+    attachments: tuple[Attachment, ...] = ()
     reply_key: str | None = None
     client_id: str | None = None
     private: bool = False
@@ -264,6 +266,7 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
     envelope = _validated(_Envelope, payload)
     message = _validated(_Message, payload)
     kind, reason = classify(message)
+    attached = attachments.read(message.attachments or ())
     if name != "message_created":
         kind, reason = Kind.OTHER, "not_message_created"
     return Event(
@@ -276,7 +279,8 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
         message=Said(
             external_id=message.id,
             sender=SENDERS[kind],
-            content=_content(message),
+            content=_content(message, attached),
+            attachments=attached,
             reply_key=_reply_key(message),
             private=bool(message.private),
         ),
@@ -324,7 +328,9 @@ def _classify_incoming(
     email = attributes.get("email")
     if isinstance(email, dict) and email.get("auto_reply"):
         return Kind.OTHER, "auto_reply"
-    if not (message.content or "").strip() and not _content(message):
+    if not (message.content or "").strip() and not (
+        message.attachments or _content(message, ())
+    ):
         return Kind.OTHER, "empty"
     return Kind.CONTACT_MESSAGE, ""
 
@@ -356,30 +362,18 @@ def _message_type(message: _Message) -> str:
     return MESSAGE_TYPES[kind] if 0 <= kind < len(MESSAGE_TYPES) else ""
 
 
-def _content(message: _Message) -> str:
+def _content(message: _Message, attached: Sequence[Attachment]) -> str:
     """Return the text, and a line for each attachment."""
     text = message.content or ""
     email = (message.content_attributes or {}).get("email")
     if isinstance(email, dict) and isinstance(email.get("text_content"), dict):
         # Chatwoot leaves quoted history in `content` and cuts it here.
         text = _text(email["text_content"].get("quoted")) or text
-    lines = [text.strip(), *_describe(message.attachments or [])]
+    if message.content_type == "sticker":
+        # LINE's: the text is the address of a picture.
+        text = "[sticker]"
+    lines = [text.strip(), attachments.lines(attached)]
     return "\n".join(line for line in lines if line)
-
-
-def _describe(attachments: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return one line per attachment: its kind, and what Chatwoot says of it."""
-    return [
-        f"[{_text(attachment.get('file_type')) or 'file'}"
-        f"{': ' + title if (title := _title(attachment)) else ''}]"
-        for attachment in attachments
-    ]
-
-
-def _title(attachment: Mapping[str, Any]) -> str:
-    return _text(attachment.get("fallback_title")) or _text(
-        attachment.get("transcribed_text")
-    )
 
 
 def _text(value: Any) -> str:

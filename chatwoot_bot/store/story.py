@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..core.attachments import dump
 from ..core.conversation import (
     Conversation,
     Message,
@@ -226,6 +227,7 @@ class Story:
             "client_id": said.client_id,
             "sender": said.sender,
             "content": said.content,
+            "attachments": dump(said.attachments),
             "owed": owed,
             "created_at": arrival.received_at,
         }

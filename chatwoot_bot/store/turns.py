@@ -13,6 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..core import attachments
 from ..core.conversation import (
     Conversation,
     Message,
@@ -446,4 +447,5 @@ def message_of(row: sa.RowMapping) -> Message:
         owed=row["owed"],
         external_id=row["external_id"],
         client_id=row["client_id"],
+        attachments=attachments.load(stored) if (stored := row["attachments"]) else (),
     )

@@ -162,12 +162,12 @@ def test_widget_shows_the_conversation_that_is_open_in_it():
     [
         ("incoming_text_webwidget", "Hi! Do you ship to Norway?"),
         ("incoming_audio_whatsapp", "[audio]"),
-        ("incoming_file_webwidget", "[file]"),
+        ("incoming_file_webwidget", "[file: invoice.pdf]"),
         ("incoming_image_whatsapp", "My parcel looks like this\n[image]"),
-        ("incoming_contact_whatsapp", "Dana Lee\n[contact: +15550100144]"),
+        ("incoming_contact_whatsapp", "Dana Lee\n[contact: Dana Lee, +15550100144]"),
         (
             "incoming_location_whatsapp",
-            "[location: Acme Pickup Point, Example Street 1]",
+            "[location: Acme Pickup Point, Example Street 1, 52.520008, 13.404954]",
         ),
     ],
 )
@@ -176,6 +176,11 @@ def test_media_are_described_in_words(name, content):
     event = read(example(f"message_created__{name}"))
 
     assert event.message.content == content
+
+
+BLOBS = "https://chat.example.com/rails/active_storage/blobs/redirect"
+CDN = f"https://cdn.example/{'x' * 200}.jpg"
+PAGE = "https://example.com/news"
 
 
 @pytest.mark.parametrize(
@@ -188,6 +193,20 @@ def test_media_are_described_in_words(name, content):
         ({"file_type": "audio", "transcribed_text": "Hello"}, "[audio: Hello]"),
         ({"file_type": "audio", "transcribed_text": " "}, "[audio]"),
         ({"file_type": "contact", "fallback_title": 3}, "[contact]"),
+        ({"file_type": "contact", "meta": {"firstName": "Dana"}}, "[contact: Dana]"),
+        ({"file_type": "contact", "meta": [1]}, "[contact]"),
+        ({"file_type": "video", "data_url": f"{BLOBS}/9/film.mp4"}, "[video]"),
+        ({"file_type": "ig_story", "data_url": CDN}, "[Instagram story]"),
+        ({"file_type": "ig_reel", "data_url": CDN}, "[Instagram reel]"),
+        ({"file_type": "ig_post", "data_url": CDN}, "[Instagram post]"),
+        ({"file_type": "story_mention", "data_url": CDN}, "[mention in a story]"),
+        ({"file_type": "share", "data_url": CDN}, "[shared post]"),
+        ({"file_type": "embed", "data_url": PAGE}, f"[embedded page: {PAGE}]"),
+        (
+            {"file_type": "fallback", "fallback_title": "News", "data_url": PAGE},
+            f"[link: News, {PAGE}]",
+        ),
+        ({"file_type": "of_the_next_release"}, "[of_the_next_release]"),
     ],
 )
 def test_attachment_is_described_by_what_there_is(attachment, line):
@@ -195,6 +214,112 @@ def test_attachment_is_described_by_what_there_is(attachment, line):
     event = read(delivery(content=None, attachments=[attachment]))
 
     assert event.message.content == line
+    assert [each.line for each in event.message.attachments] == [line]
+
+
+@pytest.mark.parametrize(
+    ("latitude", "longitude", "line"),
+    [
+        (52.5, 13, "[location: 52.5, 13]"),
+        (0.0, 13.25, "[location: 0, 13.25]"),
+        (0.0, 0.0, "[location]"),  # the columns' default
+        (None, 13.25, "[location]"),
+        (True, 13.25, "[location]"),
+        ("52.5", "13.2", "[location]"),
+        (10**400, 1, "[location]"),
+    ],
+    ids=repr,
+)
+def test_place_is_told_with_its_coordinates(latitude, longitude, line):
+    """A bare pin has no title; the model can still name the town."""
+    pin = {
+        "file_type": "location",
+        "coordinates_lat": latitude,
+        "coordinates_long": longitude,
+    }
+    event = read(delivery(content=None, attachments=[pin]))
+
+    assert (event.kind, event.message.content) == (CONTACT, line)
+
+
+def test_sticker_is_no_address():
+    """LINE's stickers come as the Markdown of a picture."""
+    event = read(delivery(content="![sticker-1](https://x/1)", content_type="sticker"))
+
+    assert event.message.content == "[sticker]"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "size"),
+    [
+        ("incoming_audio_whatsapp", "audio", 20_914),
+        ("incoming_file_webwidget", "file", 48_213),
+        ("incoming_image_whatsapp", "image", 183_422),
+    ],
+)
+def test_what_can_be_fetched_is_known_by_its_address(name, kind, size):
+    """The turn fetches it; the webhook must not wait for that."""
+    payload = example(f"message_created__{name}")
+
+    [attachment] = read(payload).message.attachments
+
+    assert (attachment.kind, attachment.size) == (kind, size)
+    assert attachment.url == payload["attachments"][0]["data_url"]
+
+
+@pytest.mark.parametrize("name", ["contact", "location"])
+def test_what_says_all_in_words_is_not_fetched(name):
+    """A link that a contact sends is never opened."""
+    event = read(example(f"message_created__incoming_{name}_whatsapp"))
+
+    assert [each.url for each in event.message.attachments] == [None]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        None,
+        3,
+        "",
+        "/rails/active_storage/x",
+        "file:///etc/passwd",
+        "ftp://chat.example.com/x",
+        "javascript:alert(1)",
+        "https://",
+        "https://[::1/x",
+        "https://chat.example.com/" + "x" * 5_000,
+    ],
+    ids=repr,
+)
+def test_what_is_no_web_address_is_not_fetched(url):
+    event = read(delivery(attachments=[{"file_type": "file", "data_url": url}]))
+
+    assert [each.url for each in event.message.attachments] == [None]
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("invoice.pdf", "[file: invoice.pdf]"),
+        ("Rechnung%20M%C3%A4rz.pdf?disposition=inline", "[file: Rechnung März.pdf]"),
+        ("a%00b%0Ac%ff.txt", "[file: abc\ufffd.txt]"),
+        ("", "[file]"),
+        ("x" * 300, f"[file: {'x' * 100}]"),
+    ],
+)
+def test_file_has_the_name_of_its_address(path, line):
+    """ "Here is my invoice" is easier to answer with a name."""
+    sent = {"file_type": "file", "data_url": f"{BLOBS}/9--f/{path}"}
+
+    assert read(delivery(content=None, attachments=[sent])).message.content == line
+
+
+def test_transcript_of_chatwoot_is_used():
+    """The enterprise edition has listened already; no need to pay twice."""
+    event = read(example("message_updated__audio_transcribed"))
+
+    assert event.message.content == "[audio: Hi, I wanted to ask where my order is.]"
+    assert event.message.attachments[0].text == "Hi, I wanted to ask where my order is."
 
 
 def test_every_attachment_has_a_line():
@@ -710,6 +835,9 @@ def bent(draw):
 def texts(value):
     if isinstance(value, str):
         yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from texts(item)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             yield from texts(getattr(value, field.name))
