@@ -1,12 +1,11 @@
-"""What each REST call does and answers (facts 5.1 to 5.6).
+"""What each call about a conversation does and answers (facts 5.1 to 5.6).
 
-Plain functions from the world and one `Ask` to a JSON body; None is Chatwoot's
-empty 200. Who may call what is in the table at the end.
+Plain functions from the world and one `Ask` to a JSON body. Who may call what is in
+the table at the end.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 from .answers import (
     agent_answer,
@@ -15,6 +14,7 @@ from .answers import (
     message_answer,
     message_list,
 )
+from .asks import Ask, Endpoint, RailsError, number, truth
 from .drafts import draft_from
 from .records import Conversation, Message
 from .wire import Json
@@ -26,44 +26,19 @@ MESSAGES_AFTER = 100
 MESSAGES_BETWEEN = 1000
 PRIORITIES = (None, "low", "medium", "high", "urgent")
 
-Caller = Literal["bot", "user"]
-
-
-class RailsError(Exception):
-    """An exception inside of Chatwoot, which its users see as a bare 500."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """One authorised REST call.
-
-    Attributes:
-        target: The conversation in the path.
-        params: The body, from JSON or a form.
-        query: The query string.
-    """
-
-    caller: Caller
-    target: Conversation | None
-    params: Json
-    query: Mapping[str, str]
-
-    @property
-    def conversation(self) -> Conversation:
-        """The conversation in the path, for the calls that have one."""
-        if self.target is None:
-            raise LookupError("this path names no conversation")
-        return self.target
-
 
 def create_message(world: World, ask: Ask) -> Json:
     """Store a message; 200 means stored, not delivered."""
-    as_bot = ask.caller == "bot" or ask.params.get("sender_type") == "AgentBot"
+    bot_id = ask.bot.id if ask.bot else 0
+    if ask.agent is not None and ask.params.get("sender_type") == "AgentBot":
+        given = number(ask.params.get("sender_id"))
+        bot_id = given if given in world.office.bots else world.bot.id
     draft = draft_from(
         world,
-        ask.conversation.contact,
+        ask.conversation,
         ask.params,
-        sender="agent_bot" if as_bot else "user",
+        sender="agent_bot" if bot_id else "user",
+        sender_id=bot_id or ask.caller_id,
     )
     store = world.receive if draft.message_type == "incoming" else world.post
     message = store(ask.conversation, draft)
@@ -94,15 +69,15 @@ def list_conversations(world: World, ask: Ask) -> Json:
     found = [
         conversation
         for conversation in world.conversations.values()
-        if _is_listed(world, conversation, ask.query)
+        if _is_listed(conversation, ask.query)
     ]
     counts = {
-        "mine_count": sum(found_.assignee_id == world.agent.id for found_ in found),
+        "mine_count": sum(found_.assignee_id == ask.user.id for found_ in found),
         "assigned_count": sum(found_.assignee_id is not None for found_ in found),
         "unassigned_count": sum(found_.assignee_id is None for found_ in found),
         "all_count": len(found),
     }
-    found = [each for each in found if _is_assigned(world, each, ask.query)]
+    found = [each for each in found if _is_assigned(each, ask)]
     found.sort(key=lambda each: each.last_activity_at, reverse=True)
     start = (max(int(ask.query.get("page") or 1), 1) - 1) * LIST_PAGE
     page = found[start : start + LIST_PAGE]
@@ -118,14 +93,16 @@ def toggle_status(world: World, ask: Ask) -> Json:
         raise RailsError(f"'{status}' is not a valid status")
     success: bool | None = True
     snoozed_until = ask.params.get("snoozed_until") if status == "snoozed" else None
-    if ask.caller == "user":
-        world.agent_sets_status(conversation, status, snoozed_until=snoozed_until)
+    if ask.bot is None:
+        world.agent_sets_status(
+            conversation, status, agent=ask.user, snoozed_until=snoozed_until
+        )
     elif conversation.status == "pending" and status == "open":
-        world.hand_off(conversation)
+        world.hand_off(conversation, ask.bot)
         success = None  # bot_handoff! is called for its effect only
     else:
         world.set_status(
-            conversation, status, by=world.bot.name, snoozed_until=snoozed_until
+            conversation, status, by=ask.bot.name, snoozed_until=snoozed_until
         )
     return {
         "payload": {
@@ -145,7 +122,8 @@ def toggle_typing_status(world: World, ask: Ask) -> None:
             ask.conversation,
             state,
             by="agent_bot" if ask.caller == "bot" else "user",
-            is_private=ask.params.get("is_private") in (True, "true"),
+            user_id=ask.caller_id,
+            is_private=truth(ask.params.get("is_private")),
         )
 
 
@@ -189,30 +167,36 @@ def set_labels(world: World, ask: Ask) -> Json:
 
 
 def assign(world: World, ask: Ask) -> Any:
-    """Assign an agent, the bot or a team; an assignee wins over a team."""
-    if "assignee_id" in ask.params:
+    """Assign an agent, a bot or a team; an assignee wins over a team (facts 5.3)."""
+    if "assignee_id" in ask.params or ask.params.get("assignee_type") == "AgentBot":
         return _assign_owner(world, ask)
-    team = world.teams.get(_number(ask.params.get("team_id")))
+    if "team_id" not in ask.params:
+        return None
+    team = world.teams.get(number(ask.params["team_id"]))
     world.save(ask.conversation, team_id=team.id if team else None)
-    return {"id": team.id, "name": team.name} if team else None
+    if team is None:
+        return None
+    return {
+        "id": team.id,
+        "name": team.name,
+        "description": team.description,
+        "allow_auto_assign": team.allow_auto_assign,
+        "account_id": world.account.id,
+    }
 
 
 def _assign_owner(world: World, ask: Ask) -> Any:
-    assignee_id = _number(ask.params["assignee_id"])
+    """Return the new owner; an unknown user unassigns, an unknown bot does nothing."""
+    assignee_id = number(ask.params.get("assignee_id"))
     if ask.params.get("assignee_type") == "AgentBot":
-        if assignee_id != world.bot.id:
+        bot = world.office.bots.get(assignee_id)
+        if bot is None:
             return None
-        world.save(
-            ask.conversation, assignee_id=None, assignee_agent_bot_id=world.bot.id
-        )
-        return bot_answer(world)
-    known = assignee_id in world.agents
-    world.save(
-        ask.conversation,
-        assignee_id=assignee_id if known else None,
-        assignee_agent_bot_id=None,
-    )
-    return agent_answer(world, assignee_id) if known else None
+        world.assign_bot(ask.conversation, bot)
+        return bot_answer(bot)
+    agent = world.agents.get(assignee_id)
+    world.assign_agent(ask.conversation, agent.id if agent else None)
+    return agent_answer(world, agent) if agent else None
 
 
 def _chosen(messages: list[Message], query: Mapping[str, str]) -> list[Message]:
@@ -228,21 +212,21 @@ def _chosen(messages: list[Message], query: Mapping[str, str]) -> list[Message]:
     return messages[-MESSAGES_LATEST:]
 
 
-def _is_listed(
-    world: World, conversation: Conversation, query: Mapping[str, str]
-) -> bool:
+def _is_listed(conversation: Conversation, query: Mapping[str, str]) -> bool:
     status = query.get("status") or "open"
-    inbox_id = query.get("inbox_id") or str(world.inbox.id)
-    return status in ("all", conversation.status) and inbox_id == str(world.inbox.id)
+    inbox_id, team_id = str(conversation.inbox.id), str(conversation.team_id)
+    return (
+        status in ("all", conversation.status)
+        and (query.get("inbox_id") or inbox_id) == inbox_id
+        and (query.get("team_id") or team_id) == team_id
+    )
 
 
-def _is_assigned(
-    world: World, conversation: Conversation, query: Mapping[str, str]
-) -> bool:
+def _is_assigned(conversation: Conversation, ask: Ask) -> bool:
     assignee_id = conversation.assignee_id
-    match query.get("assignee_type"):
+    match ask.query.get("assignee_type"):
         case "me":
-            return assignee_id == world.agent.id
+            return assignee_id == ask.user.id
         case "unassigned":
             return assignee_id is None
         case "assigned":
@@ -252,24 +236,6 @@ def _is_assigned(
 
 def _flipped(status: str) -> str:
     return "resolved" if status == "open" else "open"
-
-
-def _number(given: Any) -> int:
-    """Return an id, or 0, which nothing has."""
-    text = str(given)
-    return int(text) if text.isdecimal() and len(text) < 19 else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One REST call; `name` is Chatwoot's action, for faults and logs."""
-
-    name: str
-    method: str
-    path: str
-    act: Callable[[World, Ask], Any]
-    bots: bool = True
-    """Whether a bot token may call it (facts 5.1)."""
 
 
 ONE = "/conversations/{conversation_id:int}"
@@ -285,8 +251,15 @@ ENDPOINTS = (
         "POST",
         f"{ONE}/toggle_typing_status",
         toggle_typing_status,
+        empty=True,
     ),
-    Endpoint("toggle_priority", "POST", f"{ONE}/toggle_priority", toggle_priority),
+    Endpoint(
+        "toggle_priority",
+        "POST",
+        f"{ONE}/toggle_priority",
+        toggle_priority,
+        empty=True,
+    ),
     Endpoint(
         "custom_attributes", "POST", f"{ONE}/custom_attributes", set_custom_attributes
     ),

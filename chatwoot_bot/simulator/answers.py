@@ -4,14 +4,15 @@ They differ from webhook bodies on purpose: REST shows activity and private
 messages, leaves absent keys out, and dates the first reply as a number.
 """
 
-from .forms import attachments, push_agent, push_contact, push_sender, push_team
-from .payloads import (
+from .forms import attachments, push_agent, push_contact, push_sender
+from .nested import (
     MESSAGE_TYPES,
     additional_attributes,
+    can_reply,
     nested_message,
     unread_count,
 )
-from .records import Conversation, Message
+from .records import Agent, Bot, Conversation, Message, Team
 from .wire import Json, epoch, iso_or_none
 from .world import World
 
@@ -19,9 +20,9 @@ from .world import World
 def message_answer(world: World, message: Message, echo_id: str | None = None) -> Json:
     """Return a message as the create call and the list call show it."""
     conversation = world.conversations[message.conversation_id]
-    sender = push_sender(world, conversation, message.sender_type)
+    sender = push_sender(world, message)
     body: Json = {"id": message.id, "content": message.content}
-    body["inbox_id"] = world.inbox.id
+    body["inbox_id"] = conversation.inbox.id
     if echo_id is not None:
         body["echo_id"] = echo_id
     body |= {
@@ -48,7 +49,7 @@ def message_list(
     seen_at = iso_or_none(conversation.agent_last_seen_at)
     meta: Json = {
         "labels": list(conversation.label_list),
-        "additional_attributes": additional_attributes(world, conversation),
+        "additional_attributes": additional_attributes(conversation),
         "contact": push_contact(conversation.contact),
     }
     if conversation.assignee_id is not None:
@@ -69,15 +70,15 @@ def conversation_answer(world: World, conversation: Conversation) -> Json:
         "messages": [nested_message(world, message) for message in last],
         "account_id": world.account.id,
         "uuid": conversation.uuid,
-        "additional_attributes": additional_attributes(world, conversation),
+        "additional_attributes": additional_attributes(conversation),
         "agent_last_seen_at": epoch(conversation.agent_last_seen_at),
         "assignee_last_seen_at": epoch(conversation.agent_last_seen_at),
-        "can_reply": True,
+        "can_reply": can_reply(world, conversation),
         "contact_last_seen_at": epoch(conversation.contact_last_seen_at),
         "custom_attributes": conversation.custom_attributes,
-        "inbox_id": world.inbox.id,
+        "inbox_id": conversation.inbox.id,
         "labels": list(conversation.label_list),
-        "muted": False,
+        "muted": conversation.muted,
         "snoozed_until": iso_or_none(conversation.snoozed_until),
         "status": conversation.status,
         "created_at": epoch(conversation.created_at),
@@ -93,21 +94,20 @@ def conversation_answer(world: World, conversation: Conversation) -> Json:
     }
 
 
-def bot_answer(world: World) -> Json:
-    """Return the slim form of the bot, as owner and as new assignee."""
+def bot_answer(bot: Bot) -> Json:
+    """Return the slim form of a bot, as owner and as new assignee."""
     return {
-        "id": world.bot.id,
-        "name": world.bot.name,
-        "description": world.bot.description,
+        "id": bot.id,
+        "name": bot.name,
+        "description": bot.description,
         "thumbnail": "",
-        "outgoing_url": "",
+        "outgoing_url": bot.outgoing_url,
         "bot_type": "webhook",
     }
 
 
-def agent_answer(world: World, agent_id: int) -> Json:
-    """Return an agent as the assignment call shows it."""
-    agent = world.agents[agent_id]
+def agent_answer(world: World, agent: Agent) -> Json:
+    """Return an agent as the list and the assignment call show it."""
     return {
         "id": agent.id,
         "account_id": world.account.id,
@@ -124,36 +124,46 @@ def agent_answer(world: World, agent_id: int) -> Json:
     }
 
 
+def team_answer(world: World, team: Team) -> Json:
+    """Return a team as lists and conversations show it."""
+    return {
+        "id": team.id,
+        "name": team.name,
+        "description": team.description,
+        "allow_auto_assign": team.allow_auto_assign,
+        "account_id": world.account.id,
+        "is_member": True,
+    }
+
+
 def _meta(world: World, conversation: Conversation) -> Json:
     """Return `meta`: absent keys instead of null for assignee and team."""
     meta: Json = {
         "sender": _contact(conversation),
-        "channel": world.inbox.channel,
+        "channel": conversation.inbox.channel,
     }
-    if conversation.assignee_id is not None:
-        meta["assignee"] = agent_answer(world, conversation.assignee_id)
-        meta["assignee_type"] = "User"
-    elif conversation.assignee_agent_bot_id is not None:
-        meta["assignee"] = bot_answer(world)
-        meta["assignee_type"] = "AgentBot"
-    if team := push_team(world, conversation.team_id):
-        meta["team"] = team
+    if bot := world.office.bots.get(conversation.assignee_agent_bot_id or 0):
+        meta |= {"assignee": bot_answer(bot), "assignee_type": "AgentBot"}
+    elif agent := world.agents.get(conversation.assignee_id or 0):
+        meta |= {"assignee": agent_answer(world, agent), "assignee_type": "User"}
+    if team := world.teams.get(conversation.team_id or 0):
+        meta["team"] = team_answer(world, team)
     return meta | {"hmac_verified": False}
 
 
 def _contact(conversation: Conversation) -> Json:
     contact = conversation.contact
     return {
-        "additional_attributes": {},
+        "additional_attributes": contact.additional_attributes,
         "availability_status": "offline",
         "email": contact.email,
         "id": contact.id,
         "name": contact.name,
         "phone_number": contact.phone_number,
-        "blocked": False,
-        "identifier": None,
+        "blocked": contact.blocked,
+        "identifier": contact.identifier,
         "thumbnail": "",
-        "custom_attributes": {},
+        "custom_attributes": contact.custom_attributes,
         "last_activity_at": epoch(conversation.contact_last_seen_at),
         "created_at": epoch(contact.created_at),
     }

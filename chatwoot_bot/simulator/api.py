@@ -7,19 +7,27 @@ Chatwoot's order and with Chatwoot's words (facts 6.1).
 
 import asyncio
 import contextlib
-import json
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
-from urllib.parse import parse_qsl
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from .actions import ENDPOINTS, Ask, Caller, Endpoint, RailsError
+from . import actions, administration, catalogue, webhooks
+from .asks import (
+    Ask,
+    Endpoint,
+    InvalidError,
+    MissingParameterError,
+    NotFoundError,
+    RailsError,
+    Upload,
+)
+from .bodies import parse_body
+from .callers import Holder, TokenKind, holder_of
 from .faults import ApiFault, Faults
 from .ledger import MessageRefusedError
 from .records import Conversation
@@ -27,13 +35,21 @@ from .serving import drop_connection, wait_for_disconnect
 from .wire import Json, dump
 from .world import World
 
+ENDPOINTS = (
+    *actions.ENDPOINTS,
+    *administration.ENDPOINTS,
+    *webhooks.ENDPOINTS,
+    *catalogue.ENDPOINTS,
+)
 PREFIX = "/api/v1/accounts/{account_id:int}"
-TokenKind = Literal["bot", "user", "none", "invalid"]
+FOREIGN_ACCOUNTS = frozenset({2})
+"""Accounts that exist but belong to somebody else."""
 
 NO_TOKEN = {"errors": ["You need to sign in or sign up before continuing."]}
 BAD_TOKEN = {"error": "Invalid Access Token"}
 NOT_FOR_BOTS = {"error": "Access to this endpoint is not authorized for bots"}
 BOT_ELSEWHERE = {"error": "Bot is not authorized to access this account"}
+NOT_ALLOWED = {"error": "You are not authorized to do this action"}
 USER_ELSEWHERE = {"error": "You are not authorized to access this account"}
 NOT_FOUND = {"error": "Resource could not be found"}
 
@@ -50,30 +66,6 @@ class Call:
     status: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
-    """The access tokens that the API knows, and what they open.
-
-    Attributes:
-        foreign_accounts: Accounts that exist but belong to somebody else.
-    """
-
-    bot: str
-    user: str
-    foreign_accounts: frozenset[int] = frozenset({2})
-
-    def kind(self, presented: str | None) -> TokenKind:
-        """Return whose token was presented."""
-        if not presented:
-            return "none"
-        known: tuple[tuple[str, Caller], ...] = (("bot", "bot"), ("user", "user"))
-        for name, kind in known:
-            token = getattr(self, name)
-            if token and secrets.compare_digest(token.encode(), presented.encode()):
-                return kind
-        return "invalid"
-
-
 class _Refusal(Exception):
     """A status and body that end the call early."""
 
@@ -88,7 +80,7 @@ class Api:
     Args:
         world: What the calls read and change.
         faults: What goes wrong with them.
-        tokens: Who may call.
+        extra: Routes that are no part of Chatwoot's account API.
         changed: Called after each call.
     """
 
@@ -97,22 +89,25 @@ class Api:
         *,
         world: World,
         faults: Faults,
-        tokens: Tokens,
         changed: Callable[[], None],
+        extra: Iterable[BaseRoute] = (),
     ) -> None:
         self.calls: list[Call] = []
         self._world = world
         self._faults = faults
-        self._tokens = tokens
+        self._extra = tuple(extra)
         self._changed = changed
         self._closing = asyncio.Event()
 
     def app(self) -> Starlette:
         """Return the application with all routes."""
-        routes = [
-            Route(PREFIX + each.path, self._handler(each), methods=[each.method])
-            for each in ENDPOINTS
+        calls = [(PREFIX + each.path, each) for each in ENDPOINTS]
+        calls += [(each.path, each) for each in (catalogue.PROFILE, catalogue.ABOUT)]
+        routes: list[BaseRoute] = [
+            Route(path, self._handler(each), methods=[each.method])
+            for path, each in calls
         ]
+        routes += self._extra
         # Chatwoot has many more calls. None is for bots, and none is played here.
         methods = ["GET", "POST", "PUT", "PATCH", "DELETE"]
         rest = Endpoint("other", "", "/{rest:path}", _unknown, bots=False)
@@ -130,10 +125,13 @@ class Api:
         return handle
 
     async def _handle(self, endpoint: Endpoint, request: Request) -> Response:
-        params = _params(await request.body(), request.headers.get("content-type", ""))
+        kind = request.headers.get("content-type", "")
+        params, files = parse_body(await request.body(), kind)
         conversation_id = request.path_params.get("conversation_id")
         fault = self._faults.draw(endpoint.name, conversation_id)
-        response = await self._answer(fault, endpoint, request, params)
+        response = await self._answer(
+            fault, lambda: self._respond(endpoint, request, params, files)
+        )
         self._note(request, params, response.status_code if response else None)
         if response is None:
             await self._leave_unanswered(fault, request)
@@ -141,11 +139,7 @@ class Api:
         return response
 
     async def _answer(
-        self,
-        fault: ApiFault | None,
-        endpoint: Endpoint,
-        request: Request,
-        params: Json,
+        self, fault: ApiFault | None, respond: Callable[[], Response]
     ) -> Response | None:
         """Return what to send; None is no answer at all."""
         kind = fault.kind if fault else None
@@ -156,7 +150,7 @@ class Api:
             return _failure(status)
         if kind in ("drop", "hang"):
             return None
-        response = self._respond(endpoint, request, params)
+        response = respond()
         if kind in ("store_then_500", "store_then_status"):
             return _failure(status)
         return None if kind in ("store_then_drop", "store_then_hang") else response
@@ -180,39 +174,68 @@ class Api:
         for wait in waits:
             wait.cancel()
 
-    def _respond(self, endpoint: Endpoint, request: Request, params: Json) -> Response:
+    def _respond(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        params: Json,
+        files: tuple[Upload, ...],
+    ) -> Response:
         try:
-            ask = self._authorise(endpoint, request, params)
+            ask = self._authorise(endpoint, request, params, files)
             body = endpoint.act(self._world, ask)
         except _Refusal as refusal:
             return refusal.response
         except MessageRefusedError as error:
             return _json({"error": str(error)}, 422)
+        except MissingParameterError as error:
+            text = f"param is missing or the value is empty: {error}"
+            return _json({"error": text}, 422)
+        except InvalidError as error:
+            return _json(error.body, 422)
+        except NotFoundError:
+            return _json(NOT_FOUND, 404)
         except (RailsError, ValueError):
             return _failure(500)
-        return Response() if body is None and _is_empty(endpoint) else _json(body, 200)
+        return Response(status_code=endpoint.status) if endpoint.empty else _json(body)
 
-    def _authorise(self, endpoint: Endpoint, request: Request, params: Json) -> Ask:
-        kind = self._tokens.kind(_token(request))
-        if kind == "none":
-            raise _Refusal(401, NO_TOKEN)
-        if kind == "invalid":
-            raise _Refusal(401, BAD_TOKEN)
-        if kind == "bot" and not endpoint.bots:
-            raise _Refusal(401, NOT_FOR_BOTS)
-        self._check_account(kind, request.path_params["account_id"])
+    def _authorise(
+        self,
+        endpoint: Endpoint,
+        request: Request,
+        params: Json,
+        files: tuple[Upload, ...],
+    ) -> Ask:
+        holder = holder_of(self._world.office, _token(request))
+        if endpoint is not catalogue.ABOUT:
+            self._check_holder(endpoint, holder, request.path_params.get("account_id"))
         return Ask(
-            caller=kind,
+            agent=holder.agent,
+            bot=holder.bot,
             target=self._target(request),
             params=params,
             query=request.query_params,
+            path=request.path_params,
+            files=files,
         )
 
-    def _check_account(self, caller: Caller, account_id: int) -> None:
-        if account_id in self._tokens.foreign_accounts:
-            raise _Refusal(401, BOT_ELSEWHERE if caller == "bot" else USER_ELSEWHERE)
-        if account_id != self._world.account.id:
+    def _check_holder(
+        self, endpoint: Endpoint, holder: Holder, account_id: int | None
+    ) -> None:
+        """Ask for the token, the kind of caller, the account and the policy."""
+        if holder.kind == "none":
+            raise _Refusal(401, NO_TOKEN)
+        if holder.kind == "invalid":
+            raise _Refusal(401, BAD_TOKEN)
+        if holder.bot is not None and not endpoint.bots:
+            raise _Refusal(401, NOT_FOR_BOTS)
+        if account_id in FOREIGN_ACCOUNTS:
+            raise _Refusal(401, BOT_ELSEWHERE if holder.bot else USER_ELSEWHERE)
+        if account_id not in (None, self._world.account.id):
             raise _Refusal(404, NOT_FOUND)
+        role = holder.agent.role if holder.agent else None
+        if endpoint.admin and role != "administrator":
+            raise _Refusal(401, NOT_ALLOWED)
 
     def _target(self, request: Request) -> Conversation | None:
         conversation_id = request.path_params.get("conversation_id")
@@ -229,7 +252,7 @@ class Api:
                 method=request.method,
                 path=request.url.path,
                 query=request.url.query,
-                token_kind=self._tokens.kind(_token(request)),
+                token_kind=holder_of(self._world.office, _token(request)).kind,
                 body=params,
                 status=status,
             )
@@ -241,28 +264,13 @@ def _unknown(world: World, ask: Ask) -> None:
     raise _Refusal(404, NOT_FOUND)
 
 
-def _is_empty(endpoint: Endpoint) -> bool:
-    return endpoint.name in ("toggle_typing_status", "toggle_priority")
-
-
 def _token(request: Request) -> str | None:
     """Return the token; Rack makes both spellings the same."""
     headers = request.headers
     return headers.get("api_access_token") or headers.get("api-access-token")
 
 
-def _params(body: bytes, content_type: str) -> Json:
-    """Return the parameters of a JSON or form body; none when it is neither."""
-    if "form-urlencoded" in content_type:
-        return dict(parse_qsl(body.decode("utf-8", "replace")))
-    try:
-        params = json.loads(body or b"{}")
-    except ValueError:
-        return {}
-    return params if isinstance(params, dict) else {}
-
-
-def _json(body: Any, status: int) -> Response:
+def _json(body: Any, status: int = 200) -> Response:
     return Response(dump(body), status, media_type="application/json")
 
 

@@ -1,9 +1,9 @@
-"""Send events to the webhook the way Chatwoot's job workers do (facts section 2).
+"""Send events to webhooks the way Chatwoot's job workers do (facts section 2).
 
 Ten at a time and without any promise of order. One delivery id for all attempts
 of a delivery, a new timestamp and signature for each. The agent-bot route repeats
-429 and 500 twice, then hands the conversation to humans; the account-webhook
-route tries once and forgets.
+429 and 500 twice, then hands the conversation to humans; the other routes try once,
+an API inbox then marks the message failed, an account webhook forgets.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ import httpx
 
 from .faults import Faults
 from .records import Event
+from .routes import Recipient
 
 CONCURRENCY = 10  # Sidekiq's default in Chatwoot
 TIMEOUT_S = 5.0  # connect and read separately, WEBHOOK_TIMEOUT's default
@@ -31,29 +32,6 @@ RUBY = {
     "User-Agent": "Ruby",
 }
 
-ACCOUNT_EVENTS = frozenset(
-    {
-        "message_created",
-        "message_updated",
-        "conversation_created",
-        "conversation_updated",
-        "conversation_status_changed",
-    }
-)
-"""What the account webhook subscribes to unless told otherwise: Chatwoot's own
-default without the contact events."""
-
-BOT_EVENTS = frozenset(
-    {
-        "message_created",
-        "message_updated",
-        "conversation_updated",
-        "conversation_status_changed",
-        "conversation_opened",
-        "conversation_resolved",
-    }
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -64,6 +42,7 @@ class Attempt:
         status: None when no answer came.
         body: The text of the answer.
         error: What went wrong without an answer; empty otherwise.
+        route: agent_bot, account or api_inbox.
         sent: The request body as it was signed.
     """
 
@@ -76,6 +55,8 @@ class Attempt:
     body: str
     elapsed_s: float
     error: str
+    route: str
+    url: str
     sent: bytes = field(repr=False)
 
     @property
@@ -92,6 +73,7 @@ class Delivery:
     event: str
     conversation_id: int
     message_id: int | None
+    recipient: Recipient
     build: Callable[[], bytes]
 
 
@@ -114,10 +96,6 @@ class Deliveries:
     """The delivery worker: owns its tasks and its HTTP client.
 
     Args:
-        url: The webhook; may be changed while running.
-        secret: The signing secret; empty means unsigned.
-        agent_bot: Whether this is the agent-bot route.
-        subscriptions: Event names that are sent at all.
         faults: The switches for unruly deliveries.
         retry_s: Seconds between attempts.
         timeout_s: Seconds for connecting, and again for each read.
@@ -128,21 +106,13 @@ class Deliveries:
     def __init__(
         self,
         *,
-        url: str,
-        secret: str,
-        agent_bot: bool,
-        subscriptions: frozenset[str],
         faults: Faults,
         retry_s: float,
         timeout_s: float,
-        failed: Callable[[Delivery], None],
+        failed: Callable[[Delivery, Attempt], None],
         changed: Callable[[], None],
     ) -> None:
-        self.url = url
-        self.secret = secret
         self.log: list[Attempt] = []
-        self._agent_bot = agent_bot
-        self._subscriptions = subscriptions
         self._faults = faults
         self._retry_s = retry_s
         self._failed = failed
@@ -164,15 +134,17 @@ class Deliveries:
         """How many deliveries have not been attempted to their end."""
         return len(self._tasks)
 
-    def enqueue(self, event: Event, build: Callable[[], bytes]) -> None:
-        """Send *event* soon, if the webhook subscribes to it.
+    def enqueue(
+        self, event: Event, recipient: Recipient, build: Callable[[], bytes]
+    ) -> None:
+        """Send *event* to *recipient* soon.
 
-        The agent-bot route builds the body now, the account route when it is
-        sent, so that it may already show newer state (facts 1.5).
+        The agent-bot route builds the body now, the others when it is sent, so that
+        it may already show newer state (facts 1.5).
         """
-        if event.name not in self._subscriptions or self._client.is_closed:
+        if self._client.is_closed:
             return
-        if self._agent_bot:
+        if recipient.route == "agent_bot":
             body = build()
             build = lambda: body  # noqa: E731 - the same shape as the late one
         delivery = Delivery(
@@ -181,6 +153,7 @@ class Deliveries:
             event=event.name,
             conversation_id=event.conversation.id,
             message_id=event.message.id if event.message else None,
+            recipient=recipient,
             build=build,
         )
         faults = self._faults.deliveries
@@ -220,6 +193,7 @@ class Deliveries:
 
     async def _deliver(self, delivery: Delivery, wait_s: float, retry_s: float) -> None:
         """Attempt a delivery to its end; retries wait outside of the ten slots."""
+        is_bot = delivery.recipient.route == "agent_bot"
         if wait_s:
             await asyncio.sleep(wait_s)
         for number in range(1, ATTEMPTS + 1):
@@ -227,18 +201,18 @@ class Deliveries:
                 attempt = await self._attempt(delivery, number)
             if attempt.is_success:
                 return
-            if not self._agent_bot or attempt.status not in RETRY_STATUSES:
+            if not is_bot or attempt.status not in RETRY_STATUSES:
                 break
             if number < ATTEMPTS:
                 await asyncio.sleep(retry_s)
         if delivery.event in ("message_created", "message_updated"):
-            self._failed(delivery)
+            self._failed(delivery, attempt)
 
     async def _attempt(self, delivery: Delivery, number: int) -> Attempt:
         body = delivery.build()
         started = time.monotonic()
         try:
-            answer = await self._post(body, delivery.id)
+            answer = await self._post(body, delivery)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             reason = f"{type(error).__name__}: {error}".rstrip(": ")
             elapsed_s = time.monotonic() - started
@@ -254,16 +228,17 @@ class Deliveries:
             sent=body,
         )
 
-    async def _post(self, body: bytes, delivery_id: str) -> httpx.Response:
+    async def _post(self, body: bytes, delivery: Delivery) -> httpx.Response:
         """Post, and post again wherever a redirect leads; httpx would turn to GET."""
-        url = httpx.URL(self.url)
+        url = httpx.URL(delivery.recipient.url)
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            "X-Chatwoot-Delivery": delivery_id,
+            "X-Chatwoot-Delivery": delivery.id,
         }
         if not self._faults.deliveries.unsigned:
-            headers |= sign(body, secret=self.secret, timestamp=int(time.time()))
+            secret = delivery.recipient.secret
+            headers |= sign(body, secret=secret, timestamp=int(time.time()))
         for _ in range(REDIRECTS_MAX):
             answer = await self._client.post(url, content=body, headers=headers)
             if not answer.has_redirect_location:
@@ -292,6 +267,8 @@ class Deliveries:
             body=body,
             elapsed_s=elapsed_s,
             error=error,
+            route=delivery.recipient.route,
+            url=delivery.recipient.url,
             sent=sent,
         )
         self.log.append(attempt)

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from .ledger import MessageRefusedError
 from .liquid import render
-from .records import Contact, Draft, SenderType
+from .records import Conversation, Draft, SenderType
 from .wire import Json
 from .world import World
 
@@ -52,24 +52,30 @@ ACTION_KEYS = {"text", "type", "payload", "uri"}
 
 
 def draft_from(
-    world: World, contact: Contact, params: Json, *, sender: SenderType
+    world: World,
+    conversation: Conversation,
+    params: Json,
+    *,
+    sender: SenderType,
+    sender_id: int,
 ) -> Draft:
     """Return what the caller wants stored, rendered as Liquid.
 
     Raises:
         MessageRefusedError: Chatwoot answers 422 with this text.
     """
-    message_type = _message_type(world, params)
+    message_type = _message_type(conversation, params)
     content_type = _content_type(params)
     attributes = _attributes(params.get("content_attributes"))
     _check_items(content_type, attributes)
     content = _content(params)
     if message_type == "outgoing":
-        content = render(content, _variables(world, contact))
+        content = render(content, _variables(world, conversation))
     return Draft(
         content=content,
         message_type=message_type,
         sender_type=sender if message_type == "outgoing" else "contact",
+        sender_id=sender_id if message_type == "outgoing" else None,
         private=str(params.get("private")).lower() in ("true", "1"),
         content_type=content_type,
         content_attributes=attributes,
@@ -77,13 +83,15 @@ def draft_from(
     )
 
 
-def _message_type(world: World, params: Json) -> Literal["incoming", "outgoing"]:
+def _message_type(
+    conversation: Conversation, params: Json
+) -> Literal["incoming", "outgoing"]:
     given = params.get("message_type") or "outgoing"
     if given == "outgoing":
         return "outgoing"
     if given != "incoming":
         raise MessageRefusedError(f"'{given}' is not a valid message_type")
-    if world.inbox.channel != "Channel::Api":
+    if not conversation.inbox.is_api:
         raise MessageRefusedError("Incoming messages are only allowed in Api inboxes")
     return "incoming"
 
@@ -150,8 +158,9 @@ def _bad_attributes(reason: str) -> MessageRefusedError:
     return MessageRefusedError(f"Validation failed: Content attributes {reason}")
 
 
-def _variables(world: World, contact: Contact) -> dict[str, str]:
+def _variables(world: World, conversation: Conversation) -> dict[str, str]:
     """Return what Liquid knows; a contact's names come capitalised."""
+    contact = conversation.contact
     names = [part.capitalize() for part in contact.name.split()]
     return {
         "contact.name": " ".join(names),
@@ -159,6 +168,7 @@ def _variables(world: World, contact: Contact) -> dict[str, str]:
         "contact.last_name": names[-1] if len(names) > 1 else "",
         "contact.email": contact.email or "",
         "contact.phone_number": contact.phone_number or "",
-        "inbox.name": world.inbox.name,
+        "inbox.name": conversation.inbox.name,
+        "conversation.display_id": str(conversation.id),
         "account.name": world.account.name,
     }

@@ -3,7 +3,7 @@
 A "webhook form" stands at the top of a body, a "push form" is nested in one.
 """
 
-from .records import Contact, Conversation, Message, SenderType
+from .records import Contact, Conversation, Message, SenderType, Team
 from .wire import Json, iso
 from .world import World
 
@@ -30,15 +30,15 @@ def attachments(world: World, message: Message) -> list[Json]:
 def push_contact(contact: Contact) -> Json:
     """Return the nested form of a contact; it alone has a `type`."""
     return {
-        "additional_attributes": {},
-        "custom_attributes": {},
+        "additional_attributes": contact.additional_attributes,
+        "custom_attributes": contact.custom_attributes,
         "email": contact.email,
         "id": contact.id,
-        "identifier": None,
+        "identifier": contact.identifier,
         "name": contact.name,
         "phone_number": contact.phone_number,
         "thumbnail": "",
-        "blocked": False,
+        "blocked": contact.blocked,
         "type": "contact",
     }
 
@@ -57,32 +57,41 @@ def push_agent(world: World, agent_id: int) -> Json:
     }
 
 
-def push_sender(
-    world: World, conversation: Conversation, sender_type: SenderType | None
-) -> Json | None:
+def push_bot(world: World, bot_id: int) -> Json | None:
+    """Return the nested form of a bot; None when it was deleted."""
+    bot = world.office.bots.get(bot_id)
+    if bot is None:
+        return None
+    return {"id": bot.id, "name": bot.name, "avatar_url": "", "type": "agent_bot"}
+
+
+def push_sender(world: World, message: Message) -> Json | None:
     """Return the nested form of a sender; None for templates and echoes."""
-    if sender_type == "contact":
-        return push_contact(conversation.contact)
-    if sender_type == "user":
-        return push_agent(world, world.agent.id)
-    if sender_type == "agent_bot":
-        bot = world.bot
-        return {"id": bot.id, "name": bot.name, "avatar_url": "", "type": "agent_bot"}
+    if message.sender_type == "contact":
+        return push_contact(world.conversations[message.conversation_id].contact)
+    if message.sender_type == "user":
+        return push_agent(world, message.sender_id or world.agent.id)
+    if message.sender_type == "agent_bot":
+        return push_bot(world, message.sender_id or world.bot.id)
     return None
 
 
 def webhook_sender(
-    world: World, conversation: Conversation, sender_type: SenderType | None
+    world: World,
+    conversation: Conversation,
+    sender_type: SenderType | None,
+    sender_id: int | None,
 ) -> Json | None:
     """Return the top-level form of a sender; None for templates and echoes."""
     if sender_type == "contact":
         return webhook_contact(world, conversation.contact)
     if sender_type == "user":
-        agent = world.agent
+        agent = world.agents[sender_id or world.agent.id]
         fields = {"id": agent.id, "name": agent.name, "email": agent.email}
         return fields | {"type": "user"}
-    if sender_type == "agent_bot":
-        return {"id": world.bot.id, "name": world.bot.name, "type": "agent_bot"}
+    bot = world.office.bots.get(sender_id or world.bot.id)
+    if sender_type == "agent_bot" and bot is not None:
+        return {"id": bot.id, "name": bot.name, "type": "agent_bot"}
     return None
 
 
@@ -90,25 +99,26 @@ def webhook_contact(world: World, contact: Contact) -> Json:
     """Return the top-level form: it has `account` and no `type` (facts 4.1)."""
     return {
         "account": account(world),
-        "additional_attributes": {},
+        "additional_attributes": contact.additional_attributes,
         "avatar": "",
-        "custom_attributes": {},
+        "custom_attributes": contact.custom_attributes,
         "email": contact.email,
         "id": contact.id,
-        "identifier": None,
+        "identifier": contact.identifier,
         "name": contact.name,
         "phone_number": contact.phone_number,
         "thumbnail": "",
-        "blocked": False,
+        "blocked": contact.blocked,
     }
 
 
-def contact_inbox(world: World, contact: Contact) -> Json:
-    """Return the raw record that ties a contact to the inbox."""
+def contact_inbox(conversation: Conversation) -> Json:
+    """Return the raw record that ties the contact to the inbox."""
+    contact = conversation.contact
     return {
         "id": contact.contact_inbox_id,
         "contact_id": contact.id,
-        "inbox_id": world.inbox.id,
+        "inbox_id": conversation.inbox.id,
         "source_id": contact.source_id,
         "created_at": iso(contact.created_at),
         "updated_at": iso(contact.created_at),
@@ -117,11 +127,10 @@ def contact_inbox(world: World, contact: Contact) -> Json:
     }
 
 
-def push_team(world: World, team_id: int | None) -> Json | None:
+def push_team(team: Team | None) -> Json | None:
     """Return the nested form of a team."""
-    if team_id is None:
+    if team is None:
         return None
-    team = world.teams[team_id]
     return {"id": team.id, "name": team.name, "icon": None, "icon_color": None}
 
 

@@ -1,36 +1,17 @@
 """Webhook bodies as Chatwoot 4.16.2 builds them (facts section 4).
 
-The key order is that of Chatwoot's serialisers. REST has forms of its own, in
-`answers.py`.
+The key order is that of Chatwoot's serialisers. The objects within are in
+`nested.py`; REST has forms of its own, in `answers.py`.
 """
 
 from typing import Any
 
-from .forms import (
-    account,
-    attachments,
-    contact_inbox,
-    push_agent,
-    push_contact,
-    push_sender,
-    push_team,
-    webhook_contact,
-    webhook_sender,
-)
-from .records import Change, Conversation, Event, Message
-from .wire import Json, epoch, iso, iso_or_none
+from .forms import account, attachments, webhook_contact, webhook_sender
+from .nested import BROWSER, REFERER, conversation_payload
+from .records import Change, Event, Message
+from .wire import Json, iso, javascript_date
 from .world import World
 
-MESSAGE_TYPES = {"incoming": 0, "outgoing": 1, "activity": 2, "template": 3}
-SENDER_CLASSES = {"contact": "Contact", "user": "User", "agent_bot": "AgentBot"}
-UNREAD_MAX = 10  # Chatwoot counts no further
-BROWSER = {
-    "device_name": "Unknown",
-    "browser_name": "Chrome",
-    "platform_name": "macOS",
-    "browser_version": "138.0.0.0",
-    "platform_version": "10.15.7",
-}
 # Roughly the column order of Chatwoot's conversations table; labels come from a
 # gem that puts its own two around it.
 COLUMNS = (
@@ -60,6 +41,8 @@ def webhook_body(world: World, event: Event) -> Json:
     """Return the whole body for *event*, as the conversation is now."""
     if event.message is not None:
         return message_event(world, event.message, event.name)
+    if event.name == "webwidget_triggered":
+        return _widget_event(world, event)
     if event.name.startswith("conversation_typing"):
         return _typing_event(world, event)
     if event.name.startswith("contact_"):
@@ -75,7 +58,9 @@ def webhook_body(world: World, event: Event) -> Json:
 
 def old_shape(body: Json) -> Json:
     """Return *body* without what older releases did not send (facts section 8)."""
-    conversation = body.get("conversation", body)
+    conversation = body.get("conversation") or body
+    if "meta" not in conversation:
+        return body
     conversation.pop("account", None)
     conversation["meta"].pop("assignee_type", None)
     return body
@@ -86,90 +71,24 @@ def message_event(world: World, message: Message, name: str) -> Json:
     conversation = world.conversations[message.conversation_id]
     body: Json = {
         "account": account(world),
-        "additional_attributes": {},
+        "additional_attributes": message.additional_attributes,
         "content_attributes": message.content_attributes,
         "content_type": message.content_type,
-        "content": message.content,
+        "content": _content(world, message),
         "conversation": conversation_payload(world, conversation),
         "created_at": iso(message.created_at),
         "id": message.id,
-        "inbox": {"id": world.inbox.id, "name": world.inbox.name},
+        "inbox": {"id": conversation.inbox.id, "name": conversation.inbox.name},
         "message_type": message.message_type,
         "private": message.private,
-        "sender": webhook_sender(world, conversation, message.sender_type),
+        "sender": webhook_sender(
+            world, conversation, message.sender_type, message.sender_id
+        ),
         "source_id": message.source_id,
     }
     if message.attachments:
         body["attachments"] = attachments(world, message)
     return body | {"event": name}
-
-
-def conversation_payload(world: World, conversation: Conversation) -> Json:
-    """Return the conversation object of facts 4.3."""
-    last = conversation.last_public
-    return {
-        "additional_attributes": additional_attributes(world, conversation),
-        "can_reply": True,
-        "channel": world.inbox.channel,
-        "contact_inbox": contact_inbox(world, conversation.contact),
-        "id": conversation.id,
-        "inbox_id": world.inbox.id,
-        "messages": [nested_message(world, last)] if last else [],
-        "labels": list(conversation.label_list),
-        "meta": _meta(world, conversation),
-        "status": conversation.status,
-        "custom_attributes": conversation.custom_attributes,
-        "snoozed_until": iso_or_none(conversation.snoozed_until),
-        "unread_count": unread_count(conversation),
-        "first_reply_created_at": iso_or_none(conversation.first_reply_created_at),
-        "priority": conversation.priority,
-        "waiting_since": epoch(conversation.waiting_since),
-        "agent_last_seen_at": epoch(conversation.agent_last_seen_at),
-        "contact_last_seen_at": epoch(conversation.contact_last_seen_at),
-        "last_activity_at": epoch(conversation.last_activity_at),
-        "timestamp": epoch(conversation.last_activity_at),
-        "created_at": epoch(conversation.created_at),
-        "updated_at": round(conversation.updated_at, 6),
-        "account": account(world),
-    }
-
-
-def nested_message(world: World, message: Message) -> Json:
-    """Return the message form of facts 4.4; without a sender the key is absent."""
-    conversation = world.conversations[message.conversation_id]
-    sender = push_sender(world, conversation, message.sender_type)
-    body: Json = {
-        "id": message.id,
-        "content": message.content,
-        "account_id": world.account.id,
-        "inbox_id": world.inbox.id,
-        "conversation_id": conversation.id,
-        "message_type": MESSAGE_TYPES[message.message_type],
-        "created_at": epoch(message.created_at),
-        "updated_at": iso(message.updated_at),
-        "private": message.private,
-        "status": message.status,
-        "source_id": message.source_id,
-        "content_type": message.content_type,
-        "content_attributes": message.content_attributes,
-        "sender_type": SENDER_CLASSES[message.sender_type]
-        if message.sender_type
-        else None,
-        "sender_id": sender["id"] if sender else None,
-        "external_source_ids": {},
-        "additional_attributes": {},
-        "processed_message_content": message.content,
-        "sentiment": {},
-        "conversation": {
-            "assignee_id": conversation.assignee_id,
-            "unread_count": unread_count(conversation),
-            "last_activity_at": epoch(conversation.last_activity_at),
-            "contact_inbox": {"source_id": conversation.contact.source_id},
-        },
-    }
-    if message.attachments:
-        body["attachments"] = attachments(world, message)
-    return body | ({"sender": sender} if sender else {})
 
 
 def changed_attributes(changes: dict[str, Change]) -> list[Json]:
@@ -186,43 +105,43 @@ def changed_attributes(changes: dict[str, Change]) -> list[Json]:
     return diff
 
 
-def additional_attributes(world: World, conversation: Conversation) -> Json:
-    """Return what the channel knows about the visit; the widget tells the browser."""
-    if world.inbox.channel != "Channel::WebWidget":
-        return {}
+def _content(world: World, message: Message) -> str | None:
+    """Return the top-level text; outside of widgets a survey has its link in it."""
+    conversation = world.conversations[message.conversation_id]
+    if message.content_type != "input_csat" or conversation.inbox.is_widget:
+        return message.content
+    link = f"{world.frontend_url}/survey/responses/{conversation.uuid}"
+    return f"Please rate this conversation, {link}"
+
+
+def _widget_event(world: World, event: Event) -> Json:
+    """Return the body of `webwidget_triggered` (facts 4.9)."""
+    conversation = event.conversation
+    is_real = conversation.id in world.conversations
     return {
-        "browser": BROWSER,
-        "referer": "https://shop.example.com/pricing",
-        "initiated_at": {"timestamp": iso(conversation.created_at)},
-        "browser_language": "en",
-    }
-
-
-def unread_count(conversation: Conversation) -> int:
-    """Return how many messages of the contact no agent has seen, at most 10."""
-    return min(conversation.unread, UNREAD_MAX)
-
-
-def _meta(world: World, conversation: Conversation) -> Json:
-    assignee, assignee_type = None, None
-    if conversation.assignee_id is not None:
-        assignee, assignee_type = push_agent(world, conversation.assignee_id), "User"
-    elif conversation.assignee_agent_bot_id is not None:
-        assignee = push_sender(world, conversation, "agent_bot")
-        assignee_type = "AgentBot"
-    return {
-        "sender": push_contact(conversation.contact),
-        "assignee": assignee,
-        "assignee_type": assignee_type,
-        "team": push_team(world, conversation.team_id),
-        "hmac_verified": False,
+        "id": conversation.contact.contact_inbox_id,
+        "contact": webhook_contact(world, conversation.contact),
+        "inbox": {"id": conversation.inbox.id, "name": conversation.inbox.name},
+        "account": account(world),
+        "current_conversation": conversation_payload(world, conversation)
+        if is_real
+        else None,
+        "source_id": conversation.contact.source_id,
+        "event": event.name,
+        "event_info": {
+            "initiated_at": {"timestamp": javascript_date(conversation.created_at)},
+            "referer": REFERER,
+            "widget_language": "en",
+            "browser_language": "en",
+            "browser": dict(sorted(BROWSER.items())),
+        },
     }
 
 
 def _typing_event(world: World, event: Event) -> Json:
     return {
         "event": event.name,
-        "user": webhook_sender(world, event.conversation, event.user),
+        "user": webhook_sender(world, event.conversation, event.user, event.user_id),
         "conversation": conversation_payload(world, event.conversation),
         "is_private": event.is_private,
     }

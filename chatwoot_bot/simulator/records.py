@@ -22,22 +22,80 @@ class Account:
     name: str = "Acme Store"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Inbox:
-    """One channel of the account."""
+    """One channel of the account, with the settings that change what is sent.
+
+    Attributes:
+        agent_bot_id: The connected bot; one at most (facts 1.4).
+        webhook_url: The callback of an API inbox; others have none.
+        secret: Signs those callbacks.
+        identifier: What the public API calls an API inbox.
+        is_closed: It is outside business hours now; a real Chatwoot has a clock.
+        reply_window_s: How long after the contact's last message one may answer.
+    """
 
     id: int
     name: str = "Website"
     channel: str = "Channel::WebWidget"
+    agent_bot_id: int | None = None
+    webhook_url: str | None = None
+    secret: str = ""
+    hmac_token: str = ""
+    identifier: str = ""
+    greeting_enabled: bool = False
+    greeting_message: str | None = None
+    working_hours_enabled: bool = False
+    out_of_office_message: str | None = None
+    is_closed: bool = False
+    enable_email_collect: bool = False
+    csat_survey_enabled: bool = False
+    enable_auto_assignment: bool = False
+    lock_to_single_conversation: bool = False
+    allow_messages_after_resolved: bool = True
+    timezone: str = "UTC"
+    reply_window_s: float | None = None
+
+    @property
+    def is_widget(self) -> bool:
+        """Whether visitors write in a web page."""
+        return self.channel == "Channel::WebWidget"
+
+    @property
+    def is_api(self) -> bool:
+        """Whether a program writes for the contacts."""
+        return self.channel == "Channel::Api"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Bot:
-    """The agent bot that the service under test speaks as."""
+    """An agent bot: what a service under test speaks as.
 
-    id: int = 4
-    name: str = "Ada"
-    description: str = "LLM bot"
+    Attributes:
+        outgoing_url: Where its events go; a bot without one gets nothing.
+        account_id: None is a system bot.
+    """
+
+    id: int
+    name: str
+    description: str | None = None
+    outgoing_url: str = ""
+    bot_config: dict[str, Any] = field(default_factory=dict)
+    account_id: int | None = 1
+    access_token: str = ""
+    secret: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountWebhook:
+    """One of Settings > Integrations > Webhooks."""
+
+    id: int
+    url: str
+    subscriptions: tuple[str, ...]
+    name: str | None = None
+    inbox_id: int | None = None
+    secret: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +107,7 @@ class Agent:
     available_name: str
     email: str
     role: Literal["agent", "administrator"] = "agent"
+    access_token: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +116,8 @@ class Team:
 
     id: int
     name: str
+    description: str | None = None
+    allow_auto_assign: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +132,10 @@ class Contact:
     source_id: str
     pubsub_token: str
     created_at: float
+    identifier: str | None = None
+    additional_attributes: dict[str, Any] = field(default_factory=dict)
+    custom_attributes: dict[str, Any] = field(default_factory=dict)
+    blocked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +145,13 @@ class Draft:
     content: str | None
     message_type: MessageType = "outgoing"
     sender_type: SenderType | None = None
+    sender_id: int | None = None
     private: bool = False
     content_type: str = "text"
     content_attributes: dict[str, Any] = field(default_factory=dict)
     source_id: str | None = None
     status: str = "sent"
+    additional_attributes: dict[str, Any] = field(default_factory=dict)
     attachments: tuple[dict[str, Any], ...] = ()
 
 
@@ -112,6 +179,7 @@ class Conversation:
 
     id: int
     uuid: str
+    inbox: Inbox
     contact: Contact
     status: str
     created_at: float
@@ -124,6 +192,8 @@ class Conversation:
     label_list: tuple[str, ...] = ()
     priority: str | None = None
     custom_attributes: dict[str, Any] = field(default_factory=dict)
+    additional_attributes: dict[str, Any] = field(default_factory=dict)
+    muted: bool = False
     snoozed_until: float | None = None
     first_reply_created_at: float | None = None
     agent_last_seen_at: float | None = None
@@ -160,4 +230,5 @@ class Event:
     message: Message | None = None
     changes: dict[str, Change] | None = None
     user: SenderType | None = None
+    user_id: int | None = None
     is_private: bool = False

@@ -17,23 +17,19 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from typing import Self, TypeVar
 
-from .api import Api, Call, Tokens
-from .deliveries import (
-    ACCOUNT_EVENTS,
-    BOT_EVENTS,
-    TIMEOUT_S,
-    Attempt,
-    Deliveries,
-    Delivery,
-)
+from .api import Api, Call
+from .deliveries import TIMEOUT_S, Attempt, Deliveries, Delivery
 from .faults import Faults
+from .noise import creation_noise, is_beginning
+from .office import Office, populate
 from .payloads import old_shape, webhook_body
-from .records import Account, Change, Conversation, Event, Inbox, Message
+from .records import Account, Event, Message
+from .routes import ACCOUNT_EVENTS, recipients
 from .serving import LocalServer
 from .stage import Stage
 from .waiting import Changes
 from .wire import dump
-from .world import World
+from .world import DEFAULT_BOT, World
 
 T = TypeVar("T")
 
@@ -44,7 +40,8 @@ class Simulator(Stage):
     """A local stand-in for Chatwoot; an async context manager.
 
     Args:
-        webhook_url: Where deliveries go; may be changed while it runs.
+        webhook_url: Where deliveries go; may be changed while it runs. Empty: to
+            nobody, until an administrator connects a bot or adds a webhook by REST.
         secret: Signs deliveries; empty means unsigned, as before Chatwoot 4.13.
         host: The address the REST API listens on.
         port: Its port; 0 takes a free one.
@@ -52,6 +49,9 @@ class Simulator(Stage):
             failing deliveries are repeated and then opened for humans. False for
             a plain account webhook: conversations are open, one attempt each.
         seed: Decides all that is random: names, ids, faults.
+        bot_token: The token of bot 4.
+        user_token: The token of agent 12, who is no administrator.
+        admin_token: The token of agent 1, who is one.
         channel: The inbox's channel; `Channel::Api` accepts incoming messages.
         subscriptions: The account webhook's events, Chatwoot's default without
             the contact events when left out. The agent-bot route has no choice.
@@ -78,6 +78,7 @@ class Simulator(Stage):
         inbox_id: int = 3,
         bot_token: str = "bot-token",  # noqa: S107 - a stand-in guards nothing
         user_token: str = "user-token",  # noqa: S107
+        admin_token: str = "admin-token",  # noqa: S107
         channel: str = "Channel::WebWidget",
         subscriptions: Iterable[str] = ACCOUNT_EVENTS,
         keep_pending_on_bot_failure: bool = False,
@@ -91,10 +92,15 @@ class Simulator(Stage):
         self.seed = seed
         self.on_message = on_message
         self.faults = Faults(rng=random.Random(rng.getrandbits(64)))  # noqa: S311
+        # A generator of its own, so that tokens change nothing in what is played.
+        tokens = random.Random(f"office {seed}")  # noqa: S311
+        office = Office(account=Account(id=account_id), rng=tokens, clock=time.time)
+        populate(office, user_token=user_token, admin_token=admin_token)
+        office.keep_pending_on_bot_failure = keep_pending_on_bot_failure
+        office.add_bot("Ada", description="LLM bot", access_token=bot_token)
+        office.add_inbox("Website", channel, id=inbox_id)
         world = World(
-            account=Account(id=account_id),
-            inbox=Inbox(id=inbox_id, channel=channel),
-            agent_bot=agent_bot,
+            office=office,
             rng=rng,
             clock=time.time,
             emit=self._emit,
@@ -104,12 +110,8 @@ class Simulator(Stage):
         )
         super().__init__(world)
         self._changes = Changes()
-        self._keep_pending = keep_pending_on_bot_failure
+        self._connect(webhook_url, secret, agent_bot, tuple(subscriptions))
         self._deliveries = Deliveries(
-            url=webhook_url,
-            secret=secret,
-            agent_bot=agent_bot,
-            subscriptions=BOT_EVENTS if agent_bot else frozenset(subscriptions),
             faults=self.faults,
             retry_s=retry_s,
             timeout_s=timeout_s,
@@ -119,13 +121,13 @@ class Simulator(Stage):
         self._api = Api(
             world=self.world,
             faults=self.faults,
-            tokens=Tokens(bot=bot_token, user=user_token),
             changed=self._changes.notify,
         )
         self._server = LocalServer(self._api.app(), host=host, port=port)
 
     async def __aenter__(self) -> Self:
         await self._server.start()
+        self.world.frontend_url = self.base_url
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -145,12 +147,17 @@ class Simulator(Stage):
 
     @property
     def webhook_url(self) -> str:
-        """Where deliveries go."""
-        return self._deliveries.url
+        """Where deliveries go: those of bot 4, or of the first account webhook."""
+        webhooks = self.world.office.webhooks.values()
+        return next((each.url for each in webhooks), self.world.bot.outgoing_url)
 
     @webhook_url.setter
     def webhook_url(self, url: str) -> None:
-        self._deliveries.url = url
+        webhook = next(iter(self.world.office.webhooks.values()), None)
+        if webhook is None:
+            self.world.bot.outgoing_url = url
+        else:
+            webhook.url = url
 
     @property
     def delivery_log(self) -> list[Attempt]:
@@ -219,12 +226,28 @@ class Simulator(Stage):
 
     # Within.
 
+    def _connect(
+        self, url: str, secret: str, agent_bot: bool, subscriptions: tuple[str, ...]
+    ) -> None:
+        """Put the service under test in its place: as a bot, or as a plain webhook."""
+        office = self.world.office
+        if agent_bot:
+            bot = office.bots[DEFAULT_BOT]
+            bot.outgoing_url, bot.secret = url, secret
+            self.world.inbox.agent_bot_id = bot.id if url else None
+        elif url:
+            office.add_webhook(url, subscriptions, secret=secret)
+
     def _emit(self, event: Event) -> None:
-        self._deliveries.enqueue(event, lambda: self._body(event))
-        if self.faults.deliveries.creation_noise and _is_beginning(event):
-            for noise in _creation_noise(event.conversation):
-                self._deliveries.enqueue(noise, partial(self._body, noise))
+        self._send(event)
+        if self.faults.deliveries.creation_noise and is_beginning(event):
+            for noise in creation_noise(event.conversation):
+                self._send(noise)
         self._changes.notify()
+
+    def _send(self, event: Event) -> None:
+        for recipient in recipients(self.world.office, event):
+            self._deliveries.enqueue(event, recipient, partial(self._body, event))
 
     def _body(self, event: Event) -> bytes:
         body = webhook_body(self.world, event)
@@ -235,9 +258,14 @@ class Simulator(Stage):
             self.on_message(message)
         self._changes.notify()
 
-    def _delivery_failed(self, delivery: Delivery) -> None:
-        if self.world.agent_bot and not self._keep_pending:
-            self.world.open_after_failure(self._conversation(delivery.conversation_id))
+    def _delivery_failed(self, delivery: Delivery, attempt: Attempt) -> None:
+        if delivery.recipient.route == "agent_bot":
+            if not self.world.office.keep_pending_on_bot_failure:
+                conversation = self._conversation(delivery.conversation_id)
+                self.world.open_after_failure(conversation)
+        elif delivery.recipient.route == "api_inbox" and delivery.message_id:
+            text = attempt.error or f"{attempt.status} {attempt.body}".strip()
+            self.world.fail_message(delivery.message_id, text)
 
     def _describe_replies(self, conversation: int, count: int, timeout: float) -> str:
         found = len(self.replies(conversation))
@@ -261,22 +289,3 @@ class Simulator(Stage):
             f"under way; last deliveries: {attempts or 'none'}; "
             f"last calls: {calls or 'none'}"
         )
-
-
-def _is_beginning(event: Event) -> bool:
-    """Return whether *event* is the first message of a new conversation."""
-    messages = event.conversation.messages
-    return event.name == "message_created" and event.message is messages[0]
-
-
-def _creation_noise(conversation: Conversation) -> list[Event]:
-    """Return the two events that a capture shows after a creation (facts 3, 2)."""
-    diff: dict[str, Change] = {
-        "id": (None, conversation.id),
-        "status": ("open", conversation.status),
-        "updated_at": (None, conversation.updated_at),
-    }
-    return [
-        Event(name="conversation_status_changed", conversation=conversation),
-        Event(name="conversation_updated", conversation=conversation, changes=diff),
-    ]

@@ -70,14 +70,15 @@ class Stage:
             target = self.world.new_conversation(contact)
         else:
             target = self._conversation(conversation)
-        is_widget = self.world.inbox.channel == "Channel::WebWidget"
         return self.world.receive(
             target,
             Draft(
                 content=content,
                 message_type="incoming",
                 sender_type="contact",
-                content_attributes={"in_reply_to": None} if is_widget else {},
+                content_attributes={"in_reply_to": None}
+                if target.inbox.is_widget
+                else {},
                 attachments=tuple(attachments),
             ),
         )
@@ -106,15 +107,13 @@ class Stage:
 
     async def set_status(self, conversation: int, status: str) -> None:
         """Set the status as the agent does in the dashboard."""
-        self.world.agent_sets_status(self._conversation(conversation), status)
+        self.world.agent_sets_status(
+            self._conversation(conversation), status, agent=self.world.agent
+        )
 
     async def assign(self, conversation: int, agent_id: int | None = 12) -> None:
         """Assign the agent, or nobody; the status stays as it is."""
-        self.world.save(
-            self._conversation(conversation),
-            assignee_id=agent_id,
-            assignee_agent_bot_id=None,
-        )
+        self.world.assign_agent(self._conversation(conversation), agent_id)
 
     async def contact_reads(self, conversation: int) -> None:
         """Open the widget: all that was outgoing becomes read, one event each."""

@@ -39,6 +39,12 @@ def iso(at: float) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
 
 
+def javascript_date(at: float) -> str:
+    """Return the time as a browser's Date writes it; the widget sends that."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment:%a %b %d %Y %H:%M:%S} GMT+0000 (Coordinated Universal Time)"
+
+
 def iso_or_none(at: float | None) -> str | None:
     """Return the ISO form, or None for a time that never was."""
     return None if at is None else iso(at)

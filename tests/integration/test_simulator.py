@@ -135,10 +135,9 @@ async def events_of(sim, act):
     emitted = []
     original = sim._deliveries.enqueue
 
-    def spy(event, build):
-        if event.name in sim._deliveries._subscriptions:
-            emitted.append(event.name)
-        original(event, build)
+    def spy(event, recipient, build):
+        emitted.append(event.name)
+        original(event, recipient, build)
 
     sim._deliveries.enqueue = spy
     try:

@@ -1,0 +1,114 @@
+"""How bots, inboxes and webhooks look in REST (facts 5.8).
+
+Source: chatwoot/chatwoot app/views/api/v1/models/{_agent_bot,_inbox,_webhook}
+.json.jbuilder, key order included.
+"""
+
+from .asks import Ask
+from .records import AccountWebhook, Bot, Inbox
+from .wire import Json
+from .world import World
+
+
+def bot_form(bot: Bot, ask: Ask) -> Json:
+    """Return a bot; token and secret only for administrators, of own bots."""
+    body: Json = {
+        "id": bot.id,
+        "name": bot.name,
+        "description": bot.description,
+        "thumbnail": "",
+        "outgoing_url": bot.outgoing_url,
+        "bot_type": "webhook",
+        "bot_config": bot.bot_config,
+        "account_id": bot.account_id,
+    }
+    if ask.is_admin and bot.account_id is not None:
+        body |= {"access_token": bot.access_token, "secret": bot.secret}
+    return body | {"system_bot": bot.account_id is None}
+
+
+def inbox_form(world: World, inbox: Inbox, ask: Ask) -> Json:
+    """Return an inbox with what its channel adds."""
+    body: Json = {
+        "id": inbox.id,
+        "avatar_url": "",
+        "channel_id": inbox.id,
+        "name": inbox.name,
+        "channel_type": inbox.channel,
+        "greeting_enabled": inbox.greeting_enabled,
+        "greeting_message": inbox.greeting_message,
+        "working_hours_enabled": inbox.working_hours_enabled,
+        "enable_email_collect": inbox.enable_email_collect,
+        "csat_survey_enabled": inbox.csat_survey_enabled,
+        "enable_auto_assignment": inbox.enable_auto_assignment,
+        "auto_assignment_config": {},
+        "out_of_office_message": inbox.out_of_office_message,
+        "working_hours": _working_hours(inbox),
+        "timezone": inbox.timezone,
+        "callback_webhook_url": None,
+        "allow_messages_after_resolved": inbox.allow_messages_after_resolved,
+        "lock_to_single_conversation": inbox.lock_to_single_conversation,
+        "sender_name_type": "friendly",
+        "business_name": None,
+    }
+    return body | _channel_form(world, inbox, ask) | {"provider": None}
+
+
+def webhook_form(world: World, webhook: AccountWebhook) -> Json:
+    """Return an account webhook; only administrators ever see one."""
+    body: Json = {
+        "id": webhook.id,
+        "name": webhook.name,
+        "url": webhook.url,
+        "account_id": world.account.id,
+        "subscriptions": list(webhook.subscriptions),
+        "secret": webhook.secret,
+    }
+    inbox = world.office.inboxes.get(webhook.inbox_id or 0)
+    return body | ({"inbox": {"id": inbox.id, "name": inbox.name}} if inbox else {})
+
+
+def _channel_form(world: World, inbox: Inbox, ask: Ask) -> Json:
+    """Return what only this kind of channel has."""
+    if inbox.is_widget:
+        return {
+            "widget_color": "#1f93ff",
+            "website_url": "https://shop.example.com",
+            "hmac_mandatory": False,
+            "welcome_title": "",
+            "welcome_tagline": "",
+            "website_token": inbox.identifier,
+            "web_widget_script": _widget_script(world, inbox),
+            "reply_time": "in_a_few_minutes",
+        } | ({"hmac_token": inbox.hmac_token} if ask.is_admin else {})
+    if inbox.is_api:
+        secrets = {"hmac_token": inbox.hmac_token, "secret": inbox.secret}
+        return (secrets if ask.is_admin else {}) | {
+            "webhook_url": inbox.webhook_url,
+            "inbox_identifier": inbox.identifier,
+            "additional_attributes": {},
+        }
+    return {}
+
+
+def _widget_script(world: World, inbox: Inbox) -> str:
+    return (
+        f'<script>window.chatwootSDK.run({{websiteToken:"{inbox.identifier}",'
+        f'baseUrl:"{world.frontend_url}"}})</script>'
+    )
+
+
+def _working_hours(inbox: Inbox) -> list[Json]:
+    """Return the week; the stand-in is closed when it is told so, not by the clock."""
+    return [
+        {
+            "day_of_week": day,
+            "closed_all_day": inbox.is_closed or day in (0, 6),
+            "open_hour": 9,
+            "open_minutes": 0,
+            "close_hour": 17,
+            "close_minutes": 0,
+            "open_all_day": False,
+        }
+        for day in range(7)
+    ]

@@ -1,0 +1,109 @@
+"""The life cycle of a conversation: status and owner (facts section 7).
+
+It is that of Chatwoot 4.16.2: the bot owns what begins in its inbox, `bot_handoff!`
+and a human's "open" clear it, and nothing else does.
+"""
+
+from typing import Any
+
+from .records import Agent, Bot, Conversation
+from .saving import Saving
+from .templates import survey
+
+STATUSES = ("open", "resolved", "pending", "snoozed")
+BOT_FAILURE = (
+    "Conversation was marked open by system due to an error with the agent bot."
+)
+# Chatwoot 4.16.2, config/locales/en.yml, conversations.activity.status
+ACTIVITY = {
+    "open": "Conversation was reopened by {}",
+    "resolved": "Conversation was marked resolved by {}",
+    "pending": "Conversation was marked as pending by {}",
+    "snoozed": "Conversation was snoozed by {}",
+}
+
+
+class Lifecycle(Saving):
+    """Who holds a conversation, and what that changes."""
+
+    def is_bot_active(self, conversation: Conversation) -> bool:
+        """Return whether a bot is connected to the inbox."""
+        return conversation.inbox.agent_bot_id in self.office.bots
+
+    def set_status(
+        self, conversation: Conversation, status: str, *, by: str, **also: Any
+    ) -> None:
+        """Set the status as Chatwoot's own code does, with the activity line."""
+        if status == "resolved":
+            conversation.waiting_since = None  # silently: it is in no diff
+        if self.save(conversation, status=status, **also):
+            self._activity(conversation, status, ACTIVITY[status].format(by))
+            if status == "resolved":
+                survey(self, conversation)
+
+    def agent_sets_status(
+        self,
+        conversation: Conversation,
+        status: str,
+        *,
+        agent: Agent,
+        snoozed_until: float | None = None,
+    ) -> None:
+        """Set the status with an agent's token; opening also takes the conversation.
+
+        Two saves, as in Chatwoot: first the status and the bot's ownership, then
+        the assignee, unless the agent is an administrator.
+        """
+        also: dict[str, Any] = {"snoozed_until": snoozed_until}
+        if status == "open":
+            also["assignee_agent_bot_id"] = None
+        self.set_status(conversation, status, by=agent.name, **also)
+        if status == "open" and agent.role == "agent":
+            self.save(conversation, assignee_id=agent.id)
+
+    def hand_off(self, conversation: Conversation, bot: Bot) -> None:
+        """Open a pending conversation for the bot: Chatwoot's `bot_handoff!`."""
+        if conversation.waiting_since is None:
+            self.save(conversation, waiting_since=self.ledger.now())
+        self.set_status(conversation, "open", by=bot.name, assignee_agent_bot_id=None)
+
+    def open_after_failure(self, conversation: Conversation) -> None:
+        """Hand a pending conversation to humans because a delivery failed for good.
+
+        The bot stays its owner, as in Chatwoot (facts 2.6).
+        """
+        if conversation.status == "pending":
+            self.save(conversation, status="open")
+            self.say_activity(conversation, BOT_FAILURE)
+
+    def wake(self, conversation: Conversation) -> None:
+        """End a snooze by its time; the bot stays the owner (facts section 7)."""
+        if conversation.status == "snoozed":
+            self.save(conversation, status="open", snoozed_until=None)
+
+    def reopen(self, conversation: Conversation) -> None:
+        """Bring a resolved or snoozed conversation back for the contact.
+
+        The human assignee stays: pending with a human assignee is normal. A muted
+        conversation stays closed.
+        """
+        if conversation.muted:
+            return
+        if conversation.status == "resolved":
+            active = self.is_bot_active(conversation)
+            self.save(conversation, status="pending" if active else "open")
+        elif conversation.status == "snoozed":
+            # Straight to the humans, even when a bot is connected.
+            self.save(conversation, status="open", snoozed_until=None)
+
+    def assign_agent(self, conversation: Conversation, agent_id: int | None) -> None:
+        """Give the conversation to a human or to nobody; its status stays."""
+        self.save(conversation, assignee_id=agent_id, assignee_agent_bot_id=None)
+
+    def assign_bot(self, conversation: Conversation, bot: Bot) -> None:
+        """Give the conversation to a bot; its status stays (up to 4.16.2)."""
+        self.save(conversation, assignee_id=None, assignee_agent_bot_id=bot.id)
+
+    def _activity(self, conversation: Conversation, status: str, text: str) -> None:
+        activity = {"type": "conversation_status_changed", "status": status}
+        self.say_activity(conversation, text, activity=activity)

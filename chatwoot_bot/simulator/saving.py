@@ -1,0 +1,128 @@
+"""How the simulated Chatwoot saves: compare, store, and send the events of it.
+
+Every change of a conversation goes through `Saving.save`, which works like a Rails
+save: it compares, and sends the events of facts 3.1 to 3.3 in Chatwoot's order. And
+an event is sent at the moment it happens, before the next change, so its payload
+shows the state of that moment.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from .ledger import Ledger
+from .office import Office
+from .records import Change, Conversation, Draft, Event, Message
+
+SILENT = ("contact_last_seen_at", "agent_last_seen_at", "last_activity_at")
+"""Columns whose change alone sends nothing (facts 3.1)."""
+
+
+class Saving:
+    """Conversations and the one way to change them.
+
+    Args:
+        office: What the administrator set up.
+        ledger: Ids, times and messages.
+        emit: Called with each event, synchronously.
+    """
+
+    def __init__(
+        self, *, office: Office, ledger: Ledger, emit: Callable[[Event], None]
+    ) -> None:
+        self.office = office
+        self.ledger = ledger
+        self.conversations: dict[int, Conversation] = {}
+        self.frontend_url = ""
+        self._emit = emit
+
+    def save(self, conversation: Conversation, **fields: Any) -> bool:
+        """Set *fields* and send the events of one Rails save, if any changed.
+
+        Returns:
+            Whether a change of status was told, so that an activity line is due.
+        """
+        changes: dict[str, Change] = {
+            name: (getattr(conversation, name), value)
+            for name, value in fields.items()
+            if getattr(conversation, name) != value
+        }
+        if not changes:
+            return False
+        for name, (_, value) in changes.items():
+            setattr(conversation, name, value)
+        before, conversation.updated_at = conversation.updated_at, self.ledger.now()
+        changes["updated_at"] = (before, conversation.updated_at)
+        if "status" in changes and self._auto_assign(conversation):
+            return False
+        if "status" in changes:
+            self._emit_status(conversation)
+        if not set(changes) <= {*SILENT, "updated_at"}:
+            self._emit_updated(conversation, changes)
+        return "status" in changes
+
+    def update_message(self, message: Message, **changes: Any) -> Message:
+        """Change a stored message and say so; no change sends nothing."""
+        if all(getattr(message, name) == value for name, value in changes.items()):
+            return message
+        changed = self.ledger.change(message, **changes)
+        self.emit_message("message_updated", changed)
+        return changed
+
+    def fail_message(self, message_id: int, error: str) -> None:
+        """Note that a channel did not take a message (facts 2.6 and 4.6)."""
+        message = self.ledger.message(message_id)
+        attributes = message.content_attributes | {"external_error": error}
+        self.update_message(message, status="failed", content_attributes=attributes)
+
+    def say_activity(
+        self, conversation: Conversation, text: str, **attributes: Any
+    ) -> None:
+        """Store an activity line; Chatwoot never sends these to webhooks."""
+        draft = Draft(
+            content=text, message_type="activity", content_attributes=attributes
+        )
+        self.ledger.store(conversation, draft)
+
+    def emit_message(self, name: str, message: Message) -> None:
+        """Send a message event."""
+        conversation = self.conversations[message.conversation_id]
+        self._emit(Event(name=name, conversation=conversation, message=message))
+
+    def _emit_updated(
+        self, conversation: Conversation, changes: dict[str, Change]
+    ) -> None:
+        self._emit(
+            Event(
+                name="conversation_updated", conversation=conversation, changes=changes
+            )
+        )
+
+    def _emit_status(self, conversation: Conversation) -> None:
+        if conversation.status in ("open", "resolved"):
+            name = {"open": "conversation_opened", "resolved": "conversation_resolved"}
+            self._emit(Event(name=name[conversation.status], conversation=conversation))
+        self._emit(Event(name="conversation_status_changed", conversation=conversation))
+
+    def _auto_assign(self, conversation: Conversation) -> bool:
+        """Play Chatwoot's known event loss (facts 3.4).
+
+        Legacy auto-assignment runs a second save within the first; only the events
+        of the second one are sent.
+        """
+        online = [each for each in self.office.agents.values() if each.role == "agent"]
+        if (
+            conversation.status != "open"
+            or not conversation.inbox.enable_auto_assignment
+            or conversation.assignee_id is not None
+            or not online
+        ):
+            return False
+        conversation.assignee_id = online[0].id
+        conversation.assignee_agent_bot_id = None
+        before, conversation.updated_at = conversation.updated_at, self.ledger.now()
+        changes: dict[str, Change] = {
+            "assignee_id": (None, conversation.assignee_id),
+            "updated_at": (before, conversation.updated_at),
+        }
+        self._emit_updated(conversation, changes)
+        return True
