@@ -63,6 +63,8 @@ class Intake:
         decision = accepted.decision
         reason = decision.reason if decision is not None else accepted.reason
         self._metrics.deliveries.labels(accepted.outcome.value, reason).inc()
+        if accepted.undelivered is not None:
+            self._tell_undelivered(arrival, accepted)
         level = logging.DEBUG if decision is None else logging.INFO
         if not stdlib_log.isEnabledFor(level):
             return
@@ -75,6 +77,19 @@ class Intake:
             route=str(decision.route) if decision is not None else None,
             reason=reason,
             delivery=arrival.delivery_id,
+        )
+
+    def _tell_undelivered(self, arrival: Arrival, accepted: Accepted) -> None:
+        """Count and log a reply that the channel did not bring to the contact."""
+        self._metrics.replies.labels("undelivered").inc()
+        if accepted.interrupts is not None:
+            self._metrics.handovers.labels("undelivered").inc()
+        message = arrival.event.message
+        log.error(
+            "reply did not reach the contact",
+            conversation=accepted.conversation_id,
+            reply=accepted.undelivered,
+            error=message.error if message else None,
         )
 
     async def follow(self, write: Awaitable[Accepted]) -> Accepted:

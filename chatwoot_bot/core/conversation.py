@@ -138,6 +138,8 @@ class Conversation:
         channel: ``chatwoot`` or ``web``: where a reply goes.
         account_id: Chatwoot's; None in the web chat.
         display_id: Chatwoot's number within the account; None in the web chat.
+        chatwoot_channel: Chatwoot's class, as in `core.outgoing`; None until shown.
+        can_reply: the channel would still bring a reply to the contact.
         status: the newest status that Chatwoot showed; None before the first.
         status_at: Chatwoot's clock (Unix seconds) at that status.
         held_at: Chatwoot's clock when somebody last gave the bot the conversation.
@@ -160,6 +162,8 @@ class Conversation:
     account_id: int | None = None
     inbox_id: int | None = None
     display_id: int | None = None
+    chatwoot_channel: str | None = None
+    can_reply: bool = True
     status: Status | None = None
     status_at: float = 0.0
     held_at: float = 0.0

@@ -6,18 +6,20 @@ Chatwoot adds keys with every release, and leaves out newer ones in older releas
 Chatwoot's own source (`app/models/message.rb`, `app/presenters/conversations/`).
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import pydantic
 
 from ..errors import PayloadError
-from . import attachments
+from . import attachments, updates
 from .conversation import Attachment, Sender, Status
+from .outgoing import TWILIO_WHATSAPP
 
 
 class Kind(StrEnum):
@@ -26,7 +28,14 @@ class Kind(StrEnum):
     CONTACT_MESSAGE = "contact_message"  # may need an answer
     AGENT_REPLY = "agent_reply"  # a human spoke: the bot falls silent
     BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
+    EDITED = "edited"  # a contact's message has another text now
+    DELETED = "deleted"  # a message was taken back
+    UNDELIVERED = "undelivered"  # an outgoing message did not reach the contact
     OTHER = "other"  # at most a conversation's status
+
+
+# Kinds that tell of a message which was there before.
+UPDATES = frozenset((Kind.EDITED, Kind.DELETED, Kind.UNDELIVERED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +48,9 @@ class Sighting:
         updated_at: Chatwoot's clock, Unix seconds; 0 in releases before 4.0.2.
         agent_replied: an agent has answered in it at some time.
         contact_name: None until Chatwoot knows it.
+        channel: Chatwoot's class, as in `core.outgoing`; None when not shown.
+        can_reply: False when the channel's time for replies is over; None when not
+            shown.
     """
 
     display_id: int
@@ -46,6 +58,8 @@ class Sighting:
     updated_at: float = 0.0
     agent_replied: bool = False
     contact_name: str | None = None
+    channel: str | None = None
+    can_reply: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +67,13 @@ class Said:
     """A message as the payload shows it.
 
     Attributes:
-        external_id: Chatwoot's message id; None in the web chat.
+        external_id: Chatwoot's message id; None in the web chat, and for what a
+            contact chose or filled in, which has none.
         content: text, with a line for each attachment; never None.
         reply_key: our own key, when the message is one of ours.
         private: a note that the contact does not see.
+        submitted_to: Chatwoot's id of the message with the form or the options.
+        error: why an outgoing message did not reach the contact.
     """
 
     external_id: int | None
@@ -66,6 +83,8 @@ class Said:
     reply_key: str | None = None
     client_id: str | None = None
     private: bool = False
+    submitted_to: int | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +129,7 @@ class _Named(_Wire):
 
 class _Meta(_Wire):
     sender: _Named | None = None
+    channel: Any = None  # only in REST
 
 
 class _Conversation(_Wire):
@@ -120,6 +140,11 @@ class _Conversation(_Wire):
     first_reply_created_at: Any = None  # ISO text in webhooks, Unix or 0 in REST
     meta: _Meta | None = None
     account: _Named | None = None
+    # Read where they are as expected; not worth refusing a delivery for.
+    channel: Any = None
+    can_reply: Any = None
+    contact_inbox: Any = None
+    messages: Any = None
 
 
 class _Message(_Wire):
@@ -267,8 +292,16 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
     message = _validated(_Message, payload)
     kind, reason = classify(message)
     attached = attachments.read(message.attachments or ())
+    said = Said(
+        external_id=message.id,
+        sender=SENDERS[kind],
+        content=_content(message, attached),
+        attachments=attached,
+        reply_key=_reply_key(message),
+        private=bool(message.private),
+    )
     if name != "message_created":
-        kind, reason = Kind.OTHER, "not_message_created"
+        kind, reason, said = _updated(message, envelope.conversation, kind, said)
     return Event(
         name=name,
         kind=kind,
@@ -276,15 +309,51 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
         account_id=_account_id(envelope, envelope.conversation),
         inbox_id=_inbox_id(envelope),
         conversation=_sighting(envelope.conversation),
-        message=Said(
-            external_id=message.id,
-            sender=SENDERS[kind],
-            content=_content(message, attached),
-            attachments=attached,
-            reply_key=_reply_key(message),
-            private=bool(message.private),
-        ),
+        message=said,
     )
+
+
+def _updated(
+    message: _Message, conversation: _Conversation | None, kind: Kind, said: Said
+) -> tuple[Kind, str, Said]:
+    """Return what an update is, by which rule, and what it says.
+
+    Args:
+        kind: what the message would be if it were new.
+    """
+    attributes = message.content_attributes or {}
+    type_ = _message_type(message)
+    if attributes.get("deleted"):
+        sender = Sender.CONTACT if type_ == "incoming" else Sender.BOT
+        return Kind.DELETED, "deleted", replace(said, sender=sender)
+    if kind is Kind.CONTACT_MESSAGE and message.content and not message.attachments:
+        return Kind.EDITED, "not_message_created", said
+    if type_ in ("outgoing", "template") and not message.private:
+        if text := updates.submission(attributes):
+            return _submitted(message, conversation, text)
+        shown = conversation.messages if conversation else None
+        error = updates.failure(attributes, message.id, shown)
+        if error is not None and type_ == "outgoing":
+            return Kind.UNDELIVERED, "undelivered", replace(said, error=error)
+    return Kind.OTHER, "not_message_created", said
+
+
+def _submitted(
+    message: _Message, conversation: _Conversation | None, text: str
+) -> tuple[Kind, str, Said]:
+    """Return a contact's choice as their message; repeated, it has the same name."""
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    said = Said(
+        external_id=None,
+        sender=Sender.CONTACT,
+        content=text,
+        client_id=f"submitted:{message.id}:{digest}",
+        submitted_to=message.id,
+    )
+    contact = conversation.meta.sender if conversation and conversation.meta else None
+    if contact and contact.blocked:
+        return Kind.OTHER, "blocked_contact", said
+    return Kind.CONTACT_MESSAGE, "", said
 
 
 SENDERS = {
@@ -408,7 +477,24 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         updated_at=conversation.updated_at or 0.0,
         agent_replied=bool(conversation.first_reply_created_at),
         contact_name=contact.name if contact else None,
+        channel=_channel(conversation),
+        can_reply=_flag(conversation.can_reply),
     )
+
+
+def _channel(conversation: _Conversation) -> str | None:
+    """Return the channel's class, and which of Twilio's two it is."""
+    meta = conversation.meta
+    channel = _text(conversation.channel) or _text(meta.channel if meta else None)
+    contact = conversation.contact_inbox
+    address = _text(contact.get("source_id")) if isinstance(contact, dict) else ""
+    if channel == "Channel::TwilioSms" and address.startswith("whatsapp:"):
+        return TWILIO_WHATSAPP
+    return channel or None
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None
 
 
 def _status(value: str | None) -> Status | None:

@@ -14,7 +14,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..core.conversation import State, Status
-from ..core.events import Kind
+from ..core.events import UPDATES, Kind
+from . import updates
 from .arrivals import Accepted, Arrival, Rules
 from .conversations import (
     NO_ACCOUNT,
@@ -51,6 +52,8 @@ def accept(
     known = _known_messages(tx, stories, effective)
     for story, (arrival, result) in zip(stories, effective, strict=True):
         story.take(arrival, result, known)
+        if arrival.event.kind in UPDATES:
+            updates.take(story, arrival, result, known)
     close_stories(tx, stories)
     tell(tx, results)
     return results
@@ -125,6 +128,8 @@ def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
             "status": seen.status,
             "status_at": seen.updated_at,
             "ever_pending": seen.status is Status.PENDING,
+            "chatwoot_channel": seen.channel,
+            "can_reply": seen.can_reply is not False,
         }
     return row
 

@@ -61,6 +61,7 @@ class Accepted:
         interrupts: a turn that runs now must stop: "superseded" or the reason why
             the bot may no longer speak; None when it may go on.
         changed: the conversation looks different to somebody who watches it.
+        undelivered: the key of our reply that did not reach the contact, or None.
         version: the conversation's after the arrival.
     """
 
@@ -72,6 +73,7 @@ class Accepted:
     due_at: float | None = None
     interrupts: str | None = None
     changed: bool = False
+    undelivered: str | None = None
     version: int = 0
 
     def signal(self) -> Signal | None:

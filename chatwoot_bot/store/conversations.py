@@ -194,6 +194,8 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         account_id=row["account_id"],
         inbox_id=row["inbox_id"],
         display_id=row["display_id"],
+        chatwoot_channel=row["chatwoot_channel"],
+        can_reply=row["can_reply"],
         status=Status(status) if status else None,
         status_at=row["status_at"],
         held_at=row["held_at"],
@@ -295,6 +297,8 @@ def save_all(
 # A lease, and what only its holder writes, are not among them.
 SAVED = (
     "channel",
+    "chatwoot_channel",
+    "can_reply",
     "state",
     "status",
     "status_at",

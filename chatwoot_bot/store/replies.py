@@ -180,7 +180,11 @@ def delivered(
 
 _DELIVERED = (
     sa.update(replies)
-    .where(replies.c.key == sa.bindparam("reply"), replies.c.state != "delivered")
+    # Not a dead one: its failure may be known before the answer to our request.
+    .where(
+        replies.c.key == sa.bindparam("reply"),
+        replies.c.state.in_(("open", "dropped")),
+    )
     .values(state="delivered", external_id=sa.bindparam("external"))
 )
 

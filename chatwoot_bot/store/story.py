@@ -20,11 +20,11 @@ from ..core.conversation import (
     status_trigger,
 )
 from ..core.decision import Route, decide
-from ..core.events import Kind, Said, Sighting
+from ..core.events import UPDATES, Kind, Said, Sighting
 from .arrivals import Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
-from .schema import replies
+from .schema import messages, replies
 
 # A talker is answered after this many turns have been superseded.
 MAX_RESTARTS = 3
@@ -68,8 +68,10 @@ class Story:
         if event.conversation is not None:
             # The first conversations may date from before Chatwoot was configured.
             self.now.channel = arrival.channel
+            self._take_channel(event.conversation)
             self.take_status(event.conversation, arrival.received_at, result)
-        if event.message is not None and event.kind is not Kind.OTHER:
+        new = event.kind is not Kind.OTHER and event.kind not in UPDATES
+        if event.message is not None and new:
             key = key_of(self.now, event.message)
             if key is None or key not in known:
                 self._take_message(arrival, event.message, result)
@@ -131,6 +133,14 @@ class Story:
         self.change(
             owed_since=None, due_at=self.now.due_at if left else None, bot_turns=0
         )
+
+    def _take_channel(self, seen: Sighting) -> None:
+        """Note what carries a reply, and whether it still would."""
+        if seen.channel not in (None, self.now.chatwoot_channel):
+            self.change(chatwoot_channel=seen.channel)
+        older = 0 < seen.updated_at < self.now.status_at
+        if seen.can_reply not in (None, self.now.can_reply) and not older:
+            self.change(can_reply=seen.can_reply)
 
     def take_status(self, seen: Sighting, now: float, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""
@@ -223,16 +233,30 @@ class Story:
         row = {
             "conversation_id": self.now.id,
             "account_id": self.now.account_id if said.external_id else None,
-            "external_id": said.external_id,
+            "external_id": said.external_id or self._place(said),
             "client_id": said.client_id,
             "sender": said.sender,
             "content": said.content,
             "attachments": dump(said.attachments),
             "owed": owed,
+            "turn_id": said.reply_key.split(".")[0] if said.reply_key else None,
             "created_at": arrival.received_at,
+            "deleted_at": None,
         }
         self.new_messages.append((row, result))
         result.changed = True
+
+    def _place(self, said: Said) -> int | None:
+        """Return where a contact's choice stands among Chatwoot's messages: last.
+
+        It has no id of its own, and the message with the options may be long ago.
+        """
+        if said.submitted_to is None:
+            return None
+        mine = {"conversation": self.now.id}
+        newest = self.tx.execute(_NEWEST, mine).scalar() or 0
+        new = [row["external_id"] or 0 for row, _ in self.new_messages]
+        return max(said.submitted_to, newest, *new)
 
     def _confirm_reply(self, arrival: Arrival, said: Said) -> None:
         """Note that our own message has come back: it is said."""
@@ -242,6 +266,9 @@ class Story:
             self.change(due_at=arrival.received_at)
 
 
+_NEWEST = sa.select(sa.func.max(messages.c.external_id)).where(
+    messages.c.conversation_id == sa.bindparam("conversation")
+)
 _CONFIRM = (
     sa.update(replies)
     .where(

@@ -1,0 +1,443 @@
+"""Edits, deletions, choices and failures of messages we have, in both databases."""
+
+import dataclasses
+from functools import partial
+
+import pytest
+import sqlalchemy as sa
+from arrivals import RULES, says, shows
+
+from chatwoot_bot.core.conversation import Sender, State, Status
+from chatwoot_bot.core.decision import Route
+from chatwoot_bot.core.events import Kind
+from chatwoot_bot.store import dead, human, replies, schema, turns
+from chatwoot_bot.store.accept import accept
+from chatwoot_bot.store.conversations import find
+from chatwoot_bot.store.deliveries import Outcome
+from chatwoot_bot.store.replies import ReplyKind
+from chatwoot_bot.store.turns import Ending, TurnRecord, Verdict
+
+pytestmark = pytest.mark.anyio
+
+ACCEPT = partial(accept, rules=RULES)
+NOW = 1_010.0
+REPLY = 9_000_000  # Chatwoot's id of the bot's reply
+
+
+async def take(db, arrival):
+    return await db.write_grouped(ACCEPT, arrival)
+
+
+def changed(arrival, *, kind=None, said=None, seen=None, **event):
+    """*arrival* with other values in its event, message and conversation."""
+    old = arrival.event
+    message = dataclasses.replace(old.message, **(said or {}))
+    conversation = dataclasses.replace(old.conversation, **(seen or {}))
+    new = dataclasses.replace(
+        old,
+        name="message_updated",
+        kind=kind or old.kind,
+        message=message,
+        conversation=conversation,
+        **event,
+    )
+    return dataclasses.replace(arrival, event=new)
+
+
+def edits(message_id, content, **options):
+    arrival = says(message_id=message_id, content=content, **options)
+    return changed(arrival, kind=Kind.EDITED, reason="not_message_created")
+
+
+def deletes(message_id, sender=Sender.CONTACT, **options):
+    arrival = says(message_id=message_id, **options)
+    return changed(arrival, kind=Kind.DELETED, said={"sender": sender})
+
+
+def chooses(content="Refund", *, of=REPLY, digest="abc", **options):
+    said = {
+        "external_id": None,
+        "client_id": f"submitted:{of}:{digest}",
+        "submitted_to": of,
+    }
+    return changed(says(content=content, **options), said=said)
+
+
+def fails(reply_key, message_id=REPLY, error="131026: Undeliverable", **options):
+    arrival = says(
+        Kind.BOT_MESSAGE, reply_key=reply_key, message_id=message_id, **options
+    )
+    return changed(arrival, kind=Kind.UNDELIVERED, said={"error": error})
+
+
+async def claim(db, now=NOW):
+    [lease] = await db.write(turns.claim, now=now, limit=1)
+    return lease, await db.read(turns.load, lease, history=40)
+
+
+async def keep(db, lease, situation, *drafts):
+    record = TurnRecord(
+        id="t_1",
+        conversation_id=lease.conversation_id,
+        decision="bot",
+        reason="default",
+        outcome="kept",
+        started_at=NOW,
+        latency_ms=1,
+    )
+    return await db.write(
+        turns.keep,
+        lease,
+        record,
+        seen=situation.conversation,
+        answered=situation.owed,
+        drafts=drafts or ((ReplyKind.ANSWER, "It is on its way."),),
+        now=NOW,
+    )
+
+
+async def finish(db, lease):
+    await db.write(turns.finish, lease, RULES, ending=Ending.DONE, now=NOW)
+
+
+async def replied(db):
+    """A question that the bot has answered, by message REPLY."""
+    await take(db, says(at=1_000.0))
+    lease, situation = await claim(db)
+    _, [reply] = await keep(db, lease, situation)
+    await db.write(
+        replies.delivered, situation.conversation, reply, external_id=REPLY, now=NOW
+    )
+    await finish(db, lease)
+    return reply
+
+
+async def conversation(db):
+    found = await db.write(find, {"account_id": 1, "display_id": 150})
+    return found[0]
+
+
+async def rows(db, table, *columns):
+    query = sa.select(*(table.c[name] for name in columns)).order_by(*table.primary_key)
+    return await db.read(lambda tx: [tuple(row) for row in tx.execute(query)])
+
+
+# Edits.
+
+
+async def test_edit_changes_what_will_be_answered(db):
+    """The contact meant Tuesday, so the answer is about Tuesday."""
+    await take(db, says(message_id=5_001, content="Monday?", at=1_000.0))
+    for _ in range(2):
+        result = await take(db, edits(5_001, "Tuesday?"))
+    _, situation = await claim(db)
+
+    assert [message.content for message in situation.owed] == ["Tuesday?"]
+    assert (result.outcome, result.interrupts) == (Outcome.IGNORED, None)
+
+
+async def test_edit_while_the_bot_thinks_supersedes_its_draft(db):
+    await take(db, says(message_id=5_001, content="Monday?", at=1_000.0))
+    lease, situation = await claim(db)
+    same = await take(db, edits(5_001, "Monday?"))
+    other = await take(db, edits(5_001, "Tuesday?"))
+    verdict, _ = await keep(db, lease, situation)
+
+    assert (same.interrupts, other.interrupts) == (None, "superseded")
+    assert verdict is Verdict.SUPERSEDED
+
+
+async def test_edit_of_an_answered_message_is_for_the_transcript(db):
+    await take(db, says(message_id=5_001, content="Monday?", at=1_000.0))
+    lease, situation = await claim(db)
+    await keep(db, lease, situation)
+    result = await take(db, edits(5_001, "Tuesday?"))
+
+    assert result.interrupts is None
+    assert ("Tuesday?",) in await rows(db, schema.messages, "content")
+
+
+async def test_edit_of_a_message_we_never_had_changes_nothing(db):
+    await take(db, edits(5_001, "Tuesday?"))
+
+    assert await rows(db, schema.messages, "content") == []
+
+
+# Deletions.
+
+
+async def test_message_taken_back_is_not_answered(db):
+    """Its text is gone, and nobody waits any more."""
+    await take(db, says(message_id=5_001, at=1_000.0))
+    await take(db, deletes(5_001))
+    await take(db, deletes(5_001))
+
+    now = await conversation(db)
+    assert (now.owed_since, now.due_at) == (None, None)
+    [(content, owed, deleted_at)] = await rows(
+        db, schema.messages, "content", "owed", "deleted_at"
+    )
+    assert (content, owed, deleted_at) == (None, False, 1_000.0)
+
+
+async def test_rest_of_a_burst_is_still_answered(db):
+    await take(db, says(message_id=5_001, at=1_000.0))
+    await take(db, says(message_id=5_002, content="Hello?", at=1_001.0))
+    await take(db, deletes(5_001))
+    _, situation = await claim(db)
+
+    assert situation.conversation.owed_since == 1_001.0
+    assert [message.content for message in situation.owed] == ["Hello?"]
+
+
+async def test_deletion_while_the_bot_thinks_stops_it(db):
+    await take(db, says(message_id=5_001, at=1_000.0))
+    lease, situation = await claim(db)
+    result = await take(db, deletes(5_001))
+    verdict, _ = await keep(db, lease, situation)
+    await db.write(turns.finish, lease, RULES, ending=Ending.SUPERSEDED, now=NOW)
+
+    assert result.interrupts == "superseded"
+    assert verdict is Verdict.SUPERSEDED
+    assert (await conversation(db)).due_at is None
+
+
+async def test_deletion_leaves_what_is_to_be_said(db):
+    """A kept reply, or a status to be told, is still seen to."""
+    await take(db, says(message_id=5_001, at=1_000.0))
+    lease, situation = await claim(db)
+    await keep(db, lease, situation)
+    await db.write(
+        turns.finish, lease, RULES, ending=Ending.WAITING, now=NOW, retry_at=NOW + 9
+    )
+    await take(db, says(message_id=5_002, at=1_011.0))
+    await take(db, deletes(5_002))
+
+    assert (await conversation(db)).due_at is not None
+
+
+async def test_message_deleted_before_it_came_stays_deleted(db):
+    """Deliveries overtake each other."""
+    await take(db, deletes(5_001))
+    late = await take(db, says(message_id=5_001, at=1_000.0))
+
+    assert late.outcome is Outcome.DUPLICATE
+    assert (await conversation(db)).due_at is None
+
+
+async def test_bots_deleted_message_leaves_the_transcript(db):
+    """An agent took back what the bot said; it must not say so again."""
+    await replied(db)
+    await take(db, deletes(REPLY, Sender.BOT))
+    await take(db, deletes(4_999, Sender.BOT))
+    await take(db, says(at=1_020.0))
+    _, situation = await claim(db, now=1_030.0)
+
+    assert [m.sender for m in situation.transcript] == [Sender.CONTACT] * 2
+
+
+async def test_message_and_its_changes_at_one_moment(db):
+    """Arrivals that wait together are taken together."""
+    arrivals = [
+        says(message_id=5_001, at=1_000.0),
+        edits(5_001, "Edited.", at=1_000.0),
+        says(message_id=5_002, at=1_000.0),
+        deletes(5_002, at=1_001.0),
+        says(message_id=5_003, at=1_000.0),
+    ]
+    await db.write(lambda tx: accept(tx, arrivals, RULES))
+    _, situation = await claim(db)
+
+    assert [m.content for m in situation.owed] == ["Edited.", "Where is my order?"]
+
+
+async def test_update_outside_a_known_account_is_left_alone(db):
+    """The demo's bodies have no ids worth keeping."""
+    arrival = deletes(5_001)
+    event = dataclasses.replace(arrival.event, conversation=None, account_id=None)
+    alone = dataclasses.replace(arrival, event=event)
+
+    assert (await take(db, alone)).interrupts is None
+    assert await rows(db, schema.messages, "content") == []
+
+
+# Choices.
+
+
+async def test_choice_is_a_message_of_the_contact(db):
+    """Once, however often Chatwoot tells of it."""
+    await replied(db)
+    first = await take(db, chooses(at=1_020.0))
+    again = await take(db, chooses(at=1_021.0))
+    _, situation = await claim(db, now=1_030.0)
+
+    assert (first.outcome, again.outcome) == (Outcome.ACCEPTED, Outcome.DUPLICATE)
+    assert first.decision.route is Route.BOT
+    assert [m.content for m in situation.owed] == ["Refund"]
+
+
+async def test_choice_stands_where_it_was_made(db):
+    """After what was said since the question, and before what follows."""
+    await replied(db)
+    await take(db, says(Kind.BOT_MESSAGE, content="P.S.", message_id=REPLY + 5))
+    await take(db, chooses(at=1_020.0))
+    await take(db, says(content="Please", message_id=REPLY + 9, at=1_021.0))
+    _, situation = await claim(db, now=1_031.0)
+
+    assert [m.content for m in situation.transcript][1:] == [
+        "It is on its way.",
+        "P.S.",
+        "Refund",
+        "Please",
+    ]
+
+
+async def test_another_choice_is_another_message(db):
+    await replied(db)
+    await take(db, chooses(at=1_020.0))
+    await take(db, chooses("Order status", digest="def", at=1_020.5))
+    _, situation = await claim(db, now=1_030.0)
+
+    assert [m.content for m in situation.owed] == ["Refund", "Order status"]
+
+
+async def test_choice_of_a_human_calls_one(db):
+    await replied(db)
+    result = await take(db, chooses("human", at=1_020.0))
+
+    assert result.decision.route is Route.HANDOVER
+
+
+async def test_choice_in_human_hands_is_the_humans(db):
+    await replied(db)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+    result = await take(db, chooses(clock=102.0, at=1_020.0))
+
+    assert result.decision.route is Route.HUMAN
+
+
+# What did not arrive.
+
+
+async def test_reply_that_did_not_arrive_calls_a_human_once(db):
+    """A dead letter, a note, the humans' queue; the next receipt changes nothing."""
+    reply = await replied(db)
+    first = await take(db, fails(reply.key))
+    again = await take(db, fails(reply.key))
+    _, situation = await claim(db)
+
+    assert (first.undelivered, again.undelivered) == (reply.key, None)
+    now = situation.conversation
+    assert (now.state, now.wanted_status) == (State.HANDOVER_PENDING, Status.OPEN)
+    assert [note.kind for note in situation.unsaid] == [ReplyKind.NOTE]
+    assert "131026: Undeliverable" in situation.unsaid[0].content
+    [letter] = await db.read(dead.list_replies)
+    assert (letter["key"], letter["error"]) == (reply.key, "131026: Undeliverable")
+
+
+async def test_failure_without_our_key_is_known_by_the_message(db):
+    """Chatwoot forgets the key when an agent sends the message again."""
+    reply = await replied(db)
+    other = await take(db, fails(None, message_id=4_998))
+    ours = await take(db, fails(None))
+
+    assert (other.undelivered, ours.undelivered) == (None, reply.key)
+
+
+async def test_failure_after_the_echo_is_known_by_the_message_too(db):
+    """The echo was faster than the answer to our request."""
+    await take(db, says(at=1_000.0))
+    lease, situation = await claim(db)
+    _, [reply] = await keep(db, lease, situation)
+    await take(db, says(Kind.BOT_MESSAGE, reply_key=reply.key, message_id=REPLY))
+
+    assert (await take(db, fails(None))).undelivered == reply.key
+
+
+async def test_failure_that_is_faster_than_chatwoots_answer(db):
+    """It stays a dead letter when we learn that the message was stored."""
+    await take(db, says(at=1_000.0))
+    lease, situation = await claim(db)
+    _, [reply] = await keep(db, lease, situation)
+    failed = await take(db, fails(reply.key))
+    await db.write(
+        replies.delivered, situation.conversation, reply, external_id=REPLY, now=NOW
+    )
+
+    assert failed.undelivered == reply.key
+    assert ("dead",) in await rows(db, schema.replies, "state")
+
+
+async def test_failure_in_human_hands_is_a_note(db):
+    """They must know that the contact has not read it; nobody is called again."""
+    reply = await replied(db)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+    await take(db, shows(Status.OPEN, clock=102.0))
+    result = await take(db, fails(reply.key, status=Status.OPEN, clock=103.0))
+    _, situation = await claim(db, now=1_200.0)
+
+    assert (result.undelivered, result.interrupts) == (reply.key, None)
+    assert situation.conversation.state is State.HUMAN
+    assert [note.kind for note in situation.unsaid] == [ReplyKind.NOTE]
+
+
+async def test_failure_of_somebody_elses_message_is_theirs(db):
+    """And a key is worth nothing in another conversation."""
+    reply = await replied(db)
+    foreign = await take(db, fails(reply.key, conversation=151))
+    unknown = await take(db, fails("t_9.0", message_id=4_997))
+
+    assert (foreign.undelivered, unknown.undelivered) == (None, None)
+
+
+async def test_failed_reply_that_is_replayed_is_sent_again(db):
+    """And the old message's failure does not count for the new one."""
+    reply = await replied(db)
+    await take(db, fails(reply.key))
+    await db.write(dead.revive, reply.key, now=NOW)
+    lease, situation = await claim(db)
+    again = next(one for one in situation.unsaid if one.key == reply.key)
+    begun = await db.write(replies.begin_attempt, lease, again, now=NOW)
+    await db.write(
+        replies.delivered, situation.conversation, again, external_id=REPLY + 1, now=NOW
+    )
+    old = await take(db, fails(reply.key))
+    new = await take(db, fails(reply.key, message_id=REPLY + 1))
+
+    assert (again.in_doubt_until, begun) == (None, True)
+    assert (old.undelivered, new.undelivered) == (None, reply.key)
+
+
+# What carries a reply.
+
+
+async def test_channel_and_window_are_known_at_first_sight(db):
+    seen = {"channel": "Channel::Whatsapp", "can_reply": False}
+    await take(db, changed(says(), seen=seen))
+
+    now = await conversation(db)
+    assert (now.chatwoot_channel, now.can_reply) == ("Channel::Whatsapp", False)
+
+
+async def test_window_follows_what_chatwoot_shows_last(db):
+    """A late delivery does not shut it, and one without the field says nothing."""
+    await take(db, says(clock=100.0))
+    unknown = await conversation(db)
+    for clock, can_reply in ((110.0, False), (120.0, None), (105.0, True)):
+        seen = {"channel": "Channel::Line", "can_reply": can_reply}
+        await take(db, changed(says(clock=clock), seen=seen))
+    shut = await conversation(db)
+    await take(db, changed(says(clock=130.0), seen={"can_reply": True}))
+
+    assert (unknown.chatwoot_channel, unknown.can_reply) == (None, True)
+    assert (shut.chatwoot_channel, shut.can_reply) == ("Channel::Line", False)
+    assert (await conversation(db)).can_reply is True
+
+
+async def test_deletion_of_what_human_mode_left_alone(db):
+    """Nothing was owed, and nothing is."""
+    await db.write(human.set_human_mode, enabled=True)
+    await take(db, says(message_id=5_001, at=1_000.0))
+    result = await take(db, deletes(5_001))
+
+    assert (result.interrupts, (await conversation(db)).due_at) == (None, None)
