@@ -24,10 +24,14 @@ from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
 from .core.decision import Policy
+from .core.hours import parse_hours
+from .core.routing import Routing
 from .engine import Engine
+from .handover import Handover
 from .http import make_client
 from .hub import Hub
 from .intake import Intake
+from .language import keywords
 from .metrics import Metrics
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
@@ -52,9 +56,6 @@ GRACE_S = 20.0
 ECHO_S = 1.0
 # A worker that has not looked for work for this long is not well.
 WORKER_SILENT_S = 15.0
-HANDOVER_MESSAGE = (
-    "I am passing you on to a colleague, who will answer you here as soon as possible."
-)
 
 ROUTES: list[BaseRoute] = [
     Route("/webhook/chatwoot", webhook.receive, methods=["POST"]),
@@ -149,7 +150,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             rules=engine.rules,
             intake=intake,
             visitors=Visitors(await _secret_key(settings, db)),
-            handover_message=engine.handover_message,
+            handover=engine.handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
@@ -175,9 +176,24 @@ def _engine(
         channels=_channels(settings, clients),
         responder=_responder(settings, http, circuits["llm"]) or mock,
         fallback=mock if settings.fallback == "mock" else None,
-        handover_message=settings.handoff_message or HANDOVER_MESSAGE,
+        handover=_handover(settings),
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
+    )
+
+
+def _handover(settings: Settings) -> Handover:
+    hours = settings.business_hours
+    return Handover(
+        message=settings.handoff_message,
+        hours=parse_hours(hours, settings.timezone) if hours else None,
+        routing=Routing(
+            team_id=settings.handoff_team_id,
+            assignee_id=settings.handoff_assignee_id,
+            priority=settings.handoff_priority,
+            labels=settings.handoff_labels,
+            attributes=dict(settings.handoff_attributes),
+        ),
     )
 
 
@@ -185,7 +201,7 @@ def rules(settings: Settings) -> Rules:
     """Return the operator's choices that the engine applies."""
     return Rules(
         policy=Policy(
-            handover_keywords=settings.handoff_keywords,
+            handover_keywords=settings.handoff_keywords or keywords(),
             max_bot_turns=settings.max_bot_turns,
             answer_deadline_s=settings.answer_deadline_seconds,
         ),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from .channels.base import Channel
+from .handover import Handover
 from .hub import Hub
 from .metrics import Metrics
 from .responders.base import Responder
@@ -19,7 +20,7 @@ class Engine:
     Attributes:
         channels: by the name in a conversation's `channel`.
         fallback: answers when the responder cannot; None calls a human instead.
-        handover_message: what the contact is told then.
+        handover: what is said and done then.
         deliver_for_s: how long a reply is kept for a Chatwoot that is down.
         history: messages of the transcript, at most.
         clock: Unix seconds.
@@ -32,7 +33,7 @@ class Engine:
     channels: Mapping[str, Channel]
     responder: Responder
     fallback: Responder | None
-    handover_message: str
+    handover: Handover
     history: int
     deliver_for_s: float
     clock: Callable[[], float] = time.time

@@ -5,6 +5,7 @@ crash), it is looked for by its key before it is sent again. What Chatwoot refus
 good becomes a dead letter, and a human is called.
 """
 
+import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,13 +14,15 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
+from .core.routing import Routing
 from .engine import Engine
-from .errors import ChatwootError
+from .errors import ChatwootError, ResponderError
+from .handover import with_summary
 from .store import replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
-from .store.replies import Reply, ReplyKind
+from .store.replies import FOR_AGENTS, Reply, ReplyKind
 
 # A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
 MAX_BACKOFF_S = 60.0
@@ -27,7 +30,8 @@ MAX_BACKOFF_S = 60.0
 STATUS_ATTEMPTS = 5
 # While a reply's fate is unknown, look for it this often.
 LOOK_EVERY_S = 2.0
-
+# Agents read the last messages instead of a summary that takes longer.
+SUMMARY_S = 10.0
 
 REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
 TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
@@ -68,23 +72,29 @@ class Outbox:
                 return retry_at
         return None
 
-    async def look_again(self, conversation: Conversation) -> None:
-        """Ask the channel who holds the conversation now; news count as an event."""
+    async def look_again(self, conversation: Conversation) -> bool:
+        """Ask the channel who holds the conversation now; news count as an event.
+
+        Returns:
+            Whether a reply would still reach the contact.
+        """
         event = await self._channel(conversation).look(conversation)
         if event is None:
-            return
+            return conversation.can_reply
         arrival = Arrival(
             event=event,
             channel=conversation.channel,
             received_at=self._engine.clock(),
         )
         await self._engine.db.write(accept, [arrival], self._engine.rules)
+        seen = event.conversation.can_reply if event.conversation else None
+        return conversation.can_reply if seen is None else seen
 
     async def _say(self, conversation: Conversation, reply: Reply) -> float | None:
         """Say *reply* unless it is there already, or may not be said any more."""
         now = self._engine.clock()
         too_late = now - reply.created_at > self._engine.deliver_for_s
-        if reply.in_doubt_until is not None:
+        if reply.in_doubt_until is not None and reply.kind is not ReplyKind.ROUTING:
             found = await self._channel(conversation).find(conversation, reply)
             if found.presence is Presence.PRESENT:
                 await self._delivered(conversation, reply, found.external_id)
@@ -94,8 +104,13 @@ class Outbox:
             retry_at = self._look_later(reply, reply.in_doubt_until, found.presence)
             if retry_at is not None:
                 return retry_at
-        if reply.kind in (ReplyKind.ANSWER, ReplyKind.HANDOVER):
-            await self.look_again(conversation)
+        if reply.kind in (
+            ReplyKind.ANSWER,
+            ReplyKind.HANDOVER,
+        ) and not await self.look_again(conversation):
+            return await self._withdraw(reply)
+        if reply.kind is ReplyKind.HANDOVER_NOTE and not reply.attempts:
+            reply = replace(reply, content=await self._summarized(reply.content))
         if not await self._engine.db.write(
             replies.begin_attempt, self._lease, reply, now=now
         ):
@@ -128,13 +143,33 @@ class Outbox:
     async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
         """Send *reply*, whose attempt is on record; return when to try again."""
         try:
-            external_id = await self._channel(conversation).deliver(
-                conversation, reply, private=reply.kind is ReplyKind.NOTE
-            )
+            external_id = await self._carry(conversation, reply)
         except ChatwootError as error:
             return await self._not_delivered(reply, error)
         await self._delivered(conversation, reply, external_id)
         return None
+
+    async def _carry(self, conversation: Conversation, reply: Reply) -> int | None:
+        channel = self._channel(conversation)
+        if reply.kind is ReplyKind.ROUTING:
+            await channel.route(conversation, Routing.from_json(reply.content))
+            return None
+        return await channel.deliver(
+            conversation, reply, private=reply.kind in FOR_AGENTS
+        )
+
+    async def _summarized(self, note: str) -> str:
+        """Return *note* with a summary by the model, or as it is."""
+        situation = await self._engine.db.read(
+            turns.load, self._lease, history=self._engine.history
+        )
+        try:
+            async with asyncio.timeout(SUMMARY_S):
+                summary = await self._engine.responder.summarize(situation.transcript)
+        except (ResponderError, TimeoutError) as error:
+            self._log.warning("no summary", error=str(error) or "took too long")
+            return note
+        return with_summary(note, summary) if summary else note
 
     async def _delivered(
         self, conversation: Conversation, reply: Reply, external_id: int | None
@@ -190,6 +225,18 @@ class Outbox:
         )
         self._engine.metrics.replies.labels("dead").inc()
         self._log.error("reply is a dead letter", reply=reply.key, error=error)
+        return now
+
+    async def _withdraw(self, reply: Reply) -> float | None:
+        """Tell agents what the channel would not bring to the contact any more."""
+        now = self._engine.clock()
+        called = await self._engine.db.write(
+            replies.withdraw, self._lease, reply, now=now
+        )
+        self._engine.metrics.replies.labels("withdrawn").inc()
+        if called:
+            self._engine.metrics.handovers.labels("cannot_reply").inc()
+        self._log.warning("reply is a note: its time is over", reply=reply.key)
         return now
 
     async def settle_status(self, conversation: Conversation) -> float | None:

@@ -15,6 +15,7 @@ import httpx
 import pydantic
 from pydantic import Field, SecretStr
 
+from .core.hours import parse_hours
 from .errors import SettingsError
 
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
@@ -63,6 +64,21 @@ def _timezone(value: str) -> str:
     return value
 
 
+def _pairs(value: Any) -> Any:
+    """Split ``a=b, c=d``."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in _commas(value)]
+    if not all(name.strip() and equals for name, equals, _ in pairs):
+        raise ValueError("must be pairs such as source=bot, language=de")
+    return tuple((name.strip(), content.strip()) for name, _, content in pairs)
+
+
+def _hours(value: str) -> str:
+    parse_hours(value, "UTC")
+    return value
+
+
 Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
@@ -79,6 +95,7 @@ class Settings(pydantic.BaseModel):
     # Service
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65_535)
+    public_url: Url | None = None
     database_url: Annotated[SecretStr, pydantic.AfterValidator(_database_url)] = (
         SecretStr("sqlite:///chatwoot_bot.db")
     )
@@ -128,16 +145,14 @@ class Settings(pydantic.BaseModel):
     # Handover
     handoff_message: str | None = None
     handoff_team_id: int | None = Field(None, ge=1)
+    handoff_assignee_id: int | None = Field(None, ge=1)
+    handoff_priority: Literal["low", "medium", "high", "urgent"] | None = None
     handoff_labels: Annotated[tuple[str, ...], Commas] = ()
-    handoff_keywords: Annotated[tuple[str, ...], Commas] = (
-        "human",
-        "real person",
-        "live agent",
-        "speak to an agent",
-        "talk to an agent",
-        "customer service representative",
-    )
-    business_hours: str | None = None
+    handoff_attributes: Annotated[
+        tuple[tuple[str, str], ...], pydantic.BeforeValidator(_pairs)
+    ] = ()
+    handoff_keywords: Annotated[tuple[str, ...], Commas] = ()
+    business_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
     timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"
 
     # Booking and knowledge
@@ -238,10 +253,6 @@ RESERVED = frozenset(
         "openai_fallback_base_url",
         "openai_fallback_model",
         "shadow",
-        "handoff_team_id",
-        "handoff_labels",
-        "business_hours",
-        "timezone",
         "booking_url",
         "calcom_api_key",
         "calcom_event_type_id",

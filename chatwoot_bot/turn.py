@@ -24,13 +24,14 @@ import structlog
 from .channels.base import Channel
 from .core.conversation import Conversation
 from .core.decision import Decision, Route, decide, give_up
+from .core.outgoing import compose, note_instead
 from .engine import Engine
 from .errors import ResponderError
 from .outbox import Outbox
 from .responders.base import Answer, Responder
 from .store import turns
 from .store.leases import Lease
-from .store.replies import Draft, Reply, ReplyKind
+from .store.replies import FOR_AGENTS, Draft, Reply, ReplyKind
 from .store.turns import Ending, Situation, TurnRecord, Verdict
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class End:
 
     ending: Ending = Ending.DONE
     retry_at: float | None = None
+    look_at: float | None = None
     record: TurnRecord | None = None
 
 
@@ -85,7 +87,7 @@ class Turn:
         end = await self._work(situation)
         # Last, and never in the way of an answer. A status that this turn itself has
         # asked for makes the conversation due again at once.
-        look_at = None
+        look_at = end.look_at
         if situation.conversation.wanted_status is not None:
             look_at = await self._outbox.settle_status(
                 (await self._load()).conversation
@@ -139,8 +141,9 @@ class Turn:
         try:
             typing.on()
             drafts, decision, answer = await self._draft(situation, decision)
+            if not await self._outbox.look_again(conversation):
+                drafts, decision = self._as_notes(situation, drafts, decision)
             record = self._record(decision, "kept", answer)
-            await self._outbox.look_again(conversation)
             verdict, kept = await self.engine.db.write(
                 turns.keep,
                 self.lease,
@@ -163,21 +166,27 @@ class Turn:
     ) -> tuple[Sequence[Draft], Decision, Answer | None]:
         """Return what to say, why, and what the responder did for it."""
         if decision.route is Route.HANDOVER:
-            return self._handover(situation, decision.reason), decision, None
+            return await self._handover(situation, decision.reason), decision, None
         try:
             answer = await self._in_time(self.engine.responder, situation)
         except TimeoutError:
             decision = Decision(Route.HANDOVER, "answer_deadline")
-            return self._handover(situation, decision.reason), decision, None
+            return await self._handover(situation, decision.reason), decision, None
         except ResponderError as error:
             self.engine.metrics.model_failures.inc()
             self.log.warning("model failed", error=str(error))
             if self.engine.fallback is None:
                 decision = Decision(Route.HANDOVER, "model_failed")
-                return self._handover(situation, decision.reason), decision, None
+                return await self._handover(situation, decision.reason), decision, None
             decision = Decision(Route.BOT, "model_failed")
             answer = await self._think(self.engine.fallback, situation)
-        return [(ReplyKind.ANSWER, answer.text)], decision, answer
+        if answer.handover is not None:
+            decision = Decision(Route.HANDOVER, "model_asked")
+            drafts = await self._handover(situation, decision.reason, answer.handover)
+            return drafts, decision, answer
+        channel = situation.conversation.chatwoot_channel
+        parts = compose(answer.text, answer.options, channel)
+        return [Draft(ReplyKind.ANSWER, *part) for part in parts], decision, answer
 
     async def _in_time(self, responder: Responder, situation: Situation) -> Answer:
         """Ask *responder*, but no longer than the contact can be asked to wait.
@@ -205,14 +214,35 @@ class Turn:
         finally:
             self._thinking = None
 
-    def _handover(self, situation: Situation, reason: str) -> Sequence[Draft]:
-        text = self.engine.handover_message
-        if reason in APOLOGIZED:
-            text = f"{APOLOGY} {text}"
-        drafts = [(ReplyKind.HANDOVER, text)]
-        if self._channel(situation.conversation).takes_notes:
-            drafts.append((ReplyKind.NOTE, NOTES[reason]))
+    async def _handover(
+        self, situation: Situation, reason: str, detail: str = ""
+    ) -> Sequence[Draft]:
+        channel = self._channel(situation.conversation)
+        handover, transcript = self.engine.handover, situation.transcript
+        text = handover.tell(
+            transcript,
+            reason,
+            now=self.engine.clock(),
+            someone_online=await channel.someone_online(situation.conversation),
+        )
+        parts = compose(text, (), situation.conversation.chatwoot_channel)
+        drafts = [Draft(ReplyKind.HANDOVER, *part) for part in parts]
+        if channel.takes_notes:
+            drafts += handover.for_agents(transcript, reason, detail)
         return drafts
+
+    def _as_notes(
+        self, situation: Situation, drafts: Sequence[Draft], decision: Decision
+    ) -> tuple[Sequence[Draft], Decision]:
+        """Return what agents get when a reply would not reach the contact."""
+        public = [draft for draft in drafts if draft.kind not in FOR_AGENTS]
+        rest = [draft for draft in drafts if draft.kind in FOR_AGENTS]
+        if decision.route is Route.BOT:
+            decision = Decision(Route.HANDOVER, "cannot_reply")
+            handover = self.engine.handover
+            rest = handover.for_agents(situation.transcript, decision.reason)
+        note = note_instead("\n\n".join(draft.content for draft in public))
+        return [Draft(ReplyKind.NOTE, note), *rest], decision
 
     async def _say(
         self, situation: Situation, decision: Decision, kept: Sequence[Reply]
@@ -222,13 +252,19 @@ class Turn:
         self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
         if decision.route is Route.HANDOVER:
             self.engine.metrics.handovers.labels(decision.reason).inc()
-        retry_at = await self._outbox.say_new(conversation, kept)
+        retry_at, look_at = await self._outbox.say_new(conversation, kept[:1]), None
+        if decision.route is Route.HANDOVER:
+            # Agents see the conversation before its summary is written.
+            called = (await self._load()).conversation
+            look_at = await self._outbox.settle_status(called)
+        if retry_at is None:
+            retry_at = await self._outbox.say_kept(conversation, kept[1:])
         if retry_at is None:
             waited = self.engine.clock() - situation.owed[0].created_at
             self.engine.metrics.answer_seconds.observe(waited)
         self._count(decision, "answered")
         ending = Ending.DONE if retry_at is None else Ending.WAITING
-        return End(ending=ending, retry_at=retry_at)
+        return End(ending=ending, retry_at=retry_at, look_at=look_at)
 
     async def _leave(self, situation: Situation, decision: Decision) -> End:
         """Say nothing: a human answers, or nobody need."""
@@ -300,16 +336,3 @@ class _Typing:
         if self._task is not None:
             await self._task
             await self._channel.typing(self._conversation, on=False)
-
-
-# What agents read when the bot calls them, by the reason of the decision.
-NOTES = {
-    "asked_for_human": "The contact asked for a human, so the bot has stepped back.",
-    "model_failed": "The bot's language model does not answer, so it has stepped back.",
-    "turn_failed": "The bot failed three times to answer, so it has stepped back.",
-    "worker_died": "The bot's worker died again and again here, so it stepped back.",
-    "answer_deadline": "The contact has waited too long for the bot's answer.",
-    "turn_limit": "The bot has answered as often as it may in one conversation.",
-}
-APOLOGY = "Sorry that you had to wait."
-APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")

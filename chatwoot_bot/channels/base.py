@@ -1,11 +1,14 @@
 """Where a conversation takes place, and what the engine can do there."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from ..core.conversation import Conversation, Status
 from ..core.events import Event
+from ..core.outgoing import Option
+from ..core.routing import Routing
 
 
 class ReplyView(Protocol):
@@ -22,6 +25,10 @@ class ReplyView(Protocol):
     @property
     def after_external_id(self) -> int | None:
         """Chatwoot's id of the newest message when the reply was kept."""
+
+    @property
+    def options(self) -> Sequence[Option]:
+        """What the contact may choose from, where the channel shows such a thing."""
 
 
 class Presence(StrEnum):
@@ -68,6 +75,20 @@ class Channel(Protocol):
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
         """Look whether *reply* has been said; never fails."""
+        ...
+
+    async def route(self, conversation: Conversation, routing: Routing) -> None:
+        """Send the conversation where the operator wants it; twice does no harm.
+
+        What Chatwoot refuses for good is logged and left out.
+
+        Raises:
+            ChatwootError: it may work later.
+        """
+        ...
+
+    async def someone_online(self, conversation: Conversation) -> bool | None:
+        """Return whether an agent is there, or None when we cannot know."""
         ...
 
     async def set_status(self, conversation: Conversation, status: Status) -> float:

@@ -1,12 +1,14 @@
 """A conversation that takes place in Chatwoot."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import partial
 
 import structlog
 
 from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
 from ..core.events import Event, Kind, Sighting
+from ..core.routing import Routing
 from ..core.transcript import escape_liquid
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
@@ -45,7 +47,7 @@ class ChatwootChannel:
             )
 
     async def look(self, conversation: Conversation) -> Event | None:
-        """Ask Chatwoot for the status and the newest message.
+        """Ask Chatwoot for the status, the newest message, and whether it may reply.
 
         An agent's reply counts by itself: in a bot's inbox it leaves the conversation
         pending. None when there is no news, or Chatwoot will not say.
@@ -62,7 +64,9 @@ class ChatwootChannel:
             return None
         if shown.last is not None and shown.last.kind is Kind.AGENT_REPLY:
             return shown.last
-        if shown.status in (None, conversation.status):
+        is_news = shown.status not in (None, conversation.status)
+        is_news |= shown.can_reply not in (None, conversation.can_reply)
+        if not is_news:
             return None
         return Event(
             name="conversation_seen",
@@ -70,7 +74,10 @@ class ChatwootChannel:
             reason="seen_before_reply",
             account_id=account_id,
             conversation=Sighting(
-                display_id=display_id, status=shown.status, updated_at=shown.updated_at
+                display_id=display_id,
+                status=shown.status,
+                updated_at=shown.updated_at,
+                can_reply=shown.can_reply,
             ),
         )
 
@@ -85,6 +92,10 @@ class ChatwootChannel:
             content=escape_liquid(reply.content)[:MAX_CONTENT],
             reply_key=reply.key,
             private=private,
+            items=[
+                {"title": escape_liquid(title), "value": value}
+                for title, value in reply.options
+            ],
         )
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
@@ -125,6 +136,51 @@ class ChatwootChannel:
                 return Found(Presence.ABSENT)
             after = max(keys)
         return Found(Presence.UNKNOWABLE)
+
+    async def route(self, conversation: Conversation, routing: Routing) -> None:
+        """Set team, agent, priority, labels and attributes; see `Channel`."""
+        later: ChatwootError | None = None
+        for what, call in self._routed(_address(conversation), routing):
+            try:
+                await call()
+            except ChatwootError as error:
+                # A 500 is for good here: bots get it for conversations with a team.
+                if error.retryable and error.status_code != 500:
+                    later = error
+                log.warning(
+                    "not routed",
+                    what=what,
+                    conversation=conversation.id,
+                    error=str(error),
+                )
+        if later is not None:
+            raise later
+
+    def _routed(
+        self, address: tuple[int, int], routing: Routing
+    ) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """Yield the calls that *routing* needs, by what they set."""
+        client = self._client
+        if team_id := routing.team_id:
+            yield "team", partial(client.assign, *address, team_id=team_id)
+        if agent_id := routing.assignee_id:
+            yield "agent", partial(client.assign, *address, assignee_id=agent_id)
+        if priority := routing.priority:
+            yield "priority", partial(client.set_priority, *address, priority)
+        if labels := routing.labels:
+            yield "labels", partial(client.add_labels, *address, labels)
+        if attributes := routing.attributes:
+            yield "attributes", partial(client.add_attributes, *address, attributes)
+
+    async def someone_online(self, conversation: Conversation) -> bool | None:
+        """Ask for the agents, which takes a user's token; see `Channel`."""
+        if self._reader is None:
+            return None
+        try:
+            return await self._reader.someone_online(_address(conversation)[0])
+        except ChatwootError as error:
+            log.debug("agents not seen", error=str(error))
+            return None
 
     async def set_status(self, conversation: Conversation, status: Status) -> float:
         """Set the status; see `Channel`."""

@@ -8,6 +8,7 @@ import time
 
 from ..core.conversation import Conversation, Status
 from ..core.events import Event
+from ..core.routing import Routing
 from .base import Found, Presence, ReplyView
 
 
@@ -32,6 +33,13 @@ class WebChannel:
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
         """Return UNSENT: a stored reply would not be in doubt."""
         return Found(Presence.UNSENT)
+
+    async def route(self, conversation: Conversation, routing: Routing) -> None:
+        """Do nothing: there are no teams in the web chat."""
+
+    async def someone_online(self, conversation: Conversation) -> bool | None:
+        """Return None: agents need not keep the console open."""
+        return None
 
     async def set_status(self, conversation: Conversation, status: Status) -> float:
         """Return the time: a web conversation has no status of Chatwoot's."""

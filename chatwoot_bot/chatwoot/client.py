@@ -1,31 +1,17 @@
-"""Chatwoot's REST API: the four calls that the engine makes.
+"""Chatwoot's REST API: the calls that the engine makes, in our own types."""
 
-Raw JSON and httpx stop here: callers get our types and `ChatwootError`. Calls that
-may be repeated without harm are repeated here for blips of seconds; a message that
-Chatwoot may have stored is not, that is for whoever kept it.
-"""
-
-import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
-import tenacity
 
-from ..breaker import Breaker
 from ..core.conversation import Status
 from ..core.events import Event, from_rest
 from ..errors import ChatwootError, PayloadError
-
-ATTEMPTS = 3
-RETRY_FOR_S = 5.0
-TOTAL_S = 12.0
-TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-# Typing and status checks only decorate a reply, so they must not hold it up.
-SHORT_TIMEOUT = httpx.Timeout(3.0)
+from .calls import SHORT_TIMEOUT, Calls, list_of, object_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +22,14 @@ class Conversation:
         updated_at: Chatwoot's clock, Unix seconds.
         messages: the newest ones shown (message id, our reply key or None).
         last: the newest public message, as if delivered; None when not shown.
+        can_reply: the channel's time for replies is not over; None when not shown.
     """
 
     status: Status | None
     updated_at: float
     messages: Mapping[int, str | None]
     last: Event | None = None
+    can_reply: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,34 +44,8 @@ class Fetched:
     written_at: float
 
 
-class ChatwootClient:
-    """Talk to one Chatwoot installation with one token.
-
-    Args:
-        http: the shared client.
-        base_url: as in the browser, without a trailing slash.
-        token: a bot's or a user's; never logged.
-        breaker: opens when Chatwoot does not answer.
-    """
-
-    def __init__(
-        self,
-        http: httpx.AsyncClient,
-        *,
-        base_url: str,
-        token: str,
-        breaker: Breaker | None = None,
-    ) -> None:
-        self.breaker = breaker or Breaker()
-        self._http = http
-        self._base_url = base_url
-        self._headers = {
-            # The documented name, with underscores.
-            "api_access_token": token,
-            # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
-            # (chatwoot issue 14024); the answers are small.
-            "accept-encoding": "identity",
-        }
+class ChatwootClient(Calls):
+    """Talk to one Chatwoot installation with one token; see `Calls`."""
 
     async def create_message(
         self,
@@ -93,23 +55,31 @@ class ChatwootClient:
         content: str,
         reply_key: str,
         private: bool = False,
+        items: Sequence[Mapping[str, str]] = (),
     ) -> int:
         """Post a message; return Chatwoot's id for it.
 
         Stored is not delivered: the channel's own failure comes later, as
         `message_updated`.
 
+        Args:
+            items: title and value of each quick reply, for channels that have them.
+
         Raises:
             ChatwootError: `in_doubt` says whether it may be there all the same.
         """
-        body = {
+        attributes: dict[str, Any] = {"chatwoot_bot": {"reply_key": reply_key}}
+        body: dict[str, Any] = {
             "content": content,
             "message_type": "outgoing",
             "private": private,
-            "content_attributes": {"chatwoot_bot": {"reply_key": reply_key}},
+            "content_attributes": attributes,
         }
-        response = await self._call("POST", account_id, display_id, "messages", body)
-        message_id = _object(response).get("id")
+        if items:
+            body["content_type"] = "input_select"
+            attributes["items"] = list(items)
+        response = await self.call("POST", account_id, display_id, "messages", body)
+        message_id = object_of(response).get("id")
         if not isinstance(message_id, int):
             # A proxy's or a login page's 200.
             raise ChatwootError(
@@ -129,10 +99,10 @@ class ChatwootClient:
         Raises:
             ChatwootError: it was not set, as far as we know.
         """
-        response = await self._repeat(
+        response = await self.repeat(
             "POST", account_id, display_id, "toggle_status", {"status": status}
         )
-        if not isinstance(_object(response).get("payload"), dict):
+        if not isinstance(object_of(response).get("payload"), dict):
             # A proxy's or a login page's 200.
             raise ChatwootError(
                 "the answer to a new status is not Chatwoot's",
@@ -150,7 +120,7 @@ class ChatwootClient:
             ChatwootError: it did not work; nobody need care.
         """
         body = {"typing_status": "on" if on else "off"}
-        await self._call(
+        await self.call(
             "POST",
             account_id,
             display_id,
@@ -166,16 +136,16 @@ class ChatwootClient:
             ChatwootError: 401 in older releases, 500 for a conversation with a
                 team (facts, section 5.1), or no answer.
         """
-        response = await self._call(
-            "GET", account_id, display_id, timeout=SHORT_TIMEOUT
-        )
-        payload = _object(response)
+        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        payload = object_of(response)
         last = _last_message(payload, account_id)
+        can_reply = payload.get("can_reply")
         return Conversation(
             status=_status(payload.get("status")),
             updated_at=_seconds(payload.get("updated_at")),
             messages=dict(_shown_messages(payload)),
             last=last.event if last else None,
+            can_reply=can_reply if isinstance(can_reply, bool) else None,
         )
 
     async def last_message(self, account_id: int, display_id: int) -> Fetched | None:
@@ -184,10 +154,83 @@ class ChatwootClient:
         Raises:
             ChatwootError: as for `get_conversation`.
         """
-        response = await self._call(
-            "GET", account_id, display_id, timeout=SHORT_TIMEOUT
+        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        return _last_message(object_of(response), account_id)
+
+    async def add_labels(
+        self, account_id: int, display_id: int, labels: Collection[str]
+    ) -> None:
+        """Add *labels* to those that are there; Chatwoot itself would replace them.
+
+        Raises:
+            ChatwootError: 401 before Chatwoot 4.14.2 for a bot, or no answer.
+        """
+        response = await self.call("GET", account_id, display_id, "labels")
+        there = object_of(response).get("payload")
+        if not isinstance(there, list):
+            raise ChatwootError(
+                "the labels are not shown", status_code=response.status_code
+            )
+        if missing := [label for label in labels if label not in there]:
+            body = {"labels": [*there, *missing]}
+            await self.repeat("POST", account_id, display_id, "labels", body)
+
+    async def add_attributes(
+        self, account_id: int, display_id: int, attributes: Mapping[str, str]
+    ) -> None:
+        """Add custom attributes to those that are there, as with `add_labels`.
+
+        Raises:
+            ChatwootError: as for `get_conversation`.
+        """
+        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        there = object_of(response).get("custom_attributes")
+        if not isinstance(there, dict):
+            raise ChatwootError(
+                "the attributes are not shown", status_code=response.status_code
+            )
+        body = {"custom_attributes": {**there, **attributes}}
+        await self.repeat("POST", account_id, display_id, "custom_attributes", body)
+
+    async def assign(
+        self,
+        account_id: int,
+        display_id: int,
+        *,
+        team_id: int | None = None,
+        assignee_id: int | None = None,
+    ) -> None:
+        """Give the conversation to a team or to an agent: Chatwoot takes one at a time.
+
+        Raises:
+            ChatwootError: it was not done, as far as we know.
+        """
+        body = {"team_id": team_id} if team_id else {"assignee_id": assignee_id}
+        await self.repeat("POST", account_id, display_id, "assignments", body)
+
+    async def set_priority(
+        self, account_id: int, display_id: int, priority: str
+    ) -> None:
+        """Set the priority; bots may since Chatwoot 3.6.
+
+        Raises:
+            ChatwootError: it was not set, as far as we know.
+        """
+        body = {"priority": priority}
+        await self.repeat("POST", account_id, display_id, "toggle_priority", body)
+
+    async def someone_online(self, account_id: int) -> bool:
+        """Return whether an agent is online; a bot's token may not ask.
+
+        Raises:
+            ChatwootError: 401 for a bot's token, or no answer.
+        """
+        response = await self.call(
+            "GET", account_id, None, "agents", timeout=SHORT_TIMEOUT
         )
-        return _last_message(_object(response), account_id)
+        return any(
+            agent.get("availability_status") == "online" for agent in list_of(response)
+        )
 
     async def list_last_messages(
         self, account_id: int, *, status: Status, page: int
@@ -197,9 +240,9 @@ class ChatwootClient:
         Raises:
             ChatwootError: 401 for a bot's token, or no answer.
         """
-        query = f"?status={status}&assignee_type=all&page={page}"
-        response = await self._call("GET", account_id, None, query)
-        data = _object(response).get("data")
+        action = f"conversations?status={status}&assignee_type=all&page={page}"
+        response = await self.call("GET", account_id, None, action)
+        data = object_of(response).get("data")
         payload = data.get("payload") if isinstance(data, dict) else None
         rows = payload if isinstance(payload, list) else []
         found = [
@@ -215,110 +258,15 @@ class ChatwootClient:
         Raises:
             ChatwootError: 401 for a bot's token, or no answer.
         """
-        response = await self._call(
+        response = await self.call(
             "GET", account_id, display_id, f"messages?after={after}"
         )
-        payload = _object(response).get("payload")
+        payload = object_of(response).get("payload")
         return {
             message["id"]: _reply_key(message)
             for message in (payload if isinstance(payload, list) else [])
             if isinstance(message, dict) and isinstance(message.get("id"), int)
         }
-
-    async def _repeat(
-        self, method: str, account_id: int, display_id: int, action: str, body: Any
-    ) -> httpx.Response:
-        """Make a call that does no harm twice, up to three times."""
-        retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception(_is_retryable),
-            stop=tenacity.stop_after_attempt(ATTEMPTS)
-            | tenacity.stop_after_delay(RETRY_FOR_S),
-            wait=tenacity.wait_exponential(multiplier=0.2)
-            + tenacity.wait_random(0, 0.2),
-            reraise=True,
-        )
-        response: httpx.Response = await retrying(
-            self._call, method, account_id, display_id, action, body
-        )
-        return response
-
-    async def _call(
-        self,
-        method: str,
-        account_id: int,
-        display_id: int | None,
-        action: str = "",
-        body: Any = None,
-        *,
-        timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx enforces it
-    ) -> httpx.Response:
-        path = f"/api/v1/accounts/{account_id}/conversations"
-        if display_id is not None:
-            path += f"/{display_id}"
-        if action:
-            path += action if action.startswith("?") else f"/{action}"
-        if not self.breaker.allows():
-            raise ChatwootError("Chatwoot's circuit is open", status_code=None)
-        try:
-            # httpx bounds each step; somebody who trickles bytes would hold us.
-            async with asyncio.timeout(TOTAL_S):
-                response = await self._http.request(
-                    method,
-                    self._base_url + path,
-                    json=body,
-                    headers=self._headers,
-                    timeout=timeout,
-                )
-        except (httpx.RequestError, TimeoutError) as error:
-            self.breaker.failed()
-            raise ChatwootError(
-                f"{method} {path}: no answer ({type(error).__name__})",
-                status_code=None,
-                in_doubt=not isinstance(error, NEVER_SENT),
-            ) from error
-        except BaseException:
-            self.breaker.abandoned()
-            raise
-        if response.status_code in OUTAGE:
-            self.breaker.failed()
-        else:
-            self.breaker.succeeded()
-        if response.is_success:
-            return response
-        said = _said(response)
-        raise ChatwootError(
-            f"{method} {path} answered {response.status_code}{said}",
-            status_code=response.status_code,
-            # The flood guard of 200 messages a minute (facts, section 6.2).
-            passes="Too many messages" in said,
-            # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
-            in_doubt=response.status_code >= 500,
-        )
-
-
-# Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).
-OUTAGE = (429, 502, 503, 504)
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-
-
-def _is_retryable(error: BaseException) -> bool:
-    return isinstance(error, ChatwootError) and error.retryable
-
-
-def _object(response: httpx.Response) -> Mapping[str, Any]:
-    try:
-        payload = response.json()
-    except (ValueError, RecursionError):
-        # A proxy's page, in whatever encoding.
-        return {}
-    return payload if isinstance(payload, dict) else {}
-
-
-def _said(response: httpx.Response) -> str:
-    """Return Chatwoot's own words for an error (facts, section 6.1), shortened."""
-    payload = _object(response)
-    words = payload.get("error") or payload.get("message") or payload.get("errors")
-    return f": {str(words)[:200]}" if words else ""
 
 
 def _clock(response: httpx.Response) -> float:

@@ -111,8 +111,18 @@ def asks_for_human(text: str, policy: Policy) -> bool:
 
 @lru_cache
 def _any_of(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
-    words = "|".join(re.escape(_folded(keyword)) for keyword in keywords)
-    return re.compile(rf"(?<!\w)(?:{words})(?!\w)") if words else None
+    words = "|".join(_whole(_folded(keyword)) for keyword in keywords)
+    return re.compile(words) if words else None
+
+
+def _whole(keyword: str) -> str:
+    """Match *keyword* as whole words; Chinese and Japanese write them unseparated."""
+    if UNSEPARATED.search(keyword):
+        return re.escape(keyword)
+    return rf"(?<!\w){re.escape(keyword)}(?!\w)"
+
+
+UNSEPARATED = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
 def _folded(text: str) -> str:

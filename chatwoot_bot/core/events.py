@@ -211,7 +211,11 @@ def from_rest(
         "account": {"id": account_id},
         "inbox": inbox,
     }
-    return _message_event("message_created", _storable(payload))
+    attributes = message.get("content_attributes")
+    # A contact's choice shows only in the message that offered it.
+    chosen = isinstance(attributes, dict) and updates.submission(attributes)
+    name = "message_updated" if chosen else "message_created"
+    return _message_event(name, _storable(payload))
 
 
 def _load(body: bytes) -> dict[str, Any]:

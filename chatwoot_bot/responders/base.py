@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..core.conversation import Message
+from ..core.outgoing import Option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,14 +13,18 @@ class Answer:
     """What the bot is going to say.
 
     Attributes:
-        text: never empty.
+        text: never empty, unless the model calls a human.
         model: who wrote it; None for the mock.
         tokens: prompt and completion together; None when the model did not say.
+        options: quick replies that go with the text, the best first.
+        handover: why the model calls a human instead of answering, or None.
     """
 
     text: str
     model: str | None = None
     tokens: int | None = None
+    options: tuple[Option, ...] = ()
+    handover: str | None = None
 
 
 class Responder(Protocol):
@@ -40,5 +45,15 @@ class Responder(Protocol):
 
         Raises:
             ResponderError: there is no answer to be had.
+        """
+        ...
+
+    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+        """Return in a few sentences what *transcript* is about, for an agent.
+
+        None from a responder that cannot.
+
+        Raises:
+            ResponderError: there is no summary to be had.
         """
         ...

@@ -1,11 +1,14 @@
 """A responder behind a circuit breaker."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from ..breaker import Breaker
 from ..core.conversation import Message
 from ..errors import ResponderError
 from .base import Answer, Responder
+
+T = TypeVar("T")
 
 
 class GuardedResponder:
@@ -19,10 +22,21 @@ class GuardedResponder:
 
     async def respond(self, transcript: Sequence[Message]) -> Answer:
         """Ask the model, unless it has just failed several times."""
+        return await self._guarded(self._inner.respond, transcript)
+
+    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+        """Ask the model, unless it has just failed several times."""
+        return await self._guarded(self._inner.summarize, transcript)
+
+    async def _guarded(
+        self,
+        ask: Callable[[Sequence[Message]], Awaitable[T]],
+        transcript: Sequence[Message],
+    ) -> T:
         if not self._breaker.allows():
             raise ResponderError("the model's circuit is open", retryable=True)
         try:
-            answer = await self._inner.respond(transcript)
+            answer = await ask(transcript)
         except ResponderError as error:
             if error.retryable:
                 self._breaker.failed()

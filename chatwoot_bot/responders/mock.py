@@ -8,10 +8,13 @@ import re
 from collections.abc import Callable, Sequence
 
 from ..core.conversation import Message, Sender
+from ..core.outgoing import Option
 from .base import Answer
 
 CLOSING = "I am a demo without a language model, so I keep to small talk."
 OFFER = "If you would rather speak with a person, just say “human”."
+# Channels without quick replies show nothing more: the text has the word already.
+HUMAN = (Option("human"),)
 
 Rule = tuple[re.Pattern[str], Callable[[str], str]]
 
@@ -77,7 +80,12 @@ class MockResponder:
             parts = [self._admit(owed)]
         if first:
             parts += [CLOSING, OFFER]
-        return Answer(text=" ".join(parts))
+        text = " ".join(parts)
+        return Answer(text=text, options=HUMAN if OFFER in text else ())
+
+    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+        """Return None: that takes a model."""
+        return None
 
     def _greet(
         self, owed: Sequence[Message], said: Sequence[Message], *, first: bool

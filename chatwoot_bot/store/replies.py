@@ -4,10 +4,11 @@ A reply is *open* until it is known to be *delivered*, was *dropped* because it 
 longer fits who holds the conversation, or is *dead* because it can never be said.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -19,6 +20,7 @@ from ..core.conversation import (
     Trigger,
     next_state,
 )
+from ..core.outgoing import Option, note_instead
 from .conversations import insert_new
 from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
@@ -28,8 +30,6 @@ from .statements import change
 # Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
 IN_DOUBT_S = 15.0
 
-Draft = tuple["ReplyKind", str]
-
 
 class ReplyKind(StrEnum):
     """What a reply is for, and so when it may still be said."""
@@ -37,7 +37,17 @@ class ReplyKind(StrEnum):
     ANSWER = "answer"  # while the bot holds the conversation
     HANDOVER = "handover"  # until an agent has joined
     NOTE = "note"  # private, for agents: always
+    HANDOVER_NOTE = "handover_note"  # likewise; a summary may take its text's place
+    ROUTING = "routing"  # no message: where the conversation goes; see `Routing`
     REPLAY = "replay"  # an operator said so: always
+
+
+class Draft(NamedTuple):
+    """What is to be said, and what the contact may choose from."""
+
+    kind: ReplyKind
+    content: str
+    options: Sequence[Option] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,7 @@ class Reply:
             finding the reply proves nothing; None when it was certainly not sent.
         after_external_id: the newest message of the conversation when this was
             kept; the reply, if said, comes after it. None in the web chat.
+        options: quick replies, which the channel has; else they are in the content.
     """
 
     key: str
@@ -63,6 +74,7 @@ class Reply:
     in_doubt_until: float | None = None
     after_external_id: int | None = None
     created_at: float = 0.0
+    options: tuple[Option, ...] = ()
 
 
 def unsaid(tx: sa.Connection, conversation_id: str) -> list[Reply]:
@@ -96,6 +108,7 @@ def insert_drafts(
             "position": position,
             "kind": kind,
             "content": content,
+            "options": _dumped(options),
             "state": "open",
             "attempts": 1 if position == 0 else 0,
             "attempted_at": now if position == 0 else 0.0,
@@ -103,7 +116,9 @@ def insert_drafts(
             "after_external_id": newest,
             "created_at": now,
         }
-        for position, (kind, content) in enumerate(drafts)
+        for position, (kind, content, options) in enumerate(
+            Draft(*draft) for draft in drafts
+        )
     ]
     tx.execute(_INSERT, rows)
     return [_reply_of(row) for row in rows]
@@ -118,6 +133,8 @@ _INSERT = sa.insert(replies)
 def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bool:
     """Count a sending that follows at once; False when it may not be said any more.
 
+    Its text is kept as it is sent now.
+
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
@@ -126,6 +143,7 @@ def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) 
     values: dict[str, Any] = {"state": "dropped"}
     if allowed:
         values = {
+            "content": reply.content,
             "attempts": reply.attempts + 1,
             "attempted_at": now,
             "in_doubt_until": now + IN_DOUBT_S,
@@ -141,8 +159,14 @@ def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
             return state is State.AI and not human_mode
         case ReplyKind.HANDOVER:
             return state is State.HANDOVER_PENDING
-        case ReplyKind.NOTE | ReplyKind.REPLAY:
+        case ReplyKind.ROUTING:
+            return state is not State.AI
+        case ReplyKind.NOTE | ReplyKind.HANDOVER_NOTE | ReplyKind.REPLAY:
             return True
+
+
+# The contact does not see these.
+FOR_AGENTS = (ReplyKind.NOTE, ReplyKind.HANDOVER_NOTE, ReplyKind.ROUTING)
 
 
 def delivered(
@@ -154,7 +178,7 @@ def delivered(
     now: float,
 ) -> None:
     """Note that *reply* has been said. A fact, so no lease is asked for."""
-    said = reply.kind is not ReplyKind.NOTE
+    said = reply.kind not in FOR_AGENTS
     if said:
         # Locks the conversation too: the echo may be on its way in.
         change(tx, conversations, {"id": conversation.id}, active_at=now)
@@ -235,14 +259,62 @@ def refused(
         error=error[:500],
         in_doubt_until=reply.in_doubt_until if in_doubt else None,
     )
-    if reply.kind is ReplyKind.NOTE:
+    if reply.kind in FOR_AGENTS:
         return
     if conversation.state is State.AI:
         call_human(tx, conversation)
-    key = f"{reply.key}.refused"
+        # The parts that follow would be dropped now; so they can be replayed with it.
+        tx.execute(_REFUSE_REST, {"turn": reply.turn_id})
+    _insert_note(tx, reply, conversation.id, "refused", note, now)
+
+
+_REFUSE_REST = (
+    sa.update(replies)
+    .where(
+        replies.c.turn_id == sa.bindparam("turn"), IS_OPEN, replies.c.kind == "answer"
+    )
+    .values(state="dead", error="an earlier part was refused")
+)
+
+
+def withdraw(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bool:
+    """Tell agents what cannot be said any more, *reply* and the parts after it.
+
+    Returns:
+        Whether that calls a human; else humans have it already.
+
+    Raises:
+        LeaseLostError: the conversation is another worker's.
+    """
+    conversation, _ = held(tx, lease)
+    parts = [
+        part
+        for part in unsaid(tx, conversation.id)
+        if part.turn_id == reply.turn_id
+        and part.kind in (ReplyKind.ANSWER, ReplyKind.HANDOVER)
+    ]
+    for part in parts:
+        change(tx, replies, {"key": part.key, "state": "open"}, state="dropped")
+    note = note_instead("\n\n".join(part.content for part in parts))
+    _insert_note(tx, reply, conversation.id, "withdrawn", note, now)
+    if conversation.state is not State.AI:
+        return False
+    call_human(tx, conversation)
+    return True
+
+
+def _insert_note(
+    tx: sa.Connection,
+    reply: Reply,
+    conversation_id: str,
+    what: str,
+    note: str,
+    now: float,
+) -> None:
+    """Keep a note on what became of *reply*; it is said after all else of its turn."""
     row = {
-        "key": key,
-        "conversation_id": conversation.id,
+        "key": f"{reply.key}.{what}",
+        "conversation_id": conversation_id,
         "turn_id": reply.turn_id,
         "position": 99,
         "kind": ReplyKind.NOTE,
@@ -277,4 +349,17 @@ def _reply_of(row: Any) -> Reply:
         in_doubt_until=row["in_doubt_until"],
         after_external_id=row["after_external_id"],
         created_at=row["created_at"],
+        options=_loaded(row["options"]),
     )
+
+
+def _dumped(options: Sequence[Option]) -> str | None:
+    if not options:
+        return None
+    return json.dumps([option._asdict() for option in options], ensure_ascii=False)
+
+
+def _loaded(stored: str | None) -> tuple[Option, ...]:
+    if stored is None:
+        return ()
+    return tuple(Option(row["title"], row["value"]) for row in json.loads(stored))

@@ -21,6 +21,7 @@ from ..core.conversation import (
     State,
     Status,
 )
+from ..core.decision import Route
 from ..errors import LeaseLostError
 from .arrivals import Rules
 from .conversations import (
@@ -195,12 +196,12 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     row = tx.execute(_LEASED, ours).mappings().first()
     if row is None:
         raise LeaseLostError("the lease has passed to another worker")
-    recent = _recent(tx, row, history)
+    transcript = recent(tx, row, history)
     return Situation(
         conversation=conversation_of(row),
         human_mode=row["human_mode"] == "1",
-        owed=[message for message in recent if message.owed],
-        transcript=recent,
+        owed=[message for message in transcript if message.owed],
+        transcript=transcript,
         unsaid=unsaid(tx, lease.conversation_id),
     )
 
@@ -211,7 +212,12 @@ _LEASED = sa.select(conversations, human_mode_column()).where(
 )
 
 
-def _recent(tx: sa.Connection, row: sa.RowMapping, limit: int) -> list[Message]:
+def recent(tx: sa.Connection, row: sa.RowMapping, limit: int) -> list[Message]:
+    """Return the last messages of a conversation and all that are owed, oldest first.
+
+    Args:
+        row: with the conversation's `id` and `channel`.
+    """
     parameters = {"conversation": row["id"], "limit": limit}
     rows = tx.execute(_RECENT[row["channel"] == "chatwoot"], parameters)
     return [message_of(row) for row in rows.mappings()]
@@ -258,7 +264,8 @@ def keep(
     Args:
         seen: the conversation as it was when the drafts were begun.
         answered: the messages that the drafts answer.
-        drafts: what to say, in order; a HANDOVER among them calls a human.
+        drafts: what to say, in order; a HANDOVER among them calls a human, and so
+            does the decision in *record*.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
@@ -272,12 +279,16 @@ def keep(
         # Resolved, or taken over and given back, while the draft was written.
         return Verdict.SILENCED, []
     kept = insert_drafts(tx, lease, record.id, drafts, now)
-    if any(kind is ReplyKind.HANDOVER for kind, _ in drafts):
+    if record.decision == Route.HANDOVER or _has_handover(drafts):
         call_human(tx, conversation)
     else:
         _count_answer(tx, conversation)
     insert_record(tx, record)
     return Verdict.KEPT, kept
+
+
+def _has_handover(drafts: Sequence[Draft]) -> bool:
+    return any(draft[0] is ReplyKind.HANDOVER for draft in drafts)
 
 
 def _mark_answered(

@@ -10,7 +10,7 @@ from ..core.conversation import Sender
 from ..core.events import Event, Kind, Said
 from ..errors import ConflictError, NotFoundError
 from ..intake import wait_until
-from ..store import chat, human
+from ..store import chat, human, turns
 from ..store.arrivals import Arrival
 from .auth import require_agent, require_visitor
 from .body import preferred_wait_s, query, read_model
@@ -136,12 +136,16 @@ async def escalate(request: Request) -> Response:
     await read_model(request, Escalation, ctx.settings.max_body_bytes)
     if row["channel"] != "web":
         raise ConflictError("This conversation takes place in Chatwoot; open it there.")
+    transcript = await ctx.db.read(
+        turns.recent, row, limit=ctx.settings.history_messages
+    )
+    now = ctx.clock()
     await ctx.intake.follow(
         ctx.db.write(
             human.escalate,
             conversation_id=row["id"],
-            message=ctx.handover_message,
-            now=ctx.clock(),
+            message=ctx.handover.tell(transcript, "asked_for_human", now=now),
+            now=now,
             rules=ctx.rules,
         )
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from ..handover import Handover
 from ..hub import Hub
 from ..intake import Intake
 from ..metrics import Metrics
@@ -33,7 +34,7 @@ class Context:
     rules: Rules
     intake: Intake
     visitors: Visitors
-    handover_message: str
+    handover: Handover
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
     clock: Callable[[], float]

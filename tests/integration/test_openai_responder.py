@@ -12,7 +12,7 @@ from factories import message
 from chatwoot_bot.core.conversation import Sender
 from chatwoot_bot.errors import ResponderError
 from chatwoot_bot.responders.base import Answer
-from chatwoot_bot.responders.openai import OpenAIResponder
+from chatwoot_bot.responders.openai import ESCALATE, OpenAIResponder
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +178,7 @@ async def test_what_the_model_is_asked(http, server):
         ],
         "stream": True,
         "stream_options": {"include_usage": True},
+        "tools": [ESCALATE],
     }
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
@@ -342,7 +343,7 @@ async def test_three_times_and_then_no_more(http, server):
     assert "cannot be reached" in str(outcomes["refused"])
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 403, 404, 422])
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 422])
 async def test_refusal_is_final(http, server, status):
     """A wrong key does not become right; the contact waits for nothing."""
     server.respond(status, json={"error": {"message": "no"}})
@@ -351,6 +352,75 @@ async def test_refusal_is_final(http, server, status):
 
     assert (error.retryable, server.call_count) == (False, 1)
     assert str(error) == f"the model's server answered {status}"
+
+
+# A human instead of an answer.
+
+
+def calls(arguments, name="escalate_to_human"):
+    function = {"name": name, "arguments": arguments}
+    return chunk(
+        choices=[{"index": 0, "delta": {"tool_calls": [{"function": function}]}}]
+    )
+
+
+async def test_model_may_call_a_human(http, server):
+    """The reason comes in pieces, like every answer."""
+    server.mock(
+        return_value=streamed(
+            calls('{"reason": "wants '), calls('a refund"}', None), DONE
+        )
+    )
+
+    answer = await ask(http)
+
+    assert (answer.text, answer.handover) == ("", "wants a refund")
+
+
+@pytest.mark.parametrize("arguments", ["", "{", "[]", '{"why": "?"}', "null"])
+async def test_call_without_a_reason_is_a_call_all_the_same(http, server, arguments):
+    """A contact who needs a human must not wait for good JSON."""
+    server.mock(return_value=streamed(calls(arguments), DONE))
+
+    assert (await ask(http)).handover == "it gave no reason."
+
+
+async def test_server_that_knows_no_tools_is_asked_without_them(http, server):
+    """Many a local model has none; it is found out once."""
+    server.side_effect = [httpx.Response(400), answered(), answered()]
+    model = responder(http)
+
+    answers = [await model.respond(TRANSCRIPT) for _ in range(2)]
+
+    offered = ["tools" in json.loads(call.request.content) for call in server.calls]
+    assert [answer.text for answer in answers] == ["We do.", "We do."]
+    assert offered == [True, False, False]
+
+
+async def test_request_that_is_wrong_without_tools_too_is_final(http, server):
+    """Then the tools are not to blame, and the next answer may use them."""
+    server.side_effect = [httpx.Response(400), httpx.Response(400), answered()]
+    model = responder(http)
+
+    with pytest.raises(ResponderError) as caught:
+        await model.respond(TRANSCRIPT)
+    await model.respond(TRANSCRIPT)
+
+    assert not caught.value.retryable
+    assert "tools" in json.loads(server.calls[2].request.content)
+
+
+async def test_summary_is_about_the_conversation_and_offers_no_tools(http, server):
+    """What contacts wrote is data in it, not a conversation to go on with."""
+    server.mock(return_value=answered("Wants a parcel."))
+
+    summary = await responder(http).summarize(TRANSCRIPT)
+
+    asked = json.loads(server.calls.last.request.content)
+    assert summary == "Wants a parcel."
+    assert [m["role"] for m in asked["messages"]] == ["system", "user"]
+    assert f"user: {SAID}" in asked["messages"][1]["content"]
+    assert "tools" not in asked
 
 
 # Time.

@@ -15,7 +15,7 @@ from chatwoot_bot.settings import (
 
 # The public contract: other people's scripts and files use these names.
 CONTRACT = """
-HOST PORT DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES LOG_LEVEL
+HOST PORT PUBLIC_URL DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES LOG_LEVEL
 LOG_FORMAT
 CHATWOOT_BASE_URL CHATWOOT_API_TOKEN CHATWOOT_USER_TOKEN CHATWOOT_ACCOUNT_ID
 CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
@@ -25,7 +25,8 @@ OPENAI_FALLBACK_MODEL
 BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
 HISTORY_MESSAGES MAX_CONCURRENT_TURNS MAX_BOT_TURNS DELIVERY_DEADLINE_HOURS
 ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
-HANDOFF_MESSAGE HANDOFF_TEAM_ID HANDOFF_LABELS HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
+HANDOFF_MESSAGE HANDOFF_TEAM_ID HANDOFF_ASSIGNEE_ID HANDOFF_PRIORITY HANDOFF_LABELS
+HANDOFF_ATTRIBUTES HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
 BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID
 KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS BOTS_FILE
 """
@@ -113,6 +114,8 @@ def test_settings_cannot_be_changed():
         ("CHATWOOT_INBOX_ID", "3, 5,,9,", (3, 5, 9)),
         ("CORS_ORIGINS", "https://a.example , https://b.example", ("a", "b")),
         ("HANDOFF_LABELS", "bot,vip ", ("bot", "vip")),
+        ("HANDOFF_ATTRIBUTES", "a=b, c = d=e", (("a", "b"), ("c", "d=e"))),
+        ("BUSINESS_HOURS", "Mon-Fri 09:00-17:00", "Mon-Fri 09:00-17:00"),
         ("HANDOFF_KEYWORDS", "human, real person ", ("human", "real person")),
         ("HANDOFF_KEYWORDS", ",", ()),
     ],
@@ -457,7 +460,7 @@ def test_the_prompt_is_the_files_then_the_variables_then_our_own(tmp_path):
 
 def test_settings_without_effect_are_named():
     """Whoever sets what a later release will use is told, not fooled."""
-    settings = load(SHADOW="true", TIMEZONE="UTC", PORT="9000")
+    settings = load(SHADOW="true", TOOLS="tools", PORT="9000")
 
-    assert settings.unused() == ["SHADOW", "TIMEZONE"]
+    assert settings.unused() == ["SHADOW", "TOOLS"]
     assert set(Settings.model_fields) >= RESERVED

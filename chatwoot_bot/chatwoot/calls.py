@@ -1,0 +1,168 @@
+"""How every call to Chatwoot's REST API is made, and what its errors mean.
+
+Raw JSON and httpx stop in this package: callers get our types and `ChatwootError`.
+Calls that may be repeated without harm are repeated here for blips of seconds; a
+message that Chatwoot may have stored is not, that is for whoever kept it.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+import tenacity
+
+from ..breaker import Breaker
+from ..errors import ChatwootError
+
+ATTEMPTS = 3
+RETRY_FOR_S = 5.0
+TOTAL_S = 12.0
+TIMEOUT = httpx.Timeout(10.0, connect=5.0)
+# Typing and status checks only decorate a reply, so they must not hold it up.
+SHORT_TIMEOUT = httpx.Timeout(3.0)
+
+
+class Calls:
+    """Call one Chatwoot installation with one token.
+
+    Args:
+        http: the shared client.
+        base_url: as in the browser, without a trailing slash.
+        token: a bot's or a user's; never logged.
+        breaker: opens when Chatwoot does not answer.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        token: str,
+        breaker: Breaker | None = None,
+    ) -> None:
+        self.breaker = breaker or Breaker()
+        self._http = http
+        self._base_url = base_url
+        self._headers = {
+            # The documented name, with underscores.
+            "api_access_token": token,
+            # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
+            # (chatwoot issue 14024); the answers are small.
+            "accept-encoding": "identity",
+        }
+
+    async def repeat(
+        self, method: str, account_id: int, display_id: int, action: str, body: Any
+    ) -> httpx.Response:
+        """Make a call that does no harm twice, up to three times."""
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception(_is_retryable),
+            stop=tenacity.stop_after_attempt(ATTEMPTS)
+            | tenacity.stop_after_delay(RETRY_FOR_S),
+            wait=tenacity.wait_exponential(multiplier=0.2)
+            + tenacity.wait_random(0, 0.2),
+            reraise=True,
+        )
+        response: httpx.Response = await retrying(
+            self.call, method, account_id, display_id, action, body
+        )
+        return response
+
+    async def call(
+        self,
+        method: str,
+        account_id: int,
+        display_id: int | None,
+        action: str = "",
+        body: Any = None,
+        *,
+        timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx enforces it
+    ) -> httpx.Response:
+        """Make one call.
+
+        Args:
+            display_id: of the conversation that it is about; None for the account.
+            action: what follows in the path, with its query.
+
+        Raises:
+            ChatwootError: a refusal, or no answer; says what became of the request.
+        """
+        path = f"/api/v1/accounts/{account_id}"
+        if display_id is not None:
+            path += f"/conversations/{display_id}"
+        if action:
+            path += f"/{action}"
+        if not self.breaker.allows():
+            raise ChatwootError("Chatwoot's circuit is open", status_code=None)
+        try:
+            # httpx bounds each step; somebody who trickles bytes would hold us.
+            async with asyncio.timeout(TOTAL_S):
+                response = await self._http.request(
+                    method,
+                    self._base_url + path,
+                    json=body,
+                    headers=self._headers,
+                    timeout=timeout,
+                )
+        except (httpx.RequestError, TimeoutError) as error:
+            self.breaker.failed()
+            raise ChatwootError(
+                f"{method} {path}: no answer ({type(error).__name__})",
+                status_code=None,
+                in_doubt=not isinstance(error, NEVER_SENT),
+            ) from error
+        except BaseException:
+            self.breaker.abandoned()
+            raise
+        if response.status_code in OUTAGE:
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+        if response.is_success:
+            return response
+        words = said(response)
+        raise ChatwootError(
+            f"{method} {path} answered {response.status_code}{words}",
+            status_code=response.status_code,
+            # The flood guard of 200 messages a minute (facts, section 6.2).
+            passes="Too many messages" in words,
+            # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
+            in_doubt=response.status_code >= 500,
+        )
+
+
+# Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).
+OUTAGE = (429, 502, 503, 504)
+NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+
+
+def _is_retryable(error: BaseException) -> bool:
+    return isinstance(error, ChatwootError) and error.retryable
+
+
+def object_of(response: httpx.Response) -> Mapping[str, Any]:
+    """Return the answer's JSON object; an empty one when it is something else."""
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        # A proxy's page, in whatever encoding.
+        return {}
+    return payload if isinstance(payload, dict) else {}
+
+
+def list_of(response: httpx.Response) -> list[Mapping[str, Any]]:
+    """Return the objects in the answer's JSON array; none when it is something else."""
+    try:
+        payload = response.json()
+    except (ValueError, RecursionError):
+        return []
+    entries = payload if isinstance(payload, list) else []
+    return [entry for entry in entries if isinstance(entry, dict)]
+
+
+def said(response: httpx.Response) -> str:
+    """Return Chatwoot's own words for an error (facts, section 6.1), shortened."""
+    payload = object_of(response)
+    words = payload.get("error") or payload.get("message") or payload.get("errors")
+    return f": {str(words)[:200]}" if words else ""

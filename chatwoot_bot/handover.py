@@ -1,0 +1,120 @@
+"""What is said and done when the bot calls a human.
+
+The contact reads a sentence in the language of the conversation, and when to expect
+somebody. The agents read why, and what it was about. The conversation goes to the
+team, agent, priority and labels that the operator has chosen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .core.conversation import Message, Sender
+from .core.hours import Hours
+from .core.routing import Routing
+from .language import Language, language_of
+from .store.replies import Draft, ReplyKind
+
+# What agents read when the bot calls them, by the reason of the decision.
+REASONS = {
+    "asked_for_human": "The contact asked for a human, so the bot has stepped back.",
+    "model_asked": "The bot's model called a human: {detail}",
+    "model_failed": "The bot's language model does not answer, so it has stepped back.",
+    "turn_failed": "The bot failed three times to answer, so it has stepped back.",
+    "worker_died": "The bot's worker died again and again here, so it stepped back.",
+    "answer_deadline": "The contact has waited too long for the bot's answer.",
+    "turn_limit": "The bot has answered as often as it may in one conversation.",
+    "cannot_reply": "The channel would not bring the bot's reply to the contact.",
+}
+APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")
+# Then asking the model for a summary would most likely fail as well.
+WITHOUT_MODEL = ("answer_deadline", "model_failed", "turn_failed", "worker_died")
+# A note shows this much of the conversation.
+SHOWN = 6
+SHOWN_CHARACTERS = 300
+SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """The operator's choices for calling a human.
+
+    Attributes:
+        message: what the contact is told, as it is; None for the built-in text in
+            the language of the conversation.
+        hours: when agents are at work; None for always.
+    """
+
+    message: str | None = None
+    hours: Hours | None = None
+    routing: Routing = field(default_factory=Routing)
+
+    def tell(
+        self,
+        transcript: Sequence[Message],
+        reason: str,
+        *,
+        now: float,
+        someone_online: bool | None = None,
+    ) -> str:
+        """Return what the contact is told.
+
+        Args:
+            reason: of the decision.
+            now: Unix seconds.
+            someone_online: whether an agent is there; None when nobody can tell.
+        """
+        language = _language(transcript)
+        parts = [language.apology] if reason in APOLOGIZED else []
+        parts.append(self.message or language.handover)
+        if self.hours is not None and not self.hours.is_open(now):
+            opening = self.hours.next_opening(now)
+            day = language.weekdays[opening.weekday()]
+            when = f"{day}, {opening:%H:%M}"
+            parts.append(language.out_of_hours.format(opening=when))
+        elif someone_online is False:
+            parts.append(language.nobody_online)
+        return " ".join(parts)
+
+    def for_agents(
+        self, transcript: Sequence[Message], reason: str, detail: str = ""
+    ) -> list[Draft]:
+        """Return the note for the agents, and where the conversation goes.
+
+        The note shows the last messages until a summary takes their place.
+        """
+        why = REASONS[reason].format(detail=detail)
+        kind = ReplyKind.NOTE if reason in WITHOUT_MODEL else ReplyKind.HANDOVER_NOTE
+        note = f"{why}\n\n{last_messages(transcript)}".strip()
+        drafts = [Draft(kind, note)]
+        if self.routing:
+            drafts.insert(0, Draft(ReplyKind.ROUTING, self.routing.to_json()))
+        return drafts
+
+
+def with_summary(note: str, summary: str) -> str:
+    """Return *note* with *summary* in the place of the last messages."""
+    why = note.partition("\n\n")[0]
+    return f"{why}\n\n**Summary:** {summary}"
+
+
+def last_messages(transcript: Sequence[Message]) -> str:
+    """Return the end of the conversation, as agents can skim it."""
+    lines = [
+        f"> **{SPEAKERS[message.sender]}:** {_shortened(message.content)}"
+        for message in transcript
+        if message.content and message.sender in SPEAKERS
+    ]
+    return "\n".join(lines[-SHOWN:])
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    if len(line) <= SHOWN_CHARACTERS:
+        return line
+    return f"{line[: SHOWN_CHARACTERS - 1]}…"
+
+
+def _language(transcript: Sequence[Message]) -> Language:
+    contact = [m.content or "" for m in transcript if m.sender is Sender.CONTACT]
+    others = [m.content or "" for m in transcript if m.sender is not Sender.CONTACT]
+    return language_of(contact, others)

@@ -1,0 +1,133 @@
+"""What the contact and the agents read when the bot calls a human."""
+
+from datetime import UTC, datetime
+
+import pytest
+from factories import message
+
+from chatwoot_bot.core.conversation import Sender
+from chatwoot_bot.core.hours import parse_hours
+from chatwoot_bot.core.routing import Routing
+from chatwoot_bot.handover import (
+    APOLOGIZED,
+    REASONS,
+    SHOWN,
+    WITHOUT_MODEL,
+    Handover,
+    with_summary,
+)
+from chatwoot_bot.store.replies import ReplyKind
+
+ENGLISH = [message("Hello, where is my order? I want a human.")]
+GERMAN = [message("Guten Tag, wo ist meine Bestellung? Ich habe sie bezahlt.")]
+HOURS = parse_hours("Mon-Fri 09:00-17:00", "UTC")
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+
+FRIDAY_NOON = at("2026-11-20 12:00")
+SATURDAY = at("2026-11-21 12:00")
+
+
+def tell(transcript=ENGLISH, reason="asked_for_human", now=FRIDAY_NOON, **choices):
+    online = choices.pop("someone_online", None)
+    handover = Handover(**choices)
+    return handover.tell(transcript, reason, now=now, someone_online=online)
+
+
+def test_contact_is_told_in_the_language_of_the_conversation():
+    assert tell().startswith("I am passing you on")
+    assert tell(GERMAN).startswith("Ich gebe Sie an einen Kollegen weiter")
+
+
+def test_operators_own_message_is_sent_as_it_is():
+    """It may be in one language on purpose."""
+    assert tell(GERMAN, message="Hold on!") == "Hold on!"
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_contact_who_had_to_wait_reads_an_apology(reason):
+    assert ("Sorry that you had to wait." in tell(reason=reason)) == (
+        reason in APOLOGIZED
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "online", "says"),
+    [
+        (FRIDAY_NOON, None, ""),
+        (FRIDAY_NOON, True, ""),
+        (FRIDAY_NOON, False, "Nobody of our team is at their desk right now"),
+        (SATURDAY, None, "They are back on Monday, 09:00"),
+        # One message about being away is enough.
+        (SATURDAY, False, "They are back on Monday, 09:00"),
+    ],
+)
+def test_contact_learns_when_to_expect_somebody(now, online, says):
+    text = tell(hours=HOURS, now=now, someone_online=online)
+
+    assert says in text
+    assert ("desk" in text) == (says.startswith("Nobody"))
+    assert ("back on" in text) == (says.startswith("They"))
+
+
+def test_agents_read_why_and_the_last_messages():
+    transcript = [message(f"Message {n}") for n in range(10)]
+    transcript += [
+        message("I do not know.", sender=Sender.BOT),
+        message("x" * 400),
+        message(None, sender=Sender.CONTACT),
+    ]
+
+    [(kind, note)] = Handover().for_agents(transcript, "turn_limit")
+
+    assert kind is ReplyKind.HANDOVER_NOTE
+    assert note.startswith("The bot has answered as often as it may")
+    assert note.count("\n> ") == SHOWN
+    assert "> **Bot:** I do not know." in note
+    assert note.endswith("x…")
+
+
+def test_model_that_calls_a_human_says_why():
+    [(_, note)] = Handover().for_agents(ENGLISH, "model_asked", "wants a refund")
+
+    assert note.startswith("The bot's model called a human: wants a refund")
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_model_that_failed_is_not_asked_for_a_summary(reason):
+    [(kind, _)] = Handover().for_agents(ENGLISH, reason)
+
+    assert (kind is ReplyKind.NOTE) == (reason in WITHOUT_MODEL)
+
+
+def test_summary_takes_the_place_of_the_last_messages():
+    [(_, note)] = Handover().for_agents(ENGLISH, "asked_for_human")
+
+    assert with_summary(note, "Wants a refund.") == (
+        "The contact asked for a human, so the bot has stepped back.\n\n"
+        "**Summary:** Wants a refund."
+    )
+
+
+def test_routing_comes_before_the_note_and_survives_the_database():
+    """Whoever is notified finds the conversation in the right place."""
+    routing = Routing(team_id=3, labels=("bot", "vip"), attributes={"topic": "refund"})
+
+    [(kind, kept), (_, note)] = Handover(routing=routing).for_agents(
+        ENGLISH, "asked_for_human"
+    )
+
+    assert kind is ReplyKind.ROUTING
+    assert Routing.from_json(kept) == routing
+    assert note
+
+
+def test_no_routing_is_nothing_to_do():
+    assert not Routing()
+    assert all(
+        kind is not ReplyKind.ROUTING
+        for kind, _ in Handover().for_agents([], "turn_limit")
+    )
