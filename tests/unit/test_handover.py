@@ -81,7 +81,7 @@ def test_agents_read_why_and_the_last_messages():
         message(None, sender=Sender.CONTACT),
     ]
 
-    [(kind, note)] = Handover().for_agents(transcript, "turn_limit")
+    [(kind, note, _)] = Handover().for_agents(transcript, "turn_limit")
 
     assert kind is ReplyKind.HANDOVER_NOTE
     assert note.startswith("The bot has answered as often as it may")
@@ -91,20 +91,20 @@ def test_agents_read_why_and_the_last_messages():
 
 
 def test_model_that_calls_a_human_says_why():
-    [(_, note)] = Handover().for_agents(ENGLISH, "model_asked", "wants a refund")
+    [(_, note, _)] = Handover().for_agents(ENGLISH, "model_asked", "wants a refund")
 
     assert note.startswith("The bot's model called a human: wants a refund")
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_model_that_failed_is_not_asked_for_a_summary(reason):
-    [(kind, _)] = Handover().for_agents(ENGLISH, reason)
+    [(kind, _, _)] = Handover().for_agents(ENGLISH, reason)
 
     assert (kind is ReplyKind.NOTE) == (reason in WITHOUT_MODEL)
 
 
 def test_summary_takes_the_place_of_the_last_messages():
-    [(_, note)] = Handover().for_agents(ENGLISH, "asked_for_human")
+    [(_, note, _)] = Handover().for_agents(ENGLISH, "asked_for_human")
 
     assert with_summary(note, "Wants a refund.") == (
         "The contact asked for a human, so the bot has stepped back.\n\n"
@@ -116,7 +116,7 @@ def test_routing_comes_before_the_note_and_survives_the_database():
     """Whoever is notified finds the conversation in the right place."""
     routing = Routing(team_id=3, labels=("bot", "vip"), attributes={"topic": "refund"})
 
-    [(kind, kept), (_, note)] = Handover(routing=routing).for_agents(
+    [(kind, kept, _), (_, note, _)] = Handover(routing=routing).for_agents(
         ENGLISH, "asked_for_human"
     )
 
@@ -129,5 +129,5 @@ def test_no_routing_is_nothing_to_do():
     assert not Routing()
     assert all(
         kind is not ReplyKind.ROUTING
-        for kind, _ in Handover().for_agents([], "turn_limit")
+        for kind, _, _ in Handover().for_agents([], "turn_limit")
     )
