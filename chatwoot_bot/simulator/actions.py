@@ -39,6 +39,7 @@ def create_message(world: World, ask: Ask) -> Json:
         ask.params,
         sender="agent_bot" if bot_id else "user",
         sender_id=bot_id or ask.caller_id,
+        files=ask.files,
     )
     store = world.receive if draft.message_type == "incoming" else world.post
     message = store(ask.conversation, draft)

@@ -7,13 +7,15 @@ Chatwoot's order and with Chatwoot's words (facts 6.1).
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from . import actions, administration, catalogue, webhooks
@@ -31,8 +33,20 @@ from .callers import Holder, TokenKind, holder_of
 from .faults import ApiFault, Faults
 from .ledger import MessageRefusedError
 from .records import Conversation
+from .refusals import (
+    BAD_TOKEN,
+    BOT_ELSEWHERE,
+    NO_TOKEN,
+    NOT_ALLOWED,
+    NOT_FOR_BOTS,
+    NOT_FOUND,
+    USER_ELSEWHERE,
+    Refusal,
+    failure,
+    json_response,
+)
 from .serving import drop_connection, wait_for_disconnect
-from .wire import Json, dump
+from .wire import Json
 from .world import World
 
 ENDPOINTS = (
@@ -45,14 +59,6 @@ PREFIX = "/api/v1/accounts/{account_id:int}"
 FOREIGN_ACCOUNTS = frozenset({2})
 """Accounts that exist but belong to somebody else."""
 
-NO_TOKEN = {"errors": ["You need to sign in or sign up before continuing."]}
-BAD_TOKEN = {"error": "Invalid Access Token"}
-NOT_FOR_BOTS = {"error": "Access to this endpoint is not authorized for bots"}
-BOT_ELSEWHERE = {"error": "Bot is not authorized to access this account"}
-NOT_ALLOWED = {"error": "You are not authorized to do this action"}
-USER_ELSEWHERE = {"error": "You are not authorized to access this account"}
-NOT_FOUND = {"error": "Resource could not be found"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -64,14 +70,6 @@ class Call:
     token_kind: TokenKind
     body: Any
     status: int | None
-
-
-class _Refusal(Exception):
-    """A status and body that end the call early."""
-
-    def __init__(self, status: int, body: Json) -> None:
-        super().__init__(status, body)
-        self.response = _json(body, status)
 
 
 class Api:
@@ -98,6 +96,7 @@ class Api:
         self._extra = tuple(extra)
         self._changed = changed
         self._closing = asyncio.Event()
+        self._recent: deque[float] = deque()
 
     def app(self) -> Starlette:
         """Return the application with all routes."""
@@ -135,25 +134,36 @@ class Api:
         self._note(request, params, response.status_code if response else None)
         if response is None:
             await self._leave_unanswered(fault, request)
-            return _failure(503)  # nobody is there to read it
+            return failure(503)  # nobody is there to read it
         return response
 
     async def _answer(
         self, fault: ApiFault | None, respond: Callable[[], Response]
     ) -> Response | None:
         """Return what to send; None is no answer at all."""
+        if self._is_over_limit():
+            return failure(429)
         kind = fault.kind if fault else None
         status = fault.status if fault else 0
         if fault is not None and kind == "delay":
             await self._wait(fault.delay_s)
         if kind == "status":
-            return _failure(status)
+            return failure(status)
         if kind in ("drop", "hang"):
             return None
         response = respond()
         if kind in ("store_then_500", "store_then_status"):
-            return _failure(status)
+            return failure(status)
         return None if kind in ("store_then_drop", "store_then_hang") else response
+
+    def _is_over_limit(self) -> bool:
+        """Count the call; rack-attack looks before anybody else does (facts 6.2)."""
+        now = time.monotonic()
+        while self._recent and self._recent[0] < now - 60:
+            self._recent.popleft()
+        self._recent.append(now)
+        limit = self._faults.rate_limit
+        return limit is not None and len(self._recent) > limit
 
     async def _wait(self, seconds: float) -> None:
         """Wait that long, or until the simulator closes."""
@@ -184,20 +194,24 @@ class Api:
         try:
             ask = self._authorise(endpoint, request, params, files)
             body = endpoint.act(self._world, ask)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             return refusal.response
         except MessageRefusedError as error:
-            return _json({"error": str(error)}, 422)
+            return json_response({"error": str(error)}, 422)
         except MissingParameterError as error:
             text = f"param is missing or the value is empty: {error}"
-            return _json({"error": text}, 422)
+            return json_response({"error": text}, 422)
         except InvalidError as error:
-            return _json(error.body, 422)
+            return json_response(error.body, 422)
         except NotFoundError:
-            return _json(NOT_FOUND, 404)
+            return json_response(NOT_FOUND, 404)
         except (RailsError, ValueError):
-            return _failure(500)
-        return Response(status_code=endpoint.status) if endpoint.empty else _json(body)
+            return failure(500)
+        return (
+            Response(status_code=endpoint.status)
+            if endpoint.empty
+            else json_response(body)
+        )
 
     def _authorise(
         self,
@@ -206,7 +220,7 @@ class Api:
         params: Json,
         files: tuple[Upload, ...],
     ) -> Ask:
-        holder = holder_of(self._world.office, _token(request))
+        holder = holder_of(self._world.office, self._token(request))
         if endpoint is not catalogue.ABOUT:
             self._check_holder(endpoint, holder, request.path_params.get("account_id"))
         return Ask(
@@ -224,18 +238,26 @@ class Api:
     ) -> None:
         """Ask for the token, the kind of caller, the account and the policy."""
         if holder.kind == "none":
-            raise _Refusal(401, NO_TOKEN)
+            raise Refusal(401, NO_TOKEN)
         if holder.kind == "invalid":
-            raise _Refusal(401, BAD_TOKEN)
+            raise Refusal(401, BAD_TOKEN)
         if holder.bot is not None and not endpoint.bots:
-            raise _Refusal(401, NOT_FOR_BOTS)
+            raise Refusal(401, NOT_FOR_BOTS)
         if account_id in FOREIGN_ACCOUNTS:
-            raise _Refusal(401, BOT_ELSEWHERE if holder.bot else USER_ELSEWHERE)
+            raise Refusal(401, BOT_ELSEWHERE if holder.bot else USER_ELSEWHERE)
         if account_id not in (None, self._world.account.id):
-            raise _Refusal(404, NOT_FOUND)
+            raise Refusal(404, NOT_FOUND)
         role = holder.agent.role if holder.agent else None
         if endpoint.admin and role != "administrator":
-            raise _Refusal(401, NOT_ALLOWED)
+            raise Refusal(401, NOT_ALLOWED)
+
+    def _token(self, request: Request) -> str | None:
+        """Return the token; Rack makes both spellings the same."""
+        headers = request.headers
+        given = None
+        if not self._faults.drop_underscores:
+            given = headers.get("api_access_token")
+        return given or headers.get("api-access-token")
 
     def _target(self, request: Request) -> Conversation | None:
         conversation_id = request.path_params.get("conversation_id")
@@ -243,7 +265,7 @@ class Api:
             return None
         conversation = self._world.conversations.get(conversation_id)
         if conversation is None:
-            raise _Refusal(404, NOT_FOUND)
+            raise Refusal(404, NOT_FOUND)
         return conversation
 
     def _note(self, request: Request, params: Json, status: int | None) -> None:
@@ -252,7 +274,7 @@ class Api:
                 method=request.method,
                 path=request.url.path,
                 query=request.url.query,
-                token_kind=holder_of(self._world.office, _token(request)).kind,
+                token_kind=holder_of(self._world.office, self._token(request)).kind,
                 body=params,
                 status=status,
             )
@@ -261,27 +283,4 @@ class Api:
 
 
 def _unknown(world: World, ask: Ask) -> None:
-    raise _Refusal(404, NOT_FOUND)
-
-
-def _token(request: Request) -> str | None:
-    """Return the token; Rack makes both spellings the same."""
-    headers = request.headers
-    return headers.get("api_access_token") or headers.get("api-access-token")
-
-
-def _json(body: Any, status: int = 200) -> Response:
-    return Response(dump(body), status, media_type="application/json")
-
-
-def _failure(status: int) -> Response:
-    """Return what Rails, rack-attack or a proxy says instead of an answer."""
-    if status == 429:
-        return PlainTextResponse("Retry later\n", status_code=429)
-    if status == 422:
-        return _json({"error": "Validation failed: refused on request"}, 422)
-    if status == 404:
-        return _json(NOT_FOUND, 404)
-    if status == 401:
-        return _json(BAD_TOKEN, 401)
-    return PlainTextResponse(f"{status} on request", status_code=status)
+    raise Refusal(404, NOT_FOUND)

@@ -234,8 +234,9 @@ class Deliveries:
         headers = {
             "Content-Type": "application/json",
             "Accept": "application/json",
-            "X-Chatwoot-Delivery": delivery.id,
         }
+        if not self._faults.deliveries.without_delivery_id:
+            headers["X-Chatwoot-Delivery"] = delivery.id
         if not self._faults.deliveries.unsigned:
             secret = delivery.recipient.secret
             headers |= sign(body, secret=secret, timestamp=int(time.time()))

@@ -5,15 +5,21 @@ app/models/concerns/content_attribute_validator.rb.
 """
 
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
+from .asks import Upload
+from .channels import outgoing
+from .files import FileStore
 from .ledger import MessageRefusedError
 from .liquid import render
 from .records import Conversation, Draft, SenderType
+from .samples import stored
 from .wire import Json
 from .world import World
 
 CONTENT_MAX = 150_000  # characters
+ATTACHMENTS_MAX = 15
 CONTENT_TYPES = frozenset(
     {
         "text",
@@ -58,6 +64,7 @@ def draft_from(
     *,
     sender: SenderType,
     sender_id: int,
+    files: tuple[Upload, ...] = (),
 ) -> Draft:
     """Return what the caller wants stored, rendered as Liquid.
 
@@ -68,10 +75,12 @@ def draft_from(
     content_type = _content_type(params)
     attributes = _attributes(params.get("content_attributes"))
     _check_items(content_type, attributes)
-    content = _content(params)
-    if message_type == "outgoing":
+    _find_replied(conversation, attributes)
+    attachments = _attachments(world.files, params, files)
+    content = _content(params, has_files=bool(attachments))
+    if message_type == "outgoing" and content is not None:
         content = render(content, _variables(world, conversation))
-    return Draft(
+    draft = Draft(
         content=content,
         message_type=message_type,
         sender_type=sender if message_type == "outgoing" else "contact",
@@ -80,7 +89,11 @@ def draft_from(
         content_type=content_type,
         content_attributes=attributes,
         source_id=params.get("source_id"),
+        attachments=attachments,
+        additional_attributes=_additional(params),
     )
+    added = outgoing(conversation.inbox, draft, params)
+    return replace(draft, content_attributes=added | attributes)
 
 
 def _message_type(
@@ -96,13 +109,53 @@ def _message_type(
     return "incoming"
 
 
-def _content(params: Json) -> str:
+def _additional(params: Json) -> Json:
+    """Return what Chatwoot keeps for its channels, such as a template's name."""
+    names = ("template_params", "campaign_id")
+    return {name: params[name] for name in names if params.get(name)}
+
+
+def _attachments(
+    store: FileStore, params: Json, files: tuple[Upload, ...]
+) -> tuple[Json, ...]:
+    """Store the uploaded files; signed blob ids name files that are there already."""
+    given = params.get("attachments")
+    keys = [str(each) for each in given] if isinstance(given, list) else []
+    blobs = [store.keep(each.name, each.content, each.content_type) for each in files]
+    for key in keys:
+        blob = store.find(key)
+        if blob is None:
+            raise MessageRefusedError("mismatched digest")
+        blobs.append(blob)
+    if len(blobs) > ATTACHMENTS_MAX:
+        raise MessageRefusedError(
+            "Validation failed: Attachments exceeded maximum allowed"
+        )
+    return tuple(stored(store, blob) for blob in blobs)
+
+
+def _find_replied(conversation: Conversation, attributes: Json) -> None:
+    """Set both ids of the message that is replied to, when either is found."""
+    wanted = attributes.get("in_reply_to")
+    external = attributes.get("in_reply_to_external_id")
+    for message in conversation.messages:
+        if str(message.id) == str(wanted) or (
+            external and message.source_id == external
+        ):
+            attributes["in_reply_to"] = message.id
+            attributes["in_reply_to_external_id"] = message.source_id
+            return
+
+
+def _content(params: Json, *, has_files: bool) -> str | None:
     content = str(params.get("content") or "")
     if len(content) > CONTENT_MAX:
         raise MessageRefusedError(
             f"Validation failed: Content is too long (maximum is {CONTENT_MAX} "
             "characters)"
         )
+    if not content.strip() and has_files:
+        return None
     if not content.strip():
         raise MessageRefusedError("Validation failed: Content can't be blank")
     return content

@@ -7,6 +7,9 @@ as far as the timing of two programs allows.
     sim.faults.api("store_then_hang", conversation=7)  stored, but no answer comes
     sim.faults.api("drop", probability=0.1, times=None)    one in ten, until clear()
     sim.faults.deliveries.duplicate = 0.3              three in ten come twice
+    sim.faults.files.missing_requests = 2              each file is late
+    sim.faults.channel.error = "131026: Message undeliverable"    nothing gets out
+    sim.faults.rate_limit = 60                         calls per minute, then 429
 """
 
 import random
@@ -64,6 +67,9 @@ class DeliveryFaults:
         unsigned: Send no signature, as Chatwoot did before 4.13.
         old_shapes: Conversations of older releases: without `account` (before
             4.14.2) and `assignee_type` (before 4.8).
+        without_account: Only the former of the two.
+        without_assignee_type: Only the latter.
+        without_delivery_id: No X-Chatwoot-Delivery, as for bots before 4.13.
         creation_noise: After a new conversation also send the null status change
             and the creation diff that were seen in a real capture (facts 3, 2).
     """
@@ -73,15 +79,65 @@ class DeliveryFaults:
     reorder_s: float = 0.0
     unsigned: bool = False
     old_shapes: bool = False
+    without_account: bool = False
+    without_assignee_type: bool = False
+    without_delivery_id: bool = False
     creation_noise: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class FileFaults:
+    """How badly stored files behave (facts 4.5).
+
+    Attributes:
+        missing_requests: Each file answers 404 to that many requests at first.
+        missing_s: And for that many seconds after it was stored.
+        lifetime_s: How long the URL of the redirect lasts.
+    """
+
+    missing_requests: int = 0
+    missing_s: float = 0.0
+    lifetime_s: float = 300.0
+
+
+@dataclass(slots=True, kw_only=True)
+class ChannelFaults:
+    """How badly the channels behind Chatwoot behave.
+
+    Attributes:
+        error: What the channel answers; empty while it takes everything.
+        times: How many messages it refuses; None is until `clear()`.
+        delay_s: How long it takes to answer at all.
+    """
+
+    error: str = ""
+    times: int | None = None
+    delay_s: float = 0.0
+
+    def draw(self) -> str:
+        """Return why this message is refused, if it is; it counts as used."""
+        if not self.error or (self.times is not None and self.times <= 0):
+            return ""
+        if self.times is not None:
+            self.times -= 1
+        return self.error
 
 
 @dataclass(slots=True)
 class Faults:
-    """The switches of one simulator; all of them work at run time."""
+    """The switches of one simulator; all of them work at run time.
+
+    Attributes:
+        rate_limit: REST calls per minute, then 429 (facts 6.2); None is no limit.
+        drop_underscores: A proxy before Chatwoot drops headers with underscores.
+    """
 
     rng: random.Random
     deliveries: DeliveryFaults = field(default_factory=DeliveryFaults)
+    files: FileFaults = field(default_factory=FileFaults)
+    channel: ChannelFaults = field(default_factory=ChannelFaults)
+    rate_limit: int | None = None
+    drop_underscores: bool = False
     rules: list[ApiFault] = field(default_factory=list)
 
     def api(
@@ -136,9 +192,13 @@ class Faults:
         return None
 
     def clear(self) -> None:
-        """End all API faults and let deliveries behave again."""
+        """End all faults; everything behaves again."""
         self.rules.clear()
         self.deliveries = DeliveryFaults()
+        self.files = FileFaults()
+        self.channel = ChannelFaults()
+        self.rate_limit = None
+        self.drop_underscores = False
 
     def chance(self, probability: float) -> bool:
         """Return True in that share of calls; draws only when there is a chance."""

@@ -137,7 +137,8 @@ def push_team(team: Team | None) -> Json | None:
 def _file_details(item: Json) -> Json:
     """Return the keys of a stored file, or those of a location as they are."""
     given = {key: value for key, value in item.items() if key != "file_type"}
-    if item.get("file_type") in ("location", "contact", "fallback", "embed"):
+    is_stored = item.get("file_type", "file") in ("image", "audio", "video", "file")
+    if not is_stored:
         return given
     stored: Json = {
         "extension": None,

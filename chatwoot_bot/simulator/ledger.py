@@ -56,20 +56,35 @@ class Ledger:
         """Return a random UUID."""
         return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
 
-    def new_contact(self, name: str | None = None) -> Contact:
-        """Return a contact; without a name it gets a random one, like a visitor."""
+    def number(self, below: int) -> int:
+        """Return a random number."""
+        return self._rng.randrange(below)
+
+    @property
+    def next_message(self) -> int:
+        """The id that the next message gets."""
+        return self._first_message + len(self._message_at)
+
+    def new_contact(self, name: str | None = None, **known: Any) -> Contact:
+        """Return a contact; without a name it gets a random one, like a visitor.
+
+        Args:
+            name: What they call themselves.
+            known: What the channel knows of them.
+        """
         self._contacts += 1
         number = self._rng.randrange(100, 1000)
-        return Contact(
-            id=162 + self._contacts,
-            name=name or f"withered-glade-{number}",
-            email=None,
-            phone_number=None,
-            contact_inbox_id=200 + self._contacts,
-            source_id=self.uuid(),
-            pubsub_token=f"simulated{self._rng.getrandbits(80):020x}",
-            created_at=self.now(),
-        )
+        fields: dict[str, Any] = {
+            "id": 162 + self._contacts,
+            "name": name or f"withered-glade-{number}",
+            "email": None,
+            "phone_number": None,
+            "contact_inbox_id": 200 + self._contacts,
+            "source_id": self.uuid(),
+            "pubsub_token": f"simulated{self._rng.getrandbits(80):020x}",
+            "created_at": self.now(),
+        }
+        return Contact(**fields | known)
 
     def store(self, conversation: Conversation, draft: Draft) -> Message:
         """Give *draft* an id and a time, and keep it.
@@ -84,7 +99,7 @@ class Ledger:
         fields = {name: getattr(draft, name) for name in Draft.__dataclass_fields__}
         message = Message(
             **fields,
-            id=self._first_message + len(self._message_at),
+            id=self.next_message,
             conversation_id=conversation.id,
             created_at=now,
             updated_at=now,

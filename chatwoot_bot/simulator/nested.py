@@ -120,6 +120,8 @@ def can_reply(world: World, conversation: Conversation) -> bool:
 
     False outside of the channel's window, and where nothing ever came in.
     """
+    if conversation.window_closed:
+        return False
     window_s = conversation.inbox.reply_window_s
     if window_s is None:
         return True

@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from .channels import WINDOWS_S
 from .records import Account, AccountWebhook, Agent, Bot, Inbox, Team
 from .wire import Json
 
@@ -90,6 +91,7 @@ class Office:
         fields = {"hmac_token": self.token(), "identifier": self.token()} | fields
         if channel == "Channel::Api":
             fields = {"secret": self.token()} | fields
+        fields = {"reply_window_s": WINDOWS_S.get(channel)} | fields
         fields = {"id": self.next_id(self.inboxes)} | fields
         inbox = Inbox(name=name, channel=channel, **fields)
         self.inboxes[inbox.id] = inbox

@@ -56,13 +56,21 @@ def webhook_body(world: World, event: Event) -> Json:
     return body
 
 
-def old_shape(body: Json) -> Json:
-    """Return *body* without what older releases did not send (facts section 8)."""
+def old_shape(body: Json, *, account: bool = True, assignee: bool = True) -> Json:
+    """Return *body* without what older releases did not send (facts section 8).
+
+    Args:
+        body: A body of today.
+        account: Take the conversation's `account` away (before 4.14.2).
+        assignee: Take `assignee_type` away (before 4.8).
+    """
     conversation = body.get("conversation") or body
     if "meta" not in conversation:
         return body
-    conversation.pop("account", None)
-    conversation["meta"].pop("assignee_type", None)
+    if account:
+        conversation.pop("account", None)
+    if assignee:
+        conversation["meta"].pop("assignee_type", None)
     return body
 
 

@@ -120,7 +120,7 @@ class Team:
     allow_auto_assign: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Contact:
     """The person who asks, with the record that ties them to the inbox."""
 
@@ -194,6 +194,7 @@ class Conversation:
     custom_attributes: dict[str, Any] = field(default_factory=dict)
     additional_attributes: dict[str, Any] = field(default_factory=dict)
     muted: bool = False
+    window_closed: bool = False
     snoozed_until: float | None = None
     first_reply_created_at: float | None = None
     agent_last_seen_at: float | None = None
@@ -201,6 +202,8 @@ class Conversation:
     unread: int = 0
     messages: list[Message] = field(default_factory=list)
     typing: list[str] = field(default_factory=list)
+    carried: list[Message] = field(default_factory=list)
+    """What the channel took: what the contact has on the phone."""
     recent: deque[float] = field(default_factory=deque)
     """When the messages of the last minute were stored, for the flood guard."""
 

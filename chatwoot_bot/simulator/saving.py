@@ -9,6 +9,7 @@ shows the state of that moment.
 from collections.abc import Callable
 from typing import Any
 
+from .files import FileStore
 from .ledger import Ledger
 from .office import Office
 from .records import Change, Conversation, Draft, Event, Message
@@ -23,13 +24,20 @@ class Saving:
     Args:
         office: What the administrator set up.
         ledger: Ids, times and messages.
+        files: What was uploaded.
         emit: Called with each event, synchronously.
     """
 
     def __init__(
-        self, *, office: Office, ledger: Ledger, emit: Callable[[Event], None]
+        self,
+        *,
+        office: Office,
+        ledger: Ledger,
+        files: FileStore,
+        emit: Callable[[Event], None],
     ) -> None:
         self.office = office
+        self.files = files
         self.ledger = ledger
         self.conversations: dict[int, Conversation] = {}
         self.frontend_url = ""

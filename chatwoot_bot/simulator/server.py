@@ -14,12 +14,17 @@ import contextlib
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Self, TypeVar
 
 from .api import Api, Call
+from .carrier import Carrier
+from .control import Control
 from .deliveries import TIMEOUT_S, Attempt, Deliveries, Delivery
+from .describing import describe, describe_replies
 from .faults import Faults
+from .files import FileStore
 from .noise import creation_noise, is_beginning
 from .office import Office, populate
 from .payloads import old_shape, webhook_body
@@ -94,6 +99,7 @@ class Simulator(Stage):
         self.faults = Faults(rng=random.Random(rng.getrandbits(64)))  # noqa: S311
         # A generator of its own, so that tokens change nothing in what is played.
         tokens = random.Random(f"office {seed}")  # noqa: S311
+        files = FileStore(rng=tokens, clock=time.time, faults=self.faults)
         office = Office(account=Account(id=account_id), rng=tokens, clock=time.time)
         populate(office, user_token=user_token, admin_token=admin_token)
         office.keep_pending_on_bot_failure = keep_pending_on_bot_failure
@@ -101,6 +107,7 @@ class Simulator(Stage):
         office.add_inbox("Website", channel, id=inbox_id)
         world = World(
             office=office,
+            files=files,
             rng=rng,
             clock=time.time,
             emit=self._emit,
@@ -122,17 +129,22 @@ class Simulator(Stage):
             world=self.world,
             faults=self.faults,
             changed=self._changes.notify,
+            extra=[*files.routes(), *Control(self).routes()],
+        )
+        self._carrier = Carrier(
+            world=self.world, faults=self.faults, changed=self._changes.notify
         )
         self._server = LocalServer(self._api.app(), host=host, port=port)
 
     async def __aenter__(self) -> Self:
         await self._server.start()
-        self.world.frontend_url = self.base_url
+        self.world.frontend_url = self.world.files.base_url = self.base_url
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         # The server first: a call that still comes in would start a delivery.
         self._api.release()
+        self._carrier.release()
         try:
             await self._server.stop()
         finally:
@@ -165,6 +177,11 @@ class Simulator(Stage):
         return self._deliveries.log
 
     @property
+    def under_way(self) -> int:
+        """How many deliveries and outgoing messages have not come to their end."""
+        return self._deliveries.under_way + self._carrier.under_way
+
+    @property
     def calls(self) -> list[Call]:
         """All REST calls that came in, in the order in which they were answered."""
         return self._api.calls
@@ -191,7 +208,7 @@ class Simulator(Stage):
             TimeoutError: With what the simulator has seen.
         """
         return await self._changes.until(
-            predicate, timeout=timeout, describe=lambda: self._describe(timeout)
+            predicate, timeout=timeout, describe=lambda: describe(self, timeout)
         )
 
     async def wait_for_replies(
@@ -205,14 +222,10 @@ class Simulator(Stage):
         Raises:
             TimeoutError: With the conversation's state and what went wrong.
         """
-
-        def describe() -> str:
-            return self._describe_replies(conversation, count, timeout)
-
         await self._changes.until(
             lambda: len(self.replies(conversation)) >= count,
             timeout=timeout,
-            describe=describe,
+            describe=lambda: describe_replies(self, conversation, count, timeout),
         )
         return self.replies(conversation)
 
@@ -222,7 +235,7 @@ class Simulator(Stage):
         Raises:
             TimeoutError: With what the simulator has seen.
         """
-        await self.until(lambda: self._deliveries.under_way == 0, timeout)
+        await self.until(lambda: self.under_way == 0, timeout)
 
     # Within.
 
@@ -247,15 +260,28 @@ class Simulator(Stage):
 
     def _send(self, event: Event) -> None:
         for recipient in recipients(self.world.office, event):
-            self._deliveries.enqueue(event, recipient, partial(self._body, event))
+            is_late = recipient.route != "agent_bot"
+            build = partial(self._body, event, is_late=is_late)
+            self._deliveries.enqueue(event, recipient, build)
 
-    def _body(self, event: Event) -> bytes:
+    def _body(self, event: Event, *, is_late: bool) -> bytes:
+        """Return the bytes to send; a late body is of the record as it is by then."""
+        if is_late and event.message is not None:
+            event = replace(event, message=self.world.ledger.message(event.message.id))
         body = webhook_body(self.world, event)
-        return dump(old_shape(body) if self.faults.deliveries.old_shapes else body)
+        shapes = self.faults.deliveries
+        return dump(
+            old_shape(
+                body,
+                account=shapes.old_shapes or shapes.without_account,
+                assignee=shapes.old_shapes or shapes.without_assignee_type,
+            )
+        )
 
     def _stored(self, message: Message) -> None:
         if self.on_message is not None:
             self.on_message(message)
+        self._carrier.take(message)
         self._changes.notify()
 
     def _delivery_failed(self, delivery: Delivery, attempt: Attempt) -> None:
@@ -266,26 +292,3 @@ class Simulator(Stage):
         elif delivery.recipient.route == "api_inbox" and delivery.message_id:
             text = attempt.error or f"{attempt.status} {attempt.body}".strip()
             self.world.fail_message(delivery.message_id, text)
-
-    def _describe_replies(self, conversation: int, count: int, timeout: float) -> str:
-        found = len(self.replies(conversation))
-        return (
-            f"conversation {conversation} has {found} of {count} replies, status "
-            f"{self.status(conversation)}; {self._describe(timeout)}"
-        )
-
-    def _describe(self, timeout: float) -> str:
-        """Return the newest things seen, for the text of a TimeoutError."""
-        attempts = [
-            f"{each.event} #{each.conversation_id}: {each.status or each.error}"
-            f" {each.body[:120]}"
-            for each in self.delivery_log[-5:]
-        ]
-        calls = [
-            f"{each.method} {each.path}: {each.status}" for each in self.calls[-5:]
-        ]
-        return (
-            f"nothing more for {timeout} s; {self._deliveries.under_way} deliveries "
-            f"under way; last deliveries: {attempts or 'none'}; "
-            f"last calls: {calls or 'none'}"
-        )

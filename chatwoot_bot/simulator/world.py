@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from .files import FileStore
 from .ledger import Ledger
 from .lifecycle import BOT_FAILURE, STATUSES, Lifecycle
 from .office import Office
@@ -39,6 +40,7 @@ class World(Lifecycle):
 
     Args:
         office: What the administrator set up.
+        files: What was uploaded.
         rng: The one source of randomness.
         clock: Unix seconds.
         emit: Called with each event, synchronously.
@@ -51,6 +53,7 @@ class World(Lifecycle):
         self,
         *,
         office: Office,
+        files: FileStore,
         rng: random.Random,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
@@ -61,7 +64,7 @@ class World(Lifecycle):
         ledger = Ledger(
             rng=rng, clock=clock, stored=stored, first_message=first_message
         )
-        super().__init__(office=office, ledger=ledger, emit=emit)
+        super().__init__(office=office, ledger=ledger, files=files, emit=emit)
         self._first_conversation = first_conversation
 
     # The ones that are meant when none is named.
@@ -147,6 +150,7 @@ class World(Lifecycle):
         seen_at = conversation.contact_last_seen_at
         message = self.ledger.store(conversation, draft)
         conversation.unread += 1
+        conversation.window_closed = False
         conversation.contact_last_seen_at = message.created_at
         if is_first:
             self._emit(Event(name="contact_created", conversation=conversation))
@@ -180,6 +184,23 @@ class World(Lifecycle):
         if message.is_reply and message.sender_type is not None:
             self._answered(conversation, message)
         return message
+
+    def update_contact(self, conversation: Conversation, **fields: Any) -> None:
+        """Change the contact and say so."""
+        contact = conversation.contact
+        changes: dict[str, Change] = {
+            name: (getattr(contact, name), value)
+            for name, value in fields.items()
+            if getattr(contact, name) != value
+        }
+        for name, (_, value) in changes.items():
+            setattr(contact, name, value)
+        if changes:
+            self._emit(
+                Event(
+                    name="contact_updated", conversation=conversation, changes=changes
+                )
+            )
 
     def type(
         self,
