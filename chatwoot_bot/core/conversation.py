@@ -114,6 +114,7 @@ class Message:
             message was deleted.
         created_at: Unix seconds.
         owed: True while a contact's message waits for its answer.
+        closes: the conversation was resolved after it.
     """
 
     id: int
@@ -124,6 +125,7 @@ class Message:
     external_id: int | None = None
     client_id: str | None = None
     attachments: tuple[Attachment, ...] = ()
+    closes: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -84,6 +84,8 @@ messages = sa.Table(
     # JSON: a list of objects, see `core.conversation.Attachment`.
     sa.Column("attachments", sa.Text),
     sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
+    # The conversation was resolved after this message.
+    sa.Column("closes", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("turn_id", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("edited_at", sa.Double),

@@ -120,6 +120,8 @@ class Story:
         if state is not State.AI or trigger is Trigger.RESOLVED:
             self._fall_silent()
             result.interrupts = str(trigger)
+        if trigger is Trigger.RESOLVED:
+            self._close()
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
             self.change(held_at=self.now.status_at)
 
@@ -133,6 +135,13 @@ class Story:
         self.change(
             owed_since=None, due_at=self.now.due_at if left else None, bot_turns=0
         )
+
+    def _close(self) -> None:
+        """Draw a line under what has been said: what comes next is a new request."""
+        if self.new_messages:
+            self.new_messages[-1][0]["closes"] = True
+        else:
+            self.tx.execute(_CLOSE, {"conversation": self.now.id})
 
     def _take_channel(self, seen: Sighting) -> None:
         """Note what carries a reply, and whether it still would."""
@@ -239,6 +248,7 @@ class Story:
             "content": said.content,
             "attachments": dump(said.attachments),
             "owed": owed,
+            "closes": False,
             "turn_id": said.reply_key.split(".")[0] if said.reply_key else None,
             "created_at": arrival.received_at,
             "deleted_at": None,
@@ -268,6 +278,17 @@ class Story:
 
 _NEWEST = sa.select(sa.func.max(messages.c.external_id)).where(
     messages.c.conversation_id == sa.bindparam("conversation")
+)
+_NEWEST = (
+    sa.select(messages.c.id)
+    .where(messages.c.conversation_id == sa.bindparam("conversation"))
+    .order_by(sa.func.coalesce(messages.c.external_id, messages.c.id).desc())
+    .limit(1)
+)
+_CLOSE = (
+    sa.update(messages)
+    .where(messages.c.id == _NEWEST.scalar_subquery())
+    .values(closes=sa.true())
 )
 _CONFIRM = (
     sa.update(replies)

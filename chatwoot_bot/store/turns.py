@@ -459,4 +459,5 @@ def message_of(row: sa.RowMapping) -> Message:
         external_id=row["external_id"],
         client_id=row["client_id"],
         attachments=attachments.load(stored) if (stored := row["attachments"]) else (),
+        closes=row["closes"],
     )

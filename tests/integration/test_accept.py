@@ -244,3 +244,26 @@ async def test_private_notes_and_typing_change_nothing(db):
     after = await conversation(db)
     assert (after.state, after.status) == (before.state, before.status)
     assert await count(db, schema.messages) == 1
+
+
+async def closes(db):
+    query = sa.select(schema.messages.c.closes).order_by(schema.messages.c.id)
+    return await db.read(lambda tx: list(tx.execute(query).scalars()))
+
+
+async def test_resolve_draws_a_line_under_what_was_said(db):
+    """So that the model does not repeat a handover that was agreed before."""
+    await take(db, says(content="A human!", clock=100.0))
+    await take(db, says(Kind.AGENT_REPLY, content="Done.", clock=110.0))
+    await take(db, shows(Status.RESOLVED, clock=120.0))
+    await take(db, says(content="Me again", clock=130.0))
+
+    assert await closes(db) == [False, True, False]
+
+
+async def test_resolve_in_one_group_with_the_last_message_draws_its_line(db):
+    """Both arrive before either is on disk."""
+    last = says(Kind.AGENT_REPLY, content="Done.", clock=110.0)
+    await asyncio.gather(take(db, last), take(db, shows(Status.RESOLVED, clock=120.0)))
+
+    assert await closes(db) == [True]

@@ -7,6 +7,33 @@ from chatwoot_bot.core.conversation import Sender
 from chatwoot_bot.core.transcript import escape_liquid, for_model
 
 
+def test_model_learns_where_an_earlier_request_ended():
+    """Or it repeats a handover that was agreed then."""
+    lines = for_model(
+        [
+            message("A human!", owed=False),
+            message("Done.", sender=Sender.AGENT, closes=True),
+            message("Me again"),
+        ],
+        prompt="p",
+    )
+
+    assert [line["role"] for line in lines] == [
+        "system",
+        "user",
+        "assistant",
+        "user",
+        "user",
+    ]
+    assert "was resolved" in lines[3]["content"]
+
+
+def test_end_of_the_conversation_needs_no_line():
+    lines = for_model([message("Thanks", closes=True)], prompt="p")
+
+    assert len(lines) == 2
+
+
 def test_bot_and_agents_are_the_same_side_for_the_model():
     """Both speak for the company; the contact asks."""
     lines = for_model(

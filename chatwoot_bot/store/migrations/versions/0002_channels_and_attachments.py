@@ -1,4 +1,4 @@
-"""what a channel can carry, attachments, and options to choose from."""
+"""what a channel can carry, attachments, options to choose from, resolves."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,4 +15,8 @@ def upgrade() -> None:
         sa.Column("can_reply", sa.Boolean(), server_default=sa.true(), nullable=False),
     )
     op.add_column("messages", sa.Column("attachments", sa.Text()))
+    op.add_column(
+        "messages",
+        sa.Column("closes", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
     op.add_column("replies", sa.Column("options", sa.Text()))
