@@ -239,7 +239,12 @@ class Story:
     def _record(
         self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
     ) -> None:
-        row = {
+        self.new_messages.append((self.row(arrival, said, owed=owed), result))
+        result.changed = True
+
+    def row(self, arrival: Arrival, said: Said, *, owed: bool) -> dict[str, Any]:
+        """Return the message as a new row; all rows have the same columns."""
+        return {
             "conversation_id": self.now.id,
             "account_id": self.now.account_id if said.external_id else None,
             "external_id": said.external_id or self._place(said),
@@ -253,8 +258,6 @@ class Story:
             "created_at": arrival.received_at,
             "deleted_at": None,
         }
-        self.new_messages.append((row, result))
-        result.changed = True
 
     def _place(self, said: Said) -> int | None:
         """Return where a contact's choice stands among Chatwoot's messages: last.
@@ -264,7 +267,7 @@ class Story:
         if said.submitted_to is None:
             return None
         mine = {"conversation": self.now.id}
-        newest = self.tx.execute(_NEWEST, mine).scalar() or 0
+        newest = self.tx.execute(_LAST_PLACE, mine).scalar() or 0
         new = [row["external_id"] or 0 for row, _ in self.new_messages]
         return max(said.submitted_to, newest, *new)
 
@@ -276,7 +279,7 @@ class Story:
             self.change(due_at=arrival.received_at)
 
 
-_NEWEST = sa.select(sa.func.max(messages.c.external_id)).where(
+_LAST_PLACE = sa.select(sa.func.max(messages.c.external_id)).where(
     messages.c.conversation_id == sa.bindparam("conversation")
 )
 _NEWEST = (

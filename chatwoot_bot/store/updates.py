@@ -88,19 +88,8 @@ def _owe_the_rest(story: Story) -> None:
 
 def _bury(story: Story, arrival: Arrival, said: Said, result: Accepted) -> None:
     """Remember a message that was deleted before it came, so that it stays deleted."""
-    row = {
-        "conversation_id": story.now.id,
-        "account_id": story.now.account_id,
-        "external_id": said.external_id,
-        "client_id": None,
-        "sender": said.sender,
-        "content": None,
-        "attachments": None,
-        "owed": False,
-        "turn_id": None,
-        "created_at": arrival.received_at,
-        "deleted_at": arrival.received_at,
-    }
+    row = story.row(arrival, said, owed=False)
+    row.update(content=None, attachments=None, deleted_at=arrival.received_at)
     story.new_messages.append((row, result))
 
 

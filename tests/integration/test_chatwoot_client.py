@@ -15,6 +15,7 @@ from chatwoot_bot.channels.chatwoot import ChatwootChannel
 from chatwoot_bot.chatwoot.client import ChatwootClient
 from chatwoot_bot.core.conversation import Status
 from chatwoot_bot.core.events import Kind
+from chatwoot_bot.core.outgoing import Option
 from chatwoot_bot.errors import ChatwootError
 
 pytestmark = pytest.mark.anyio
@@ -104,6 +105,22 @@ async def test_note_is_posted_in_private(client, chatwoot):
     await create(client, private=True)
 
     assert json.loads(sent(route).content)["private"] is True
+
+
+async def test_quick_replies_are_an_input_select(client, chatwoot):
+    """As in Chatwoot's documentation; the key travels beside them."""
+    route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+    items = example("rest_create_message__request_input_select")
+    items = items["content_attributes"]["items"]
+
+    await create(client, items=items)
+
+    body = json.loads(sent(route).content)
+    assert body["content_type"] == "input_select"
+    assert body["content_attributes"] == {
+        "chatwoot_bot": {"reply_key": "r_1"},
+        "items": items,
+    }
 
 
 async def test_text_arrives_as_it_was_written(client, chatwoot):
@@ -535,6 +552,7 @@ class Kept:
     key = "r_1"
     content = "Yes, we do."
     after_external_id = 810
+    options = ()
 
 
 @pytest.fixture
@@ -618,6 +636,38 @@ async def test_agents_reply_that_nobody_told_us_of_is_news(channel, chatwoot):
     assert seen.message.external_id == 812
 
 
+@pytest.mark.parametrize(
+    ("shown", "known", "told"),
+    [
+        (False, True, False),
+        (True, False, True),
+        (True, True, None),
+        (None, False, None),
+        ("no", True, None),
+    ],
+)
+async def test_window_that_has_closed_is_news(channel, chatwoot, shown, known, told):
+    """Chatwoot would take the reply, and the channel would not."""
+    chatwoot.get(ONE).respond(json=SHOWN | {"can_reply": shown})
+    before = conversation(status=Status.PENDING, can_reply=known)
+
+    seen = await channel.look(before)
+
+    assert (seen and seen.conversation.can_reply) == told
+
+
+async def test_choice_whose_webhook_was_lost_is_found(client, chatwoot):
+    """The sweep reads the newest message, which is the one with the options."""
+    values = {"submitted_values": [{"title": "Refund", "value": "refund"}]}
+    message = SHOWN["last_non_activity_message"] | {"content_attributes": values}
+    chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": message})
+
+    fetched = await client.last_message(1, 150)
+
+    assert fetched.event.kind is Kind.CONTACT_MESSAGE
+    assert fetched.event.message.content == "Refund"
+
+
 async def test_look_can_be_switched_off(client, chatwoot):
     """VERIFY_BEFORE_REPLY=false saves a call per answer."""
     channel = ChatwootChannel(client, verify=False)
@@ -646,6 +696,25 @@ async def test_channel_says_and_sets_where_the_conversation_is(channel, chatwoot
     assert message_id == 811
     assert said.called
     assert told.called
+
+
+class Offered(Kept):
+    content = "Is it about {{ money }}?"
+    options = (Option("{{ Refund }}", "refund"), Option("Other", "other"))
+
+
+async def test_channel_escapes_liquid_in_text_and_titles(channel, chatwoot):
+    """Whatever Chatwoot renders, it finds nothing."""
+    said = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+
+    await channel.deliver(conversation(), Offered(), private=False)
+
+    body = json.loads(sent(said).content)
+    assert body["content"] == "Is it about {\u2060{ money }}?"
+    assert body["content_attributes"]["items"] == [
+        {"title": "{\u2060{ Refund }}", "value": "refund"},
+        {"title": "Other", "value": "other"},
+    ]
 
 
 @pytest.mark.parametrize("lacking", ["account_id", "display_id"])
