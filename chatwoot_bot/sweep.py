@@ -3,8 +3,9 @@
 Chatwoot tries an account webhook once and an agent bot's three times in seven seconds.
 So, at start and every few minutes, this asks for pending conversations whose newest
 message is the contact's and hands those messages in as if they had been delivered;
-what is known already has no effect. With a user's token it lists them; with a bot's it
-asks for the conversations we know. Bounded, and never about messages that are older
+what is known already has no effect. With a user's token it lists them, and all that
+was missed in each; with a bot's it asks for the conversations we know, and gets the
+last message. Bounded, and never about messages that are older
 than the service's first start: the bot must not wake an inbox's past.
 """
 
@@ -27,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 PAGES = 8  # of 25 conversations
 KNOWN = 100  # conversations asked for one by one
+# What a message is that somebody wrote for the contact; a template is no answer.
+ANSWERS = ("agent_reply", "bot_message", "own_echo")
 PAUSE_S = 0.1  # between two requests: at most 600 of Chatwoot's 3,000 a minute
 
 
@@ -109,11 +112,42 @@ class Sweep:
             rows = await reader.list_last_messages(
                 account_id, status=Status.PENDING, page=page
             )
-            for fetched in rows:
-                yield fetched
+            for newest in rows:
+                async for missed in self._missed(reader, newest):
+                    yield missed
             if not rows:
                 return
             await asyncio.sleep(PAUSE_S)
+
+    async def _missed(
+        self, reader: ChatwootClient, newest: Fetched
+    ) -> AsyncIterator[Fetched]:
+        """Yield the contact's messages that nobody has answered, oldest first.
+
+        Where one delivery was lost, the one before it may be lost as well.
+        """
+        event = newest.event
+        said, seen, account_id = event.message, event.conversation, event.account_id
+        if event.kind is not Kind.CONTACT_MESSAGE or said is None:
+            return
+        if seen is None or account_id is None:
+            return
+        if said.submitted_to is not None:
+            yield newest  # a choice, which has no place in the list
+            return
+        known = await self._db.read(sweeping.newest_known, account_id, seen.display_id)
+        if (said.external_id or 0) <= known:
+            return
+        unanswered: list[Fetched] = []
+        for fetched in await reader.list_messages(event, after=known):
+            if fetched.event.kind is Kind.CONTACT_MESSAGE:
+                unanswered.append(fetched)
+            elif fetched.event.reason in ANSWERS:
+                unanswered.clear()
+        await asyncio.sleep(PAUSE_S)
+        # A list that lacks it is not believed.
+        for fetched in unanswered or [newest]:
+            yield fetched
 
     async def _known(self, active_since: float) -> AsyncIterator[Fetched]:
         addresses = await self._db.read(

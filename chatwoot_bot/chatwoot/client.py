@@ -250,6 +250,35 @@ class ChatwootClient(Calls):
         ]
         return [fetched for fetched in found if fetched is not None]
 
+    async def list_messages(self, newest: Event, *, after: int) -> list[Fetched]:
+        """Return the public messages of a conversation, oldest first.
+
+        Args:
+            newest: of its events, one that was fetched.
+            after: Chatwoot's id of the last message known; 0 for none. Then the
+                newest 20 come, otherwise the up to 100 that follow.
+
+        Raises:
+            ChatwootError: 401 for a bot's token, or no answer.
+        """
+        seen, account_id = newest.conversation, newest.account_id
+        if seen is None or account_id is None:
+            return []
+        action = f"messages?after={after}" if after else "messages"
+        response = await self.call("GET", account_id, seen.display_id, action)
+        shown = {
+            "id": seen.display_id,
+            "inbox_id": newest.inbox_id,
+            "status": seen.status,
+            "updated_at": seen.updated_at,
+        }
+        payload = object_of(response).get("payload")
+        return [
+            fetched
+            for message in (payload if isinstance(payload, list) else [])
+            if (fetched := _fetched(shown, message, account_id)) is not None
+        ]
+
     async def list_reply_keys(
         self, account_id: int, display_id: int, *, after: int
     ) -> dict[int, str | None]:
@@ -298,6 +327,13 @@ def _shown_messages(payload: Mapping[str, Any]) -> Iterator[tuple[int, str | Non
 def _last_message(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:
     """Return the newest public message, if Chatwoot shows one that we understand."""
     message = conversation.get("last_non_activity_message")
+    return _fetched(conversation, message, account_id)
+
+
+def _fetched(
+    conversation: Mapping[str, Any], message: Any, account_id: int
+) -> Fetched | None:
+    """Return a message of REST, if it is public and understood."""
     if not isinstance(message, dict) or message.get("private"):
         return None
     try:

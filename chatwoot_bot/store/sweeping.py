@@ -5,7 +5,7 @@ import sqlalchemy as sa
 from ..core.conversation import State, Status
 from .conversations import insert_new
 from .human import value
-from .schema import conversations, service
+from .schema import conversations, messages, service
 
 
 def first_start(tx: sa.Connection, *, now: float) -> float:
@@ -37,3 +37,21 @@ def waiting_for_contact(
         .limit(limit)
     )
     return [(row.account_id, row.display_id) for row in tx.execute(query)]
+
+
+def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:
+    """Return Chatwoot's id of the newest message that is stored; 0 for none."""
+    found: int | None = tx.execute(
+        _NEWEST_KNOWN, {"account": account_id, "number": display_id}
+    ).scalar()
+    return found or 0
+
+
+_NEWEST_KNOWN = (
+    sa.select(sa.func.max(messages.c.external_id))
+    .join(conversations, conversations.c.id == messages.c.conversation_id)
+    .where(
+        conversations.c.account_id == sa.bindparam("account"),
+        conversations.c.display_id == sa.bindparam("number"),
+    )
+)

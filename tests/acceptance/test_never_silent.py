@@ -134,6 +134,23 @@ async def test_message_whose_webhook_was_lost_is_answered(tmp_path):
 
 
 @pytest.mark.anyio
+async def test_all_that_was_missed_is_answered_not_only_the_last_message(tmp_path):
+    """ "I want a refund." "Hello?" A bot that only saw the second looks stupid."""
+    async with ModelStandIn() as model, simulated() as chatwoot:
+        settings = {"CHATWOOT_USER_TOKEN": "user-token", **with_model(model)}
+        with connected(tmp_path, chatwoot, **settings):
+            pass  # from its first start on
+        chatwoot.faults.deliveries.drop = 1.0
+        first = await chatwoot.contact_says("I want a refund.")
+        await chatwoot.contact_says("Hello?", conversation=first.conversation_id)
+        with connected(tmp_path, chatwoot, **settings, SWEEP_INTERVAL_SECONDS=300):
+            await chatwoot.wait_for_replies(first.conversation_id, 1)
+        asked = [m["content"] for m in model.requests[-1]["messages"]]
+
+    assert asked[-2:] == ["I want a refund.", "Hello?"]
+
+
+@pytest.mark.anyio
 async def test_bots_token_alone_finds_what_was_missed_where_it_knows(tmp_path):
     async with simulated() as chatwoot:
         with connected(tmp_path, chatwoot, SWEEP_INTERVAL_SECONDS=1) as service:
