@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .commands.doctor import doctor
 from .commands.replay import replay
 from .commands.serve import serve
+from .commands.setup import setup
 from .commands.simulate import simulate
 from .commands.worker import worker
 
@@ -18,6 +20,8 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(worker)
+app.command()(setup)
+app.command()(doctor)
 app.command()(replay)
 app.command()(simulate)
 

@@ -1,0 +1,117 @@
+"""What Chatwoot's REST API answers, and what each refusal means.
+
+The engine's client treats every refusal alike; whoever sets things up or looks for
+what is wrong needs to know which one it was (facts, section 6.1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+
+class Refusal(StrEnum):
+    """Why a call was refused; the value is one sentence with the mend."""
+
+    ANONYMOUS = (
+        "Chatwoot saw no token, because a proxy in front of it drops headers with "
+        "underscores: in nginx set underscores_in_headers on"
+    )
+    UNKNOWN = (
+        "Chatwoot does not know this token: copy it again, and from this installation"
+    )
+    NOT_FOR_BOTS = (
+        "this is the token of a bot or of a platform app: take a user's access token, "
+        "from Profile settings in Chatwoot"
+    )
+    OTHER_ACCOUNT = "this token is not valid in this account: check the account id"
+    NOT_ALLOWED = (
+        "the user of this token may not do that: take the access token of an "
+        "administrator"
+    )
+    SUSPENDED = "the account is suspended: ask whoever runs this Chatwoot"
+    NO_API = "the plan of this account has no API access: change the plan"
+    NOT_FOUND = "Chatwoot has nothing with this number: check the account id and others"
+
+
+# In Chatwoot's own words, in English whatever the account's language. From the
+# special to the general: "this endpoint" is a bot's, "this account" is anybody's.
+WORDS: Mapping[str, Refusal] = {
+    "sign in or sign up": Refusal.ANONYMOUS,
+    "invalid access token": Refusal.UNKNOWN,
+    "not authorized for bots": Refusal.NOT_FOR_BOTS,
+    "authorized to access this account": Refusal.OTHER_ACCOUNT,
+    "authorized to do this action": Refusal.NOT_ALLOWED,
+    "account is suspended": Refusal.SUSPENDED,
+    "api access is not enabled": Refusal.NO_API,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of the API.
+
+    Attributes:
+        body: the JSON, or None when it is none.
+        at: the server's clock by the header ``Date``, Unix seconds; None without.
+    """
+
+    status: int
+    body: Any = field(repr=False)
+    at: float | None = None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether Chatwoot did what it was asked."""
+        return 200 <= self.status < 300
+
+    @property
+    def words(self) -> str:
+        """Chatwoot's own words for an error, shortened; empty without any."""
+        if not isinstance(self.body, dict):
+            return ""
+        for name in ("error", "message", "errors"):
+            if self.body.get(name):
+                return str(self.body[name])[:200]
+        return ""
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Which refusal this is; None for success and for any other trouble."""
+        if self.is_success:
+            return None
+        words = self.words.lower()
+        for part, refusal in WORDS.items():
+            if part in words:
+                return refusal
+        # Only Chatwoot's own: a proxy's or another program's 404 has no such body.
+        is_ours = self.status == 404 and "resource could not be found" in words
+        return Refusal.NOT_FOUND if is_ours else None
+
+
+def read(response: httpx.Response) -> Answer:
+    """Return what *response* says; its body was read."""
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        body = None  # a proxy's page, in whatever encoding
+    return Answer(status=response.status_code, body=body, at=_date(response))
+
+
+def _date(response: httpx.Response) -> float | None:
+    try:
+        return parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+
+
+def rails_time(value: Any) -> float | None:
+    """Return the Unix seconds of ``2026-07-20 12:00:00``, which is UTC."""
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,94 @@
+"""What Chatwoot shows an administrator, each as far as it is read here."""
+
+import pydantic
+from pydantic import Field
+
+
+class Shown(pydantic.BaseModel):
+    """A part of what Chatwoot shows; it adds keys with every release."""
+
+    model_config = pydantic.ConfigDict(
+        extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+
+class Installation(Shown):
+    """What Chatwoot says of itself to anybody.
+
+    Attributes:
+        version: such as ``4.16.2``; None when it is not shown.
+        at: its clock, Unix seconds; None when it is not shown.
+    """
+
+    version: str | None = None
+    at: float | None = None
+
+
+class Membership(Shown):
+    """A user's place in one account."""
+
+    id: int
+    name: str | None = None
+    role: str | None = None
+
+
+class Profile(Shown):
+    """Whose token it is."""
+
+    id: int
+    name: str | None = None
+    accounts: tuple[Membership, ...] = ()
+
+    def role(self, account_id: int) -> str | None:
+        """Return ``administrator``, ``agent``, … or None without a place there."""
+        return next((a.role for a in self.accounts if a.id == account_id), None)
+
+
+class AgentBot(Shown):
+    """An agent bot.
+
+    Attributes:
+        account_id: None for a bot of the whole installation.
+        access_token: shown to administrators.
+        secret: shown to administrators since 4.13.
+    """
+
+    id: int
+    name: str | None = None
+    outgoing_url: str | None = None
+    account_id: int | None = None
+    access_token: str | None = Field(None, repr=False)
+    secret: str | None = Field(None, repr=False)
+
+
+class Inbox(Shown):
+    """An inbox; only those of kind API have a webhook URL and a secret."""
+
+    id: int
+    name: str | None = None
+    channel_type: str | None = None
+    webhook_url: str | None = None
+    secret: str | None = Field(None, repr=False)
+
+
+class Webhook(Shown):
+    """An account webhook; its secret is shown since 4.11.2."""
+
+    id: int
+    url: str | None = None
+    subscriptions: tuple[str, ...] = ()
+    secret: str | None = Field(None, repr=False)
+
+
+class Frame(Shown):
+    """One page of a dashboard app."""
+
+    url: str | None = None
+
+
+class DashboardApp(Shown):
+    """A panel beside the conversation."""
+
+    id: int
+    title: str | None = None
+    content: tuple[Frame, ...] = ()

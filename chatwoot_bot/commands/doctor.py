@@ -1,0 +1,92 @@
+"""`chatwoot-bot doctor`: what is wrong, and what mends it."""
+
+import asyncio
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ..doctor.examination import examine
+from ..doctor.findings import Finding, Level, fail
+from ..doctor.subject import Subject
+from ..errors import SettingsError
+from ..http import make_client
+from ..settings import Settings
+from .questions import checked_url
+
+LOOKS = {
+    Level.OK: ("✓", "green"),
+    Level.SKIP: ("-", "dim"),
+    Level.WARN: ("!", "yellow"),
+    Level.FAIL: ("✗", "red"),
+}
+UNUSABLE = 2  # the exit code for settings that cannot be read
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(help="Where Chatwoot reaches this service. Default: PUBLIC_URL."),
+]
+EnvFile = Annotated[Path, typer.Option(help="The file with the settings.")]
+
+
+def doctor(
+    as_json: AsJson = False,
+    public_url: PublicUrl = None,
+    env_file: EnvFile = Path(".env"),
+) -> None:
+    """Check the settings, Chatwoot, the model and the database.
+
+    Ends with 0 when nothing fails, 1 when something does, and 2 when the settings
+    cannot be used at all. Nothing is changed and no secret is printed.
+    """
+    try:
+        url = checked_url("--public-url", public_url) if public_url else None
+        settings = Settings.load(os.environ, env_file=env_file)
+    except SettingsError as error:
+        _report([_unusable(*item) for item in error.problems.items()], as_json)
+        raise typer.Exit(UNUSABLE) from error
+    findings = asyncio.run(_examine(settings, url))
+    _report(findings, as_json)
+    if any(finding.level is Level.FAIL for finding in findings):
+        raise typer.Exit(1)
+
+
+def _unusable(name: str, problem: str) -> Finding:
+    mend = "set it in the environment or in .env, then run chatwoot-bot doctor again"
+    return fail("settings", f"{name} {problem}", setting=name, mend=mend)
+
+
+async def _examine(settings: Settings, public_url: str | None) -> list[Finding]:
+    async with make_client() as http:
+        return await examine(
+            Subject(settings=settings, http=http, public_url=public_url)
+        )
+
+
+def _report(findings: list[Finding], as_json: bool) -> None:
+    if as_json:
+        fine = all(finding.level is not Level.FAIL for finding in findings)
+        checks = [asdict(finding) for finding in findings]
+        typer.echo(json.dumps({"ok": fine, "checks": checks}, indent=2))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    for finding in findings:
+        console.print(_line(finding))
+    count = {level: sum(f.level is level for f in findings) for level in Level}
+    console.print(f"{count[Level.FAIL]} to mend, {count[Level.WARN]} to look at.")
+
+
+def _line(finding: Finding) -> Text:
+    sign, colour = LOOKS[finding.level]
+    line = Text(f"{sign} {finding.check:<10} ", style=colour)
+    line.append(finding.message, style="default" if finding.mend else "")
+    if finding.mend:
+        setting = f"{finding.setting}: " if finding.setting else ""
+        line.append(f"\n  → {setting}{finding.mend}", style="bold")
+    return line

@@ -1,0 +1,242 @@
+"""What `setup` knows, and what it asks: on a terminal only.
+
+Elsewhere a missing value is an error that names its option, because a script that
+waits for an answer hangs for ever.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dotenv
+import pydantic
+from rich.console import Console
+from rich.prompt import Confirm, Prompt
+from rich.table import Table
+
+from ..chatwoot.shown import Inbox, Profile
+from ..errors import SettingsError
+from ..settings import Settings, Token, Url
+
+WHY_ADMINISTRATOR = (
+    "An administrator's access token is needed once: to make the bot, to connect its "
+    "inboxes, and to read the bot's own token and secret. It is kept nowhere. In "
+    "Chatwoot it is at the end of Profile settings."
+)
+MISSING = {
+    "--chatwoot-url": "is missing: Chatwoot's address, such as https://chat.example.com",
+    "--admin-token": "is missing (or CHATWOOT_ADMIN_TOKEN): the access token of an "
+    "administrator, from Profile settings in Chatwoot; it is kept nowhere",
+    "--public-url": "is missing: where Chatwoot reaches this service, such as "
+    "https://bot.example.com",
+    "--yes": "is missing: without a terminal nobody can be asked; or look first with "
+    "--dry-run",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What the `.env` file says already; it may be of another installation."""
+
+    base_url: str | None = None
+    account_id: int | None = None
+    inbox_ids: tuple[int, ...] = ()
+    secrets: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What needs no question: options first, then environment, then file.
+
+    Attributes:
+        inbox_ids: empty when none is chosen.
+        bot_token: the one the service would use now.
+    """
+
+    chatwoot_url: str | None
+    account_id: int | None
+    inbox_ids: tuple[int, ...]
+    public_url: str | None
+    bot_name: str
+    bot_token: str | None = field(repr=False)
+    written: Written
+
+
+def known(
+    environ: Mapping[str, str], env_file: Path, options: Mapping[str, str | None]
+) -> Known:
+    """Gather what is known.
+
+    Args:
+        options: setting → the option's text, or None when it was not given.
+
+    Raises:
+        SettingsError: some of it is malformed.
+    """
+    file = dotenv.dotenv_values(env_file) if env_file.is_file() else {}
+    layers: tuple[Mapping[str, str | None], ...] = (file, environ, options)
+    given = {
+        name: value.strip()
+        for layer in layers
+        for name, value in layer.items()
+        if name in READ and value and value.strip()
+    }
+    # Apart from the rest: alone it would demand a token and a secret, which are what
+    # this command is for.
+    base_url = given.pop("CHATWOOT_BASE_URL", None)
+    settings = Settings.load(given)
+    token = settings.chatwoot_api_token
+    return Known(
+        chatwoot_url=checked_url("CHATWOOT_BASE_URL", base_url) if base_url else None,
+        account_id=settings.chatwoot_account_id,
+        inbox_ids=settings.chatwoot_inbox_id,
+        public_url=settings.public_url,
+        bot_name=settings.bot_name,
+        bot_token=token.get_secret_value() if token else None,
+        written=_written({name: value or "" for name, value in file.items()}),
+    )
+
+
+READ = (
+    "CHATWOOT_BASE_URL",
+    "CHATWOOT_API_TOKEN",
+    "CHATWOOT_ACCOUNT_ID",
+    "CHATWOOT_INBOX_ID",
+    "PUBLIC_URL",
+    "BOT_NAME",
+)
+
+
+def _written(file: Mapping[str, str]) -> Written:
+    try:
+        ids = {name: file.get(name, "") for name in READ[2:4]}
+        settings = Settings.load(ids)
+    except SettingsError:
+        settings = Settings.load({})
+    return Written(
+        base_url=file.get("CHATWOOT_BASE_URL", "").strip().rstrip("/") or None,
+        account_id=settings.chatwoot_account_id,
+        inbox_ids=settings.chatwoot_inbox_id,
+        secrets=file.get("CHATWOOT_WEBHOOK_SECRET", ""),
+    )
+
+
+def checked_url(name: str, value: str) -> str:
+    """Return *value* as a URL without a trailing slash.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        return pydantic.TypeAdapter(Url).validate_python(value.strip())
+    except pydantic.ValidationError as error:
+        problem = "must be a URL such as https://chat.example.com"
+        raise SettingsError({name: problem}) from error
+
+
+class Questions:
+    """Ask for what is missing, or raise `SettingsError` where nobody can answer."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.can_ask = sys.stdin.isatty() and console.is_terminal
+
+    def require(self, values: Mapping[str, object]) -> None:
+        """Refuse to begin when an option is missing and nobody can be asked."""
+        missing = {name: MISSING[name] for name, value in values.items() if not value}
+        if missing and not self.can_ask:
+            raise SettingsError(missing)
+
+    def url(self, name: str, question: str) -> str:
+        """Ask until the answer is a URL."""
+        while True:
+            try:
+                return checked_url(name, self._text(question))
+            except SettingsError as error:
+                self.console.print(error.problems[name], style="red", markup=False)
+
+    def admin_token(self) -> str:
+        """Ask for the administrator's token, unseen."""
+        self.console.print(WHY_ADMINISTRATOR, style="dim")
+        return Prompt.ask(
+            "The administrator's access token", password=True, console=self.console
+        )
+
+    def account(self, profile: Profile) -> int:
+        """Choose among the accounts that the user administers."""
+        choices = {
+            account.id: account.name or ""
+            for account in profile.accounts
+            if account.role == "administrator"
+        }
+        if len(choices) == 1:
+            return next(iter(choices))
+        if not choices:
+            raise SettingsError(
+                {
+                    "--admin-token": f"{profile.name} is an administrator of no "
+                    "account: give the token of one who is"
+                }
+            )
+        [chosen] = self._choose("--account-id", "account", choices)
+        return chosen
+
+    def inboxes(self, inboxes: Sequence[Inbox]) -> tuple[int, ...]:
+        """Choose one or more inboxes."""
+        choices = {
+            inbox.id: f"{inbox.name} ({(inbox.channel_type or '').split('::')[-1]})"
+            for inbox in inboxes
+        }
+        if not choices:
+            raise SettingsError(
+                {"--inbox-id": "there is no inbox yet: make one in Chatwoot first"}
+            )
+        return self._choose("--inbox-id", "inbox", choices, several=True)
+
+    def _choose(
+        self,
+        option: str,
+        noun: str,
+        choices: Mapping[int, str],
+        *,
+        several: bool = False,
+    ) -> tuple[int, ...]:
+        if not self.can_ask:
+            shown = ", ".join(f"{number} {name}" for number, name in choices.items())
+            raise SettingsError({option: f"is missing: choose from {shown}"})
+        table = Table(noun, "name")
+        for number, name in choices.items():
+            table.add_row(str(number), name)
+        self.console.print(table)
+        hint = ", several with commas" if several else ""
+        while True:
+            parts = self._text(f"Which {noun}{hint}").replace(",", " ").split()
+            chosen = tuple(int(part) for part in parts if part.isdecimal())
+            fits = len(chosen) == len(parts) and set(chosen) <= choices.keys()
+            if chosen and fits and (several or len(chosen) == 1):
+                return chosen
+            self.console.print("Please choose from the table.", style="red")
+
+    def confirmed(self) -> bool:
+        """Ask whether to go on."""
+        return Confirm.ask("Do this?", console=self.console, default=True)
+
+    def _text(self, question: str) -> str:
+        while not (answer := Prompt.ask(question, console=self.console).strip()):
+            pass
+        return answer
+
+
+def checked_token(value: str) -> str:
+    """Return *value* as a token that a header can hold.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    try:
+        checked = pydantic.TypeAdapter(Token).validate_python(value.strip())
+    except pydantic.ValidationError as error:
+        problem = "must be ASCII without spaces; copy it again"
+        raise SettingsError({"--admin-token": problem}) from error
+    return checked.get_secret_value()

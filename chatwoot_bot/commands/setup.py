@@ -1,0 +1,281 @@
+"""`chatwoot-bot setup`: make the bot in Chatwoot, connect it, and write `.env`.
+
+Everything is read first, then shown, then done. An administrator's token is needed to
+make the bot and to read its token and secret; it is used for that and kept nowhere.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from .. import envfile
+from ..chatwoot import releases
+from ..chatwoot.admin import AdminClient
+from ..chatwoot.provision import Provisioned, Wanted, provision
+from ..doctor.addresses import is_private
+from ..errors import ChatwootBotError, ChatwootError, SettingsError
+from ..http import make_client
+from .questions import Known, Questions, Written, checked_token, known
+
+ADMIN_ENV = "CHATWOOT_ADMIN_TOKEN"  # not a setting: the service never reads it
+TO_COME = "(made with the bot)"
+
+Url = Annotated[str | None, typer.Option(help="Chatwoot, as in the browser.")]
+AdminToken = Annotated[
+    str | None,
+    typer.Option(
+        envvar=ADMIN_ENV,
+        show_envvar=True,
+        help="Access token of an administrator (in Chatwoot: Profile settings). It "
+        "makes the bot and reads its token and secret; it is kept nowhere.",
+    ),
+]
+AccountId = Annotated[
+    int | None, typer.Option(min=1, help="The account; its number is in the URL.")
+]
+InboxIds = Annotated[
+    list[int] | None,
+    typer.Option("--inbox-id", min=1, help="Inbox to answer in; may be repeated."),
+]
+PublicUrl = Annotated[
+    str | None, typer.Option(help="Where Chatwoot reaches this service.")
+]
+AccountWebhook = Annotated[
+    bool,
+    typer.Option(
+        "--account-webhook",
+        help="Register an account webhook too, for inboxes without the bot.",
+    ),
+]
+EnvFile = Annotated[Path, typer.Option(help="The file to write the settings to.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do it without asking.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would change; change nothing.")
+]
+
+
+def setup(
+    chatwoot_url: Url = None,
+    admin_token: AdminToken = None,
+    account_id: AccountId = None,
+    inbox_id: InboxIds = None,
+    public_url: PublicUrl = None,
+    account_webhook: AccountWebhook = False,
+    env_file: EnvFile = Path(".env"),
+    yes: Yes = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Connect the bot to Chatwoot and write its settings to .env; repeatable."""
+    console = Console(highlight=False, soft_wrap=True)
+    options = {
+        "CHATWOOT_BASE_URL": chatwoot_url,
+        "CHATWOOT_ACCOUNT_ID": str(account_id or ""),
+        "CHATWOOT_INBOX_ID": ",".join(map(str, inbox_id or ())),
+        "PUBLIC_URL": public_url,
+    }
+    try:
+        order = _Order(
+            known=known(os.environ, env_file, options),
+            admin_token=admin_token,
+            account_webhook=account_webhook,
+            env_file=env_file,
+            yes=yes,
+            dry_run=dry_run,
+        )
+        asyncio.run(_setup(order, Questions(console)))
+    except ChatwootBotError as error:
+        console.print(f"chatwoot-bot setup: {error}", style="red", markup=False)
+        raise typer.Exit(2 if isinstance(error, SettingsError) else 1) from error
+    except (KeyboardInterrupt, EOFError):
+        raise typer.Exit(130) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What the command line asked for, and what the settings say already."""
+
+    known: Known
+    admin_token: str | None = field(repr=False)
+    account_webhook: bool
+    env_file: Path
+    yes: bool
+    dry_run: bool
+
+
+async def _setup(order: _Order, questions: Questions) -> None:
+    known, console = order.known, questions.console
+    questions.require(
+        {
+            "--chatwoot-url": known.chatwoot_url,
+            "--admin-token": order.admin_token,
+            "--public-url": known.public_url,
+            "--yes": order.yes or order.dry_run,
+        }
+    )
+    base_url = known.chatwoot_url or questions.url(
+        "--chatwoot-url", "Chatwoot's address, as in the browser"
+    )
+    async with make_client() as http:
+        client = AdminClient(
+            http,
+            base_url=base_url,
+            token=checked_token(order.admin_token or questions.admin_token()),
+        )
+        version = (await client.installation()).version
+        wanted = await _wanted(order, questions, client)
+        plan = await provision(client, wanted, dry_run=True)
+        values = _settings(base_url, wanted, plan, known.written)
+        console.print(
+            f"Chatwoot {version} at {base_url}, account {wanted.account_id}",
+            markup=False,
+        )
+        kept_to = values.get("CHATWOOT_INBOX_ID") if wanted.account_webhook else None
+        for warning in await _warnings(wanted, plan, version, kept_to):
+            console.print(f"! {warning}", style="yellow", markup=False)
+        lines = plan.changes + _file_changes(order.env_file, values)
+        if not _agreed(order, questions, lines):
+            return
+        done = await provision(client, wanted, dry_run=False)
+    envfile.write(order.env_file, _settings(base_url, wanted, done, known.written))
+    late = _hidden(done, version) if plan.bot is None else []
+    for warning in (*late, *_overruled(order.env_file)):
+        console.print(f"! {warning}", style="yellow", markup=False)
+    console.print("Done. Start the service, then look whether all is well:")
+    console.print("  chatwoot-bot serve\n  chatwoot-bot doctor")
+
+
+async def _wanted(order: _Order, questions: Questions, client: AdminClient) -> Wanted:
+    """Gather what shall be, asking for what is missing."""
+    known = order.known
+    profile = await client.profile()
+    account_id = known.account_id or questions.account(profile)
+    if profile.role(account_id) != "administrator":
+        raise ChatwootError(
+            f"{profile.name} is no administrator of account {account_id}: give the "
+            "access token of one, or another --account-id",
+            status_code=None,
+        )
+    inbox_ids = known.inbox_ids
+    if not inbox_ids and not order.account_webhook:
+        inbox_ids = questions.inboxes(await client.list_inboxes(account_id))
+    return Wanted(
+        account_id=account_id,
+        bot_name=known.bot_name,
+        public_url=known.public_url
+        or questions.url("--public-url", "Where Chatwoot reaches this service"),
+        inbox_ids=inbox_ids,
+        account_webhook=order.account_webhook,
+        token=known.bot_token,
+    )
+
+
+def _agreed(order: _Order, questions: Questions, lines: list[str]) -> bool:
+    """Show what would happen; return whether it shall."""
+    console = questions.console
+    if not lines:
+        console.print("Everything is already as it should be; nothing was changed.")
+        return False
+    for line in lines:
+        console.print(f"+ {line}", style="green", markup=False)
+    if order.dry_run:
+        console.print("Nothing was changed (--dry-run).")
+        return False
+    return order.yes or questions.confirmed()
+
+
+def _settings(
+    base_url: str, wanted: Wanted, got: Provisioned, written: Written
+) -> Mapping[str, str]:
+    """Return the settings to write, never the administrator's token."""
+    values = {
+        "PUBLIC_URL": wanted.public_url,
+        "CHATWOOT_BASE_URL": base_url,
+        "CHATWOOT_ACCOUNT_ID": str(wanted.account_id),
+    }
+    token = got.bot.access_token if got.bot else TO_COME
+    if token:
+        values["CHATWOOT_API_TOKEN"] = token
+    secrets = got.secrets if got.has_all_secrets else [TO_COME]
+    if secrets:
+        same = sorted(secrets) == sorted(written.secrets.split(","))
+        values["CHATWOOT_WEBHOOK_SECRET"] = (
+            written.secrets if same else ",".join(secrets)
+        )
+    inboxes = wanted.inbox_ids
+    if (written.base_url, written.account_id) == (base_url, wanted.account_id):
+        # Connected by an earlier run; forgetting them would silence them.
+        inboxes = tuple(dict.fromkeys((*written.inbox_ids, *inboxes)))
+    if written.inbox_ids or (len(inboxes) == 1 and not wanted.account_webhook):
+        values["CHATWOOT_INBOX_ID"] = ",".join(map(str, inboxes))
+    return values
+
+
+def _file_changes(path: Path, values: Mapping[str, str]) -> list[str]:
+    """Return what would change in the file, by name only: values are secrets."""
+    names = envfile.changed_names(path, values)
+    if names:
+        return [f"write {', '.join(names)} to {path}"]
+    return [] if envfile.is_private(path) else [f"make {path} readable by you only"]
+
+
+async def _warnings(
+    wanted: Wanted, plan: Provisioned, version: str | None, kept_to: str | None
+) -> list[str]:
+    found = [*plan.warnings]
+    if kept_to:
+        found.append(
+            f"CHATWOOT_INBOX_ID keeps the bot to {kept_to}: empty it to answer in the "
+            "other inboxes that the account webhook tells of"
+        )
+    release = releases.parse(version)
+    blocks = release is None or release >= releases.BLOCKS_PRIVATE
+    if blocks and await is_private(wanted.public_url):
+        found.append(
+            f"{wanted.public_url} is a private address, and Chatwoot since 4.14 "
+            "delivers to none: set SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true in Chatwoot's "
+            "environment, or give a public --public-url"
+        )
+    return found + _hidden(plan, version)
+
+
+def _hidden(got: Provisioned, version: str | None) -> list[str]:
+    """Tell what Chatwoot does not show of the bot, and what to do about it."""
+    found = []
+    if got.bot is not None and not got.bot.access_token:
+        found.append(
+            "Chatwoot does not show the bot's token: copy it from Settings → Bots to "
+            "CHATWOOT_API_TOKEN"
+        )
+    if got.bot is not None and not got.bot.secret:
+        found.append(
+            f"Chatwoot {version} shows no secret of the bot, because it does not sign "
+            "bots' deliveries before 4.13: upgrade it, or set "
+            "CHATWOOT_ALLOW_UNSIGNED=true and have your proxy take deliveries at a "
+            "secret path only"
+        )
+    return found
+
+
+def _overruled(path: Path) -> list[str]:
+    """Return which settings of the file the environment overrules."""
+    given = {name: os.environ[name] for name in WRITTEN if os.environ.get(name)}
+    names = envfile.changed_names(path, given)
+    if not names:
+        return []
+    return [f"the environment sets {', '.join(names)} too and wins: unset it there"]
+
+
+WRITTEN = (
+    "PUBLIC_URL",
+    "CHATWOOT_BASE_URL",
+    "CHATWOOT_ACCOUNT_ID",
+    "CHATWOOT_API_TOKEN",
+    "CHATWOOT_WEBHOOK_SECRET",
+    "CHATWOOT_INBOX_ID",
+)

@@ -1,0 +1,39 @@
+"""All checks; side by side where none needs another's result.
+
+database ─┐
+model ────┤
+chatwoot ─┴─ tokens ── account, rights, inboxes ── secret, webhook, address
+"""
+
+import asyncio
+from collections.abc import Iterator
+
+import pydantic
+
+from ..settings import Settings
+from .connection import check_connection
+from .database import check_database
+from .findings import Finding, ok, redacted
+from .model import check_model
+from .subject import Subject
+
+
+async def examine(subject: Subject) -> list[Finding]:
+    """Return what was found, in reading order; no secret is in it."""
+    settings = subject.settings
+    async with asyncio.TaskGroup() as group:
+        database = group.create_task(check_database(settings))
+        model = group.create_task(check_model(settings, subject.http))
+        there = group.create_task(check_connection(subject, database))
+    finding, _ = database.result()
+    found = [ok("settings", "readable"), finding, model.result(), *there.result()]
+    return [redacted(each, _secrets(settings)) for each in found]
+
+
+def _secrets(settings: Settings) -> Iterator[str]:
+    """Yield every secret that is set; a database's URL holds a password."""
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, pydantic.SecretStr):
+                yield each.get_secret_value()

@@ -1,0 +1,192 @@
+"""What an administrator sees of the bot: its inboxes, its URL, its secret."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..chatwoot.admin import AdminClient
+from ..chatwoot.shown import AgentBot, Inbox, Webhook
+from ..settings import Settings
+from .findings import Finding, fail, ok, skip, warn
+
+SETUP = "run chatwoot-bot setup"
+SECRET = "CHATWOOT_WEBHOOK_SECRET"  # noqa: S105 - a name
+INBOX = "CHATWOOT_INBOX_ID"
+NEEDS_ADMINISTRATOR = (
+    "cannot be seen with a bot's token; CHATWOOT_USER_TOKEN of an administrator can"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """The account as an administrator sees it.
+
+    Attributes:
+        bot: the one whose token we have; None when none has it.
+        webhooks: account webhooks, whatever they deliver to.
+        connected: inbox → the bot it is connected to.
+    """
+
+    account_id: int
+    bot: AgentBot | None
+    inboxes: Sequence[Inbox]
+    webhooks: Sequence[Webhook]
+    connected: dict[int, AgentBot | None] = field(default_factory=dict)
+
+
+async def visit(client: AdminClient, settings: Settings, account_id: int) -> Office:
+    """Read what there is.
+
+    Args:
+        client: with an administrator's token.
+
+    Raises:
+        ChatwootError: some of it could not be read.
+    """
+    bots, inboxes, webhooks = await asyncio.gather(
+        client.list_bots(account_id),
+        client.list_inboxes(account_id),
+        client.list_webhooks(account_id),
+    )
+    token = settings.chatwoot_api_token
+    ours = token.get_secret_value() if token else None
+    ids = [inbox.id for inbox in inboxes]
+    found = await asyncio.gather(*(client.inbox_bot(account_id, i) for i in ids))
+    return Office(
+        account_id=account_id,
+        bot=next((bot for bot in bots if ours and bot.access_token == ours), None),
+        inboxes=inboxes,
+        webhooks=webhooks,
+        connected=dict(zip(ids, found, strict=True)),
+    )
+
+
+def check_inboxes(
+    office: Office | None, settings: Settings, url: str | None
+) -> Finding:
+    """Check that the inboxes exist and deliver to this bot.
+
+    Args:
+        office: None when it could not be seen.
+        url: where deliveries shall go, if that is known.
+    """
+    check = "inbox"
+    if office is None:
+        return skip(check, NEEDS_ADMINISTRATOR)
+    names = {inbox.id: f"{inbox.id} ({inbox.name})" for inbox in office.inboxes}
+    unknown = [i for i in settings.chatwoot_inbox_id if i not in names]
+    if unknown:
+        there = ", ".join(names.values()) or "none at all"
+        return fail(
+            check,
+            f"account {office.account_id} has no inbox {unknown[0]}; there is {there}",
+            setting=INBOX,
+            mend=f"set it to one of them, or {SETUP}",
+        )
+    wanted = settings.chatwoot_inbox_id or tuple(names)
+    silent = [i for i in wanted if not _reaches_us(office, i, url)]
+    if not silent or (not settings.chatwoot_inbox_id and len(silent) < len(wanted)):
+        shown = ", ".join(names[i] for i in wanted if i not in silent)
+        return ok(check, f"connected: {shown}")
+    return _not_connected(office, silent[0], names)
+
+
+def _reaches_us(office: Office, inbox_id: int, url: str | None) -> bool:
+    bot = office.connected.get(inbox_id)
+    if bot is not None and office.bot is not None and bot.id == office.bot.id:
+        return True
+    if url is None:
+        return False
+    inbox = next(i for i in office.inboxes if i.id == inbox_id)
+    urls = [hook.url for hook in office.webhooks] + [inbox.webhook_url]
+    return url in urls or (bot is not None and bot.outgoing_url == url)
+
+
+def _not_connected(office: Office, inbox_id: int, names: dict[int, str]) -> Finding:
+    other = office.connected.get(inbox_id)
+    to = f"to another bot, {other.name}" if other is not None else "to no bot"
+    which = names.get(inbox_id, str(inbox_id))
+    return fail(
+        "inbox",
+        f"inbox {which} is connected {to}, so nothing of it comes here",
+        setting=INBOX,
+        mend=f"{SETUP} --inbox-id {inbox_id}",
+    )
+
+
+def check_bot_url(office: Office | None, url: str | None) -> list[Finding]:
+    """Check that the bot delivers to the public URL; nothing when nobody can tell."""
+    if office is None or office.bot is None or url is None:
+        return []
+    there = office.bot.outgoing_url
+    if there == url:
+        return [ok("bot", f"{office.bot.name} delivers to {url}")]
+    return [
+        fail(
+            "bot",
+            f"{office.bot.name} delivers to {there or 'nowhere'} and not to {url}",
+            setting="PUBLIC_URL",
+            mend=f"{SETUP}, which sets it, or mend PUBLIC_URL",
+        )
+    ]
+
+
+def check_secret(
+    office: Office | None, settings: Settings, url: str | None, seen: str | None
+) -> Finding:
+    """Check that the secret is the one that Chatwoot signs with.
+
+    Args:
+        url: where deliveries go, if that is known.
+        seen: when a rightly signed delivery came, in words; None without any lately.
+    """
+    check = "secret"
+    ours = {secret.get_secret_value() for secret in settings.chatwoot_webhook_secret}
+    if not ours:
+        return skip(check, "none is set, and unsigned deliveries are allowed")
+    theirs = _secrets(office, url) if office else {}
+    if not theirs:
+        return _unproven(settings, seen)
+    wrong = [name for name, secret in theirs.items() if secret not in ours]
+    if None in theirs.values():
+        return fail(
+            check,
+            "Chatwoot shows no secret of the bot: before 4.13 it does not sign, and "
+            "every delivery is refused",
+            setting="CHATWOOT_ALLOW_UNSIGNED",
+            mend="upgrade Chatwoot, or set CHATWOOT_ALLOW_UNSIGNED=true",
+        )
+    if wrong:
+        return fail(
+            check,
+            f"it is not the one of {wrong[0]}, so deliveries are refused",
+            setting=SECRET,
+            mend=f"{SETUP}, or copy the secret from the page of {wrong[0]}",
+        )
+    return ok(check, f"is that of {' and '.join(theirs)}")
+
+
+def _secrets(office: Office, url: str | None) -> dict[str, str | None]:
+    """Return what signs deliveries to us: whose → secret, None when not shown."""
+    found: dict[str, str | None] = {}
+    if office.bot is not None:
+        found[f"the bot {office.bot.name}"] = office.bot.secret
+    for hook in office.webhooks:
+        if hook.url == url:
+            found[f"the account webhook {hook.id}"] = hook.secret
+    for inbox in office.inboxes:
+        if inbox.webhook_url and inbox.webhook_url == url:
+            found[f"the inbox {inbox.name}"] = inbox.secret
+    return found
+
+
+def _unproven(settings: Settings, seen: str | None) -> Finding:
+    if seen is not None and settings.signature_required:
+        return ok("secret", f"a delivery signed with it came {seen}")
+    return warn(
+        "secret",
+        "nobody can tell from here whether it is the one that Chatwoot signs with",
+        setting=SECRET,
+        mend="write a message in the inbox as a visitor and run chatwoot-bot doctor "
+        "again; or set CHATWOOT_USER_TOKEN to an administrator's token",
+    )

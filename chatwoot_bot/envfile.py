@@ -1,0 +1,135 @@
+"""Write settings into a `.env` file and leave everything else in it as it is.
+
+Comments, order and line endings stay; a setting that has a line keeps its place. The
+file appears whole or not at all, and only its owner can read it.
+"""
+
+import contextlib
+import io
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import dotenv
+from dotenv.parser import Binding, parse_stream
+
+from .errors import SettingsError
+
+OWNER_ONLY = 0o600
+PLAIN = re.compile(r"[\w./:,@%+=-]*", re.ASCII)
+# Up to the value, the value, and a comment behind it; as python-dotenv reads a line.
+LINE = re.compile(
+    r"""(?P<head>\s*(?:export[^\S\r\n]+)?['"]?[^=\s'"]+['"]?[^\S\r\n]*=?
+            (?:[^\S\r\n]+(?=[^\s#]))?)
+        (?P<value>'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|[^\r\n]*?)
+        (?P<tail>(?:[^\S\r\n]+\#[^\r\n]*)?[^\S\r\n]*(?:\r\n|\n|\r)?)""",
+    re.VERBOSE,
+)
+HEADING = "# Written by chatwoot-bot setup."
+
+
+def changed_names(path: Path, values: Mapping[str, str]) -> list[str]:
+    """Return which of *values* the file at *path* does not have so, in their order."""
+    there = dotenv.dotenv_values(path) if path.is_file() else {}
+    return [name for name, value in values.items() if there.get(name) != value]
+
+
+def is_private(path: Path) -> bool:
+    """Return whether only its owner can read the file, or there is none."""
+    return not path.exists() or not path.stat().st_mode & 0o077
+
+
+def write(path: Path, values: Mapping[str, str]) -> None:
+    """Set *values* in the file at *path*, which need not exist.
+
+    Raises:
+        SettingsError: the file cannot be read or written, or cannot hold a value; it
+            is as it was.
+    """
+    try:
+        real = path.resolve()  # a link stays a link
+        text = _read(real)
+        wanted = {name: values[name] for name in changed_names(real, values)}
+        changed = updated(text, wanted)
+        _replace(real, changed)
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError({str(path): f"cannot be written: {why}"}) from error
+
+
+def updated(text: str, values: Mapping[str, str]) -> str:
+    """Return *text*, the content of a `.env` file, with *values* set in it.
+
+    Raises:
+        SettingsError: a value cannot be written so that it is read back the same.
+    """
+    bindings = list(parse_stream(io.StringIO(text, newline="")))
+    # Of several lines for one name the last one counts.
+    last = {binding.key or "": index for index, binding in enumerate(bindings)}
+    lines = [
+        _line(binding, values[name])
+        if (name := binding.key or "") in values and last[name] == index
+        else binding.original.string
+        for index, binding in enumerate(bindings)
+    ]
+    new = {name: value for name, value in values.items() if name not in last}
+    result = _append("".join(lines), new)
+    back = dotenv.dotenv_values(stream=io.StringIO(result))
+    wrong = [name for name, value in values.items() if back.get(name) != value]
+    if wrong:
+        raise SettingsError(dict.fromkeys(wrong, "cannot be written to a .env file"))
+    return result
+
+
+def _line(binding: Binding, value: str) -> str:
+    found = LINE.fullmatch(binding.original.string)
+    if found is None:
+        return f"{binding.key}={_quoted(value)}\n"
+    head = found["head"] if "=" in found["head"] else found["head"] + "="
+    return head + _quoted(value) + found["tail"]
+
+
+def _append(text: str, values: Mapping[str, str]) -> str:
+    if not values:
+        return text
+    end = "\r\n" if "\r\n" in text else "\n"
+    lines = [f"{name}={_quoted(value)}" for name, value in values.items()]
+    before = text
+    if text:
+        before += (end if not text.endswith(("\n", "\r")) else "") + end
+    return before + end.join([HEADING, *lines]) + end
+
+
+def _quoted(value: str) -> str:
+    if PLAIN.fullmatch(value):
+        return value
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _read(path: Path) -> str:
+    if not path.exists():
+        return ""
+    with path.open(encoding="utf-8", newline="") as file:
+        return file.read()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put *text* in the place of the file in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(OWNER_ONLY)
+        if path.exists():
+            # Run as root, it must not become a file that the service cannot read.
+            before = path.stat()
+            with contextlib.suppress(PermissionError):
+                os.chown(temporary, before.st_uid, before.st_gid)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,91 @@
+"""Look at a database from outside: is it there, is it migrated, what came last?
+
+Nothing is created and nothing is migrated, so it is safe beside a running service.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from ..errors import StoreError
+from . import migrations
+from .engine import make_engine, normal_url, reason
+from .schema import deliveries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What was found.
+
+    Attributes:
+        exists: False for a SQLite file that the first start will make.
+        is_newest: its schema is this release's.
+        is_known: False when a newer release has migrated it.
+        delivered_at: when the newest delivery of Chatwoot was stored, Unix seconds;
+            None without any.
+    """
+
+    exists: bool
+    is_newest: bool = False
+    is_known: bool = True
+    delivered_at: float | None = None
+
+
+def look(url: str) -> Condition:
+    """Return the condition of the database at *url*; blocks for up to some seconds.
+
+    Raises:
+        StoreError: it cannot be reached.
+    """
+    try:
+        parsed = sa.make_url(normal_url(url))
+        if parsed.get_backend_name() == "sqlite" and not _is_there(parsed):
+            return Condition(exists=False)
+        engine = make_engine(parsed, writes=False)
+        try:
+            with engine.connect() as connection:
+                return _condition(connection)
+        finally:
+            engine.dispose()
+    except (sa.exc.SQLAlchemyError, OSError) as error:
+        told = reason(error) if isinstance(error, sa.exc.SQLAlchemyError) else error
+        raise StoreError(str(told)) from error
+
+
+def _is_there(url: sa.URL) -> bool:
+    """Return whether the file exists; connecting would make it.
+
+    Raises:
+        StoreError: it could not be made either.
+    """
+    if url.database in (None, "", ":memory:"):
+        return False
+    path = Path(str(url.database))
+    if not path.exists() and not path.absolute().parent.is_dir():
+        raise StoreError(f"there is no folder {path.absolute().parent}")
+    return path.exists()
+
+
+def _condition(connection: sa.Connection) -> Condition:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    scripts = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    known = {script.revision for script in scripts.walk_revisions()}
+    if current is None:
+        return Condition(exists=True)
+    newest = sa.select(deliveries.c.received_at).where(
+        deliveries.c.delivery_id.is_not(None)
+    )
+    return Condition(
+        exists=True,
+        is_newest=current == scripts.get_current_head(),
+        is_known=current in known,
+        delivered_at=connection.scalar(
+            newest.order_by(deliveries.c.id.desc()).limit(1)
+        ),
+    )

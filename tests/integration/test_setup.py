@@ -1,0 +1,344 @@
+"""`chatwoot-bot setup`, against the simulator: what it makes, and when it does not."""
+
+import asyncio
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+
+import dotenv
+import pytest
+from service import environment
+from typer.testing import CliRunner
+
+from chatwoot_bot.cli import app
+from chatwoot_bot.simulator import Simulator
+
+pytestmark = pytest.mark.anyio
+
+ADMIN = "admin-token"
+PUBLIC = "https://127.0.0.1:8443"
+WEBHOOK = f"{PUBLIC}/webhook/chatwoot"
+
+
+@pytest.fixture
+async def sim():
+    """A Chatwoot where nobody has set up anything yet."""
+    async with Simulator(webhook_url="") as sim:
+        yield sim
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def run(*arguments, **environ):
+    """Run the command elsewhere, because it has an event loop of its own."""
+    runner = CliRunner()
+    arguments = ["setup", *map(str, arguments)]
+    return await asyncio.to_thread(runner.invoke, app, arguments, env=environ)
+
+
+def options(sim, **changes):
+    values = {
+        "--chatwoot-url": sim.base_url,
+        "--admin-token": ADMIN,
+        "--public-url": PUBLIC,
+        "--inbox-id": 3,
+    } | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [part for pair in values.items() if pair[1] is not None for part in pair]
+
+
+def written():
+    return dotenv.dotenv_values(".env")
+
+
+def writes(sim):
+    return [call for call in sim.calls if call.method != "GET"]
+
+
+def our_bot(sim):
+    [bot] = [b for b in sim.world.office.bots.values() if b.name == "Assistant"]
+    return bot
+
+
+async def test_everything_is_made_and_written(sim):
+    """One command from nothing to a connected bot."""
+    result = await run(*options(sim), "--yes")
+
+    bot = our_bot(sim)
+    [dashboard] = sim.world.office.dashboard_apps.rows.values()
+    assert result.exit_code == 0, result.output
+    assert bot.outgoing_url == WEBHOOK
+    assert sim.world.office.inboxes[3].agent_bot_id == bot.id
+    assert dashboard["content"] == [{"type": "frame", "url": f"{PUBLIC}/dashboard-app"}]
+    assert sim.world.office.webhooks == {}
+    assert written() == {
+        "PUBLIC_URL": PUBLIC,
+        "CHATWOOT_BASE_URL": sim.base_url,
+        "CHATWOOT_ACCOUNT_ID": "1",
+        "CHATWOOT_API_TOKEN": bot.access_token,
+        "CHATWOOT_WEBHOOK_SECRET": bot.secret,
+        "CHATWOOT_INBOX_ID": "3",
+    }
+    assert "chatwoot-bot doctor" in result.output
+    for secret in (ADMIN, bot.access_token, bot.secret):
+        assert secret not in result.output
+
+
+async def test_second_run_changes_nothing_and_says_so(sim):
+    """It may stand in a script that runs at every deployment."""
+    await run(*options(sim), "--yes")
+    file, calls = written(), len(writes(sim))
+
+    result = await run("--admin-token", ADMIN, "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "nothing was changed" in result.output
+    assert written() == file
+    assert len(writes(sim)) == calls
+
+
+@pytest.mark.parametrize("more", [[], ["--account-webhook"]])
+async def test_dry_run_shows_and_changes_nothing(sim, more, folder):
+    result = await run(*options(sim), *more, "--dry-run")
+
+    assert result.exit_code == 0, result.output
+    assert "create the agent bot Assistant" in result.output
+    assert "connect inbox 3 (Website)" in result.output
+    assert "CHATWOOT_API_TOKEN, CHATWOOT_WEBHOOK_SECRET" in result.output
+    assert "Nothing was changed" in result.output
+    assert writes(sim) == []
+    assert list(folder.iterdir()) == []
+
+
+async def test_what_stands_in_the_file_stays(sim, folder):
+    """An operator's own settings and comments are not ours to touch."""
+    path = folder / ".env"
+    path.write_text("# mine\nOPENAI_API_KEY=key\nCHATWOOT_API_TOKEN= # the bot's\n")
+
+    await run(*options(sim, env_file=path), "--yes")
+
+    lines = path.read_text().splitlines()
+    token = our_bot(sim).access_token
+    assert lines[:3] == [
+        "# mine",
+        "OPENAI_API_KEY=key",
+        f"CHATWOOT_API_TOKEN={token} # the bot's",
+    ]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert ADMIN not in path.read_text()
+
+
+async def test_new_public_url_moves_the_same_bot(sim):
+    """The token in `.env` says which bot is ours, whatever it is called now."""
+    await run(*options(sim), "--yes")
+    bot = our_bot(sim)
+    moved = "https://127.0.0.1:9443"
+
+    result = await run(
+        *("--admin-token", ADMIN, "--public-url", moved, "--yes"), BOT_NAME="Ada II"
+    )
+
+    [dashboard] = sim.world.office.dashboard_apps.rows.values()
+    assert result.exit_code == 0, result.output
+    assert (bot.name, bot.outgoing_url) == ("Ada II", f"{moved}/webhook/chatwoot")
+    assert written()["PUBLIC_URL"] == moved
+    assert len(sim.world.office.bots) == 2
+    assert dashboard["content"][0]["url"] == f"{moved}/dashboard-app"
+
+
+async def test_second_inbox_does_not_silence_the_first(sim):
+    """Both stay connected, so both must be answered."""
+    second = sim.world.office.add_inbox("Shop", "Channel::Api")
+    await run(*options(sim), "--yes")
+
+    await run("--admin-token", ADMIN, "--inbox-id", second.id, "--yes")
+
+    assert second.agent_bot_id == our_bot(sim).id
+    assert written()["CHATWOOT_INBOX_ID"] == f"3,{second.id}"
+
+
+async def test_several_inboxes_need_no_setting(sim):
+    """Whatever is delivered is answered."""
+    second = sim.world.office.add_inbox("Shop", "Channel::Api")
+
+    await run(*options(sim), "--inbox-id", second.id, "--yes")
+
+    assert "CHATWOOT_INBOX_ID" not in written()
+
+
+async def test_account_webhook_and_both_secrets(sim):
+    """Two routes sign with two secrets; the service takes both."""
+    await run(*options(sim), "--account-webhook", "--yes")
+
+    [hook] = sim.world.office.webhooks.values()
+    assert hook.url == WEBHOOK
+    assert {"message_created", "conversation_status_changed"} <= {*hook.subscriptions}
+    secrets = f"{our_bot(sim).secret},{hook.secret}"
+    assert written()["CHATWOOT_WEBHOOK_SECRET"] == secrets
+    again = await run("--admin-token", ADMIN, "--account-webhook", "--yes")
+    assert "nothing was changed" in again.output
+
+
+async def test_subscriptions_that_lack_are_added(sim):
+    """Somebody made the webhook by hand and forgot one."""
+    hook = sim.world.office.add_webhook(WEBHOOK, ("message_created", "contact_created"))
+
+    await run(*options(sim), "--account-webhook", "--yes")
+
+    assert {"contact_created", "conversation_updated"} <= {*hook.subscriptions}
+
+
+# Warnings.
+
+
+async def test_bot_that_would_be_replaced_is_named(sim):
+    """Two bots cannot have one inbox."""
+    sim.world.office.inboxes[3].agent_bot_id = 4
+
+    result = await run(*options(sim), "--dry-run")
+
+    assert "connected to the bot Ada, which is replaced" in result.output
+
+
+async def test_private_address_is_told(sim):
+    """Chatwoot since 4.14 would hand every conversation to humans."""
+    result = await run(*options(sim), "--dry-run")
+
+    assert "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true" in result.output
+
+
+async def test_bot_of_the_same_name_with_another_url_is_told(sim):
+    """It may be another service's."""
+    sim.world.office.add_bot("Assistant", outgoing_url="https://other.example")
+
+    result = await run(*options(sim), "--dry-run")
+
+    assert "delivers to https://other.example until now" in result.output
+    assert "set the webhook URL of the bot Assistant" in result.output
+
+
+async def test_environment_that_wins_over_the_file_is_told(sim):
+    """Otherwise the service would go on with the old token."""
+    result = await run(*options(sim), "--yes", CHATWOOT_WEBHOOK_SECRET="old")
+
+    assert "the environment sets CHATWOOT_WEBHOOK_SECRET too" in result.output
+
+
+# What is wrong is named, with the mend.
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"admin_token": "nope"}, "does not know this token"),
+        ({"admin_token": "bot-token"}, "take a user's access token"),
+        (
+            {"admin_token": "user-token"},
+            "Maria Gomez is an administrator of no account",
+        ),
+        ({"account_id": 2}, "Grace Hill is no administrator of account 2"),
+        ({"inbox_id": 9}, "has no inbox 9: choose --inbox-id from 3 (Website)"),
+        ({"inbox_id": None}, "--inbox-id: is missing: choose from 3 Website"),
+        ({"public_url": "bot.example"}, "PUBLIC_URL: must be a URL"),
+        ({"chatwoot_url": "chat"}, "CHATWOOT_BASE_URL: must be a URL"),
+        (
+            {"chatwoot_url": "http://127.0.0.1:9"},
+            "does not answer at http://127.0.0.1:9",
+        ),
+        ({"admin_token": "\N{LEFT SINGLE QUOTATION MARK}x"}, "copy it again"),
+    ],
+)
+async def test_trouble_is_named_and_nothing_is_done(sim, changes, words, folder):
+    result = await run(*options(sim, **changes), "--yes")
+
+    assert result.exit_code in (1, 2)
+    assert words in result.output
+    assert writes(sim) == []
+    assert list(folder.iterdir()) == []
+    assert "Traceback" not in result.output
+
+
+async def test_missing_values_are_all_named_at_once():
+    """Off a terminal nobody can be asked."""
+    result = await run()
+
+    assert result.exit_code == 2
+    for name in ("--chatwoot-url", "--admin-token", "--public-url", "--yes"):
+        assert f"{name}: is missing" in result.output
+
+
+async def test_what_is_not_chatwoot_is_told(sim):
+    """A path too much, or a sign-in page before it."""
+    result = await run(*options(sim, chatwoot_url=f"{sim.base_url}/app"), "--yes")
+
+    assert "is not Chatwoot" in result.output
+
+
+async def test_on_a_terminal_it_asks(sim, folder):
+    """Address, token, inbox and a yes, typed by a person."""
+    answers = {
+        "address": sim.base_url,
+        "access token": ADMIN,
+        "Which inbox": "7\n3",
+        "reaches this service": PUBLIC,
+        "Do this?": "y",
+    }
+
+    output, code = await asyncio.to_thread(converse, folder, answers)
+
+    assert code == 0, output
+    assert "is needed once" in output
+    assert "Please choose from the table" in output
+    assert our_bot(sim).outgoing_url == WEBHOOK
+    assert ADMIN not in output
+
+
+QUESTION_S = 15
+
+
+def converse(folder, answers):
+    """Run the command on a terminal; type each answer when its question comes."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chatwoot_bot", "setup"],
+        cwd=folder,
+        env=environment() | {"TERM": "dumb", "NO_COLOR": "1"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        # Without a terminal of its own session the password is read from here.
+        start_new_session=True,
+    )
+    os.close(theirs)
+    output, waiting = "", dict(answers)
+    while select.select([ours], [], [], QUESTION_S)[0]:
+        try:
+            chunk = os.read(ours, 4096).decode(errors="replace")
+        except OSError:  # Linux says so when the other side has closed
+            break
+        if not chunk:
+            break
+        output += chunk
+        for question, answer in list(waiting.items()):
+            if re.search(re.escape(question) + r"[^\n]*: ?$", output):
+                while "token" in question and termios.tcgetattr(ours)[3] & termios.ECHO:
+                    time.sleep(0.01)  # it is not yet hiding what is typed
+                first, _, rest = answer.partition("\n")
+                os.write(ours, f"{first}\n".encode())
+                del waiting[question]
+                if rest:
+                    waiting[question] = rest
+                output += "\n"
+    os.close(ours)
+    try:
+        return output, process.wait(timeout=QUESTION_S)
+    finally:
+        process.kill()
