@@ -2,37 +2,40 @@
 
 Starts the simulator, tells how to point the service at it, waits for the service,
 then plays a script or lets you type. Nothing leaves this machine.
+
+Besides Chatwoot's REST API it serves its own at /simulator (`simulator/control.py`),
+and the words of the terminal (`simulator/terminal.py`) can be kept in a file.
 """
 
 import asyncio
-import contextlib
 import os
 import secrets
-import sys
-import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ..simulator.console import is_listening, script_lines, typed_lines
+from ..simulator.ledger import MessageRefusedError
 from ..simulator.records import Message
 from ..simulator.script import Plan, Report, run_script
 from ..simulator.server import Simulator
-from ..simulator.world import STATUSES
+from ..simulator.terminal import ExpectationError, Terminal, UsageError
 
 THROWAWAY_SECRET = "simulator-secret"  # noqa: S105 - known to everybody
 THROWAWAY_TOKEN = "simulator-bot-token"  # noqa: S105 - known to everybody
+ADMIN_TOKEN = "admin-token"  # noqa: S105 - known to everybody
 SECRET_ENV = "CHATWOOT_WEBHOOK_SECRET"  # noqa: S105 - a name
 TOKEN_ENV = "CHATWOOT_API_TOKEN"  # noqa: S105 - a name
 PROBE_S = 0.5  # between looks for a service that is not there yet
-HELP = (
-    "Type as the visitor. /agent TEXT speaks as the human agent, "
-    "/status open|pending|resolved sets the status, /quit ends."
+GREETING = (
+    "Type as the visitor; /agent TEXT speaks as the human agent, "
+    "/help tells the rest, /quit ends."
 )
 SPEAKERS = {
     "contact": ("visitor", "cyan"),
@@ -53,6 +56,9 @@ class _Order:
     plan: Plan
     interactive: bool
     keep: bool
+    channel: str
+    script: list[str]
+    bare: bool
 
 
 def simulate(
@@ -79,10 +85,26 @@ def simulate(
         float, typer.Option(help="Seconds to wait for the service and each answer.")
     ] = 30.0,
     keep: Annotated[bool, typer.Option(help="Keep serving after the script.")] = False,
+    channel: Annotated[
+        str, typer.Option(help="The inbox's: WebWidget, Whatsapp, Email, Telegram …")
+    ] = "WebWidget",
+    play: Annotated[
+        Path | None,
+        typer.Option(
+            help="A file of lines as typed with --interactive, /wait and /expect too.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    bare: Annotated[
+        bool,
+        typer.Option(help="Connect nobody and keep serving, to try a set-up by REST."),
+    ] = False,
 ) -> None:
     """Play Chatwoot on this machine: visitors ask, the service answers.
 
-    Ends with 1 when an answer was lost, doubled or given to the wrong visitor.
+    Ends with 1 when an answer was lost, doubled or given to the wrong visitor, or
+    when a line of --play expected something else.
     """
     plan = Plan(conversations=conversations, messages=messages, timeout_s=timeout)
     order = _Order(
@@ -95,6 +117,9 @@ def simulate(
         plan=plan,
         interactive=interactive,
         keep=keep,
+        channel=channel,
+        script=play.read_text(encoding="utf-8").splitlines() if play else [],
+        bare=bare,
     )
     session = _Session(order, Console(highlight=False))
     try:
@@ -119,11 +144,12 @@ class _Session:
         """Serve, wait for the service, then play or let the user type."""
         order = self.order
         async with Simulator(
-            webhook_url=order.webhook_url,
+            webhook_url="" if order.bare else order.webhook_url,
             secret=order.secret,
             port=order.port,
             bot_token=order.token,
             seed=order.seed,
+            channel=f"Channel::{order.channel.removeprefix('Channel::')}",
             # Not from the seed: the service may remember the ids of an earlier run.
             first_conversation=(1 + secrets.randbelow(9_000)) * 1_000,
             first_message=(1 + secrets.randbelow(2_000)) * 1_000_000,
@@ -131,20 +157,25 @@ class _Session:
         ) as sim:
             self.console.print(f"Chatwoot is simulated at {sim.base_url}", end=" ")
             self.console.print(f"(seed {order.seed})", style="dim")
-            if not await self._find_service(sim):
+            if order.bare:
+                self.console.print(f"An administrator's token is {ADMIN_TOKEN}.")
+            elif not await self._find_service(sim):
                 self.exit_code = 1
                 return
             if order.interactive:
-                await self._converse(sim)
-            else:
+                self.console.print(GREETING, style="dim")
+                await self._converse(sim, typed_lines())
+            elif order.script:
+                await self._converse(sim, script_lines(order.script), is_script=True)
+            elif not order.bare:
                 await self._play(sim)
-            if order.keep:
+            if order.keep or (order.bare and not order.interactive):
                 self.console.print("Still serving; Ctrl-C ends.", style="dim")
                 await asyncio.Event().wait()
 
     async def _find_service(self, sim: Simulator) -> bool:
         """Wait for the webhook's port; say at once how to open it."""
-        if await _is_listening(self.order.webhook_url):
+        if await is_listening(self.order.webhook_url):
             return True
         self.console.print(
             f"[yellow]Nothing listens at {self.order.webhook_url}.[/] "
@@ -155,7 +186,7 @@ class _Session:
         try:
             async with asyncio.timeout(self.order.plan.timeout_s):
                 with self.console.status("Waiting for the service…"):
-                    while not await _is_listening(self.order.webhook_url):  # noqa: ASYNC110 - the other program cannot notify us
+                    while not await is_listening(self.order.webhook_url):  # noqa: ASYNC110 - the other program cannot notify us
                         await asyncio.sleep(PROBE_S)
         except TimeoutError:
             self.console.print("[red]The service did not come.[/]")
@@ -169,30 +200,24 @@ class _Session:
             self.exit_code = 1
             self.console.print(_advice(sim, self.order), soft_wrap=True)
 
-    async def _converse(self, sim: Simulator) -> None:
-        self.console.print(HELP, style="dim")
-        conversation: int | None = None
-        async for line in _lines():
-            command, _, rest = line.partition(" ")
-            if command == "/quit":
-                return
-            if not command.startswith("/"):
-                said = await sim.contact_says(line, conversation=conversation)
-                conversation = said.conversation_id
-            elif conversation is None:
-                self.console.print("Say something as the visitor first.")
-            else:
-                await self._command(sim, conversation, command, rest.strip())
-
-    async def _command(
-        self, sim: Simulator, conversation: int, command: str, rest: str
+    async def _converse(
+        self, sim: Simulator, lines: AsyncIterator[str], *, is_script: bool = False
     ) -> None:
-        if command == "/agent" and rest:
-            await sim.agent_says(conversation, rest)
-        elif command == "/status" and rest in STATUSES:
-            await sim.set_status(conversation, rest)
-        else:
-            self.console.print(HELP, style="dim")
+        """Do line after line; a script ends at the first that fails."""
+        terminal = Terminal(sim, wait_s=self.order.plan.timeout_s)
+        async for line in lines:
+            if line == "/quit":
+                return
+            try:
+                told = await terminal.do(line)
+            except (UsageError, ExpectationError, MessageRefusedError) as error:
+                told = str(error)
+                if is_script:
+                    self.exit_code = 1
+                    self.console.print(Text(f"{line}\n{told}", style="red"))
+                    return
+            if told:
+                self.console.print(Text(told, style="dim"))
 
     def _show(self, message: Message) -> None:
         """Print one line; the text is a stranger's, so it is no markup."""
@@ -202,42 +227,13 @@ class _Session:
         line = Text(f"#{message.conversation_id:<4}", style="dim")
         line.append(f"{who}: ", style=colour)
         line.append(message.content or "(no text)")
+        for item in message.attachments:
+            kind, url = item.get("file_type", "file"), item.get("data_url") or ""
+            line.append(f" [{kind} {url}]", style="dim")
+        for number, item in enumerate(message.content_attributes.get("items", ()), 1):
+            title = item.get("title") or item.get("label") or item.get("name")
+            line.append(f"\n      {number}. {title}", style="dim")
         self.console.print(line)
-
-
-async def _is_listening(url: str) -> bool:
-    """Return whether somebody accepts connections where *url* points."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        async with asyncio.timeout(2):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-    return True
-
-
-async def _lines() -> AsyncIterator[str]:
-    """Yield the lines that are typed, without the empty ones, until the end.
-
-    The reader is a daemon thread: a blocked `readline` must not keep the process
-    from ending.
-    """
-    loop = asyncio.get_running_loop()
-    typed: asyncio.Queue[str] = asyncio.Queue()
-
-    def read() -> None:
-        while line := sys.stdin.readline():
-            loop.call_soon_threadsafe(typed.put_nowait, line)
-        loop.call_soon_threadsafe(typed.put_nowait, "")
-
-    threading.Thread(target=read, daemon=True).start()
-    while line := await typed.get():
-        if line.strip():
-            yield line.strip()
 
 
 def _start_command(order: _Order, base_url: str) -> str:

@@ -18,7 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from . import actions, administration, catalogue, webhooks
+from . import (
+    actions,
+    administration,
+    catalogue,
+    contacts,
+    user_actions,
+    webhooks,
+)
 from .asks import (
     Ask,
     Endpoint,
@@ -26,6 +33,7 @@ from .asks import (
     MissingParameterError,
     NotFoundError,
     RailsError,
+    RefusedError,
     Upload,
 )
 from .bodies import parse_body
@@ -51,6 +59,8 @@ from .world import World
 
 ENDPOINTS = (
     *actions.ENDPOINTS,
+    *user_actions.ENDPOINTS,
+    *contacts.ENDPOINTS,
     *administration.ENDPOINTS,
     *webhooks.ENDPOINTS,
     *catalogue.ENDPOINTS,
@@ -201,6 +211,8 @@ class Api:
         except MissingParameterError as error:
             text = f"param is missing or the value is empty: {error}"
             return json_response({"error": text}, 422)
+        except RefusedError as error:
+            return json_response({"error": str(error)}, error.status)
         except InvalidError as error:
             return json_response(error.body, 422)
         except NotFoundError:

@@ -27,6 +27,14 @@ class InvalidError(Exception):
         self.body: Json = {"message": message, "attributes": list(attributes)}
 
 
+class RefusedError(Exception):
+    """A refusal with `error` and a status of its own."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
 class MissingParameterError(Exception):
     """A required parameter is not there: 422 with `error`."""
 

@@ -156,7 +156,7 @@ class Control:
         }
 
     async def _set_faults(self, request: Request) -> Json:
-        _change(self._sim.faults, await _body(request))
+        change_switches(self._sim.faults, await _body(request))
         return await self._faults(request)
 
     async def _clear_faults(self, request: Request) -> Json:
@@ -218,14 +218,14 @@ async def _body(request: Request) -> Json:
     return body
 
 
-def _change(target: Any, values: Json) -> None:
+def change_switches(target: Any, values: Json) -> None:
     """Set switches, those of a part within the part."""
     for name, value in values.items():
         if name.startswith("_") or name not in type(target).__dataclass_fields__:
             raise ValueError(f"no switch {name!r}")
         part = getattr(target, name)
         if is_dataclass(part) and isinstance(value, dict):
-            _change(part, value)
+            change_switches(part, value)
         elif name in ("rng", "rules") or is_dataclass(part):
             raise ValueError(f"{name!r} is no switch")
         else:

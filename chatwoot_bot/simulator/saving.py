@@ -12,7 +12,7 @@ from typing import Any
 from .files import FileStore
 from .ledger import Ledger
 from .office import Office
-from .records import Change, Conversation, Draft, Event, Message
+from .records import Change, Contact, Conversation, Draft, Event, Message
 
 SILENT = ("contact_last_seen_at", "agent_last_seen_at", "last_activity_at")
 """Columns whose change alone sends nothing (facts 3.1)."""
@@ -40,6 +40,7 @@ class Saving:
         self.files = files
         self.ledger = ledger
         self.conversations: dict[int, Conversation] = {}
+        self.contacts: dict[int, Contact] = {}
         self.frontend_url = ""
         self._emit = emit
 
@@ -75,6 +76,18 @@ class Saving:
         changed = self.ledger.change(message, **changes)
         self.emit_message("message_updated", changed)
         return changed
+
+    def add_contact(self, contact: Contact) -> Contact:
+        """Keep a contact."""
+        self.contacts[contact.id] = contact
+        return contact
+
+    def latest_of(self, contact: Contact) -> Conversation | None:
+        """Return the contact's newest conversation, if there is one."""
+        for conversation in reversed(self.conversations.values()):
+            if conversation.contact is contact:
+                return conversation
+        return None
 
     def fail_message(self, message_id: int, error: str) -> None:
         """Note that a channel did not take a message (facts 2.6 and 4.6)."""

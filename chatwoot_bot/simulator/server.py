@@ -18,6 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Self, TypeVar
 
+from . import platform_api
 from .api import Api, Call
 from .carrier import Carrier
 from .control import Control
@@ -38,6 +39,7 @@ from .world import DEFAULT_BOT, World
 
 T = TypeVar("T")
 
+PLATFORM_TOKEN = "platform-token"  # noqa: S105 - a stand-in guards nothing
 RETRY_S = 3.0  # between attempts of one delivery, Chatwoot's own
 
 
@@ -129,7 +131,11 @@ class Simulator(Stage):
             world=self.world,
             faults=self.faults,
             changed=self._changes.notify,
-            extra=[*files.routes(), *Control(self).routes()],
+            extra=[
+                *files.routes(),
+                *Control(self).routes(),
+                *platform_api.routes(self.world, PLATFORM_TOKEN),
+            ],
         )
         self._carrier = Carrier(
             world=self.world, faults=self.faults, changed=self._changes.notify

@@ -125,15 +125,14 @@ class World(Lifecycle):
             "assignee_agent_bot_id": bot_id,
         }
         conversation = Conversation(**values | fields)
+        self.add_contact(contact)
         self.conversations[conversation.id] = conversation
         return conversation
 
     def opens_widget(self, contact: Contact, inbox: Inbox | None = None) -> None:
         """Note that a visitor opened the widget; no conversation comes of it."""
-        for conversation in reversed(self.conversations.values()):
-            if conversation.contact is contact:
-                break
-        else:
+        conversation = self.latest_of(contact)
+        if conversation is None:
             conversation = self.new_conversation(contact, inbox)
             del self.conversations[conversation.id]
         self._emit(Event(name="webwidget_triggered", conversation=conversation))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import threading
 
 import httpx
@@ -17,6 +18,7 @@ from chatwoot_bot.commands import simulate as command
 from chatwoot_bot.simulator import Simulator
 from chatwoot_bot.simulator.script import Plan, run_script
 from chatwoot_bot.simulator.serving import LocalServer
+from chatwoot_bot.simulator.terminal import Terminal, UsageError
 
 pytestmark = pytest.mark.anyio
 
@@ -247,3 +249,159 @@ def test_interactive_session():
     assert "visitor: Hi [bold]there" in result.output
     assert "agent: Maria here" in result.output
     assert "chatwoot: Conversation was reopened by Maria Gomez" in result.output
+
+
+# Lines, typed or from a file.
+
+
+@pytest.fixture
+def lines(sim):
+    return Terminal(sim, wait_s=5)
+
+
+async def test_terminal_has_a_word_for_everything(sim, lines):
+    """One conversation through most of the commands; the bot answers each line."""
+    for line in (
+        "Hi",
+        "/wait",
+        "/expect answer to: hi",
+        "/agent Maria here",
+        "/note VIP",
+        "/phone From my phone",
+        "/template Welcome",
+        "/automation We are busy",
+        "/send image My parcel",
+        "/type on",
+        "/read",
+        "/open",
+        "/reply And when?",
+        "/labels billing, vip",
+        "/priority high",
+        "/team 2",
+        "/assign",
+        "/assign nobody",
+        "/bot",
+        "/status snoozed",
+        "/wake",
+        "/delete",
+        "/window",
+        '/do set_custom_attributes custom_attributes={"a":1}'
+        f" conversation={sim.world.ledger.next_message}",
+        "/end",
+    ):
+        await lines.do(line)
+
+    cid = lines.conversation
+    conversation = sim.world.conversations[cid]
+    assert (conversation.status, conversation.priority) == ("resolved", "high")
+    assert conversation.label_list == ("billing", "vip")
+    assert conversation.custom_attributes == {"a": 1}
+    assert (conversation.team_id, conversation.assignee_agent_bot_id) == (2, 4)
+    assert "This message was deleted" in [m.content for m in sim.messages(cid)]
+    assert "/pick N" in await lines.do("/help")
+
+
+async def test_terminal_answers_what_the_bot_asks(sim, lines):
+    """Options by number, forms by name."""
+    await lines.do("Hi")
+    await lines.do("/wait")
+    cid = lines.conversation
+    items = {
+        "input_select": [{"title": "A", "value": "a"}, {"title": "B", "value": "b"}],
+        "form": [{"name": "order", "type": "text", "label": "Order"}],
+    }
+    path = f"{sim.base_url}/api/v1/accounts/1/conversations/{cid}/messages"
+    async with httpx.AsyncClient(headers={"api_access_token": "bot-token"}) as client:
+        for kind, options in items.items():
+            body = {"content": "?", "content_type": kind}
+            attributes = {"content_attributes": {"items": options}}
+            await client.post(path, json=body | attributes)
+
+    await lines.do("/pick 2")
+    await lines.do("/fill order=ABC 7")
+
+    submitted = [
+        message.content_attributes["submitted_values"]
+        for message in sim.replies(cid)[-2:]
+    ]
+    assert submitted == [
+        [{"title": "B", "value": "b"}],
+        [{"name": "order", "value": "ABC 7"}],
+    ]
+
+
+async def test_terminal_goes_from_one_conversation_to_another(sim, lines):
+    """/new begins one with the next line, /use goes back."""
+    await lines.do("One")
+    await lines.do("/new")
+    await lines.do("Two")
+    second = lines.conversation
+    await lines.do(f"/use {second - 1}")
+    await lines.do("/agent Hello")
+
+    assert sim.messages(second - 1)[0].content == "One"
+    assert sim.messages(second)[0].content == "Two"
+
+
+async def test_terminal_sets_faults(sim, lines):
+    """And ends them."""
+    await lines.do("/fault deliveries.duplicate=0.5")
+    await lines.do("/fault rate_limit=60")
+    duplicate, limit = sim.faults.deliveries.duplicate, sim.faults.rate_limit
+    await lines.do("/calm")
+
+    assert (duplicate, limit) == (0.5, 60)
+    assert sim.faults.rate_limit is None
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("/agent Hello", "Say something as the visitor first"),
+        ("/dance", "There is no /dance"),
+        ("/status closed", "open\\|pending"),
+        ("/use 99", "there is no conversation 99"),
+        ("/send poem", "no attachment 'poem'"),
+        ("/fault nothing=1", "no switch 'nothing'"),
+        ("/do explode", "no action 'explode'"),
+        ("/pick 1", "Say something as the visitor first"),
+    ],
+)
+async def test_terminal_explains_what_it_did_not_understand(lines, line, text):
+    """A mistyped line ends nothing."""
+    with pytest.raises(UsageError, match=text):
+        await lines.do(line)
+
+
+@pytest.mark.parametrize(
+    ("expected", "exit_code"), [("answer to: hi", 0), ("nonsense", 1)]
+)
+def test_played_file_ends_with_what_it_found(tmp_path, expected, exit_code):
+    """For a bot's own tests: lines, and what is to come of them."""
+
+    async def take(request):
+        body = await request.json()
+        if body["event"] == "message_created" and body["message_type"] == "incoming":
+            cid = body["conversation"]["id"]
+            async with httpx.AsyncClient() as client:
+                await client.post(
+                    f"{chatwoot.read_text()}/api/v1/accounts/1/conversations/{cid}"
+                    "/messages",
+                    json={"content": f"Answer to: {body['content']}"},
+                    headers={"api_access_token": "simulator-bot-token"},
+                )
+        return JSONResponse({})
+
+    with contextlib.closing(socket.socket()) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+    chatwoot = tmp_path / "url"
+    chatwoot.write_text(f"http://127.0.0.1:{port}")
+    script = tmp_path / "script.txt"
+    script.write_text(f"# a remark\nHi\n/wait\n/expect {expected}\n/agent Bye\n")
+    with serving(take) as url:
+        result = run("--port", str(port), "--play", str(script), "--webhook-url", url)
+
+    assert result.exit_code == exit_code, result.output
+    assert ("agent: Bye" in result.output) is (exit_code == 0)
+    assert "bot: Answer to: Hi" in result.output
