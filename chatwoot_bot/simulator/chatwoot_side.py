@@ -30,6 +30,20 @@ class ChatwootSide(Side):
         draft = Draft(content=content, content_attributes=attributes)
         return self.world.post(self._conversation(conversation), draft)
 
+    async def automation_sends(
+        self, conversation: int, url: str, rule: str = "message_created"
+    ) -> None:
+        """Let an automation rule send its webhook: unsigned, without delivery id.
+
+        Always a conversation, also when the rule is about a message (facts 4.9).
+        """
+        name = f"automation_event.{rule}"
+        self.world.tell(self._conversation(conversation), name, url)
+
+    async def macro_sends(self, conversation: int, url: str) -> None:
+        """Let an agent run a macro with a webhook: unsigned, without delivery id."""
+        self.world.tell(self._conversation(conversation), "macro.executed", url)
+
     async def automation_opens(self, conversation: int) -> None:
         """Let an automation rule open it; the bot stays its owner (facts 7)."""
         self.world.set_status(

@@ -235,7 +235,9 @@ class Deliveries:
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        if not self._faults.deliveries.without_delivery_id:
+        # Automation rules and macros send neither of the two (facts 1.1).
+        is_plain = delivery.recipient.route == "automation"
+        if not (is_plain or self._faults.deliveries.without_delivery_id):
             headers["X-Chatwoot-Delivery"] = delivery.id
         if not self._faults.deliveries.unsigned:
             secret = delivery.recipient.secret

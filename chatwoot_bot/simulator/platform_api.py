@@ -96,6 +96,7 @@ def _create_conversation(world: World, request: Request, params: Json) -> Json:
         _inbox(world, request),
         custom_attributes=attributes if isinstance(attributes, dict) else {},
     )
+    world.announce(conversation)
     return {
         "id": conversation.id,
         "uuid": conversation.uuid,

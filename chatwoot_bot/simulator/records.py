@@ -195,6 +195,7 @@ class Conversation:
     additional_attributes: dict[str, Any] = field(default_factory=dict)
     muted: bool = False
     window_closed: bool = False
+    is_announced: bool = False
     snoozed_until: float | None = None
     first_reply_created_at: float | None = None
     agent_last_seen_at: float | None = None
@@ -226,6 +227,7 @@ class Event:
         message: The message of a message event.
         changes: Field to (before, after); None where Chatwoot sends no diff.
         user: Who types, in typing events.
+        url: The only one who is told, for automation rules and macros.
     """
 
     name: str
@@ -235,3 +237,4 @@ class Event:
     user: SenderType | None = None
     user_id: int | None = None
     is_private: bool = False
+    url: str = ""

@@ -7,7 +7,7 @@ from typing import Literal
 from .office import Office
 from .records import Bot, Conversation, Event
 
-Route = Literal["agent_bot", "account", "api_inbox"]
+Route = Literal["agent_bot", "account", "api_inbox", "automation"]
 
 WEBHOOK_EVENTS = (
     "conversation_status_changed",
@@ -79,6 +79,8 @@ def recipients(office: Office, event: Event) -> list[Recipient]:
 
     A URL that is both a bot's and an account webhook's is told twice (facts 2.7).
     """
+    if event.url:
+        return [Recipient(route="automation", id=0, url=event.url, secret="")]
     return [
         *_bots(office, event),
         *_api_inbox(event),

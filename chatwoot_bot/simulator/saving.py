@@ -104,6 +104,16 @@ class Saving:
         )
         self.ledger.store(conversation, draft)
 
+    def tell(self, conversation: Conversation, name: str, url: str) -> None:
+        """Send the conversation to one URL, for an automation rule or a macro."""
+        self._emit(Event(name=name, conversation=conversation, url=url))
+
+    def announce(self, conversation: Conversation) -> None:
+        """Say once that a conversation began."""
+        if not conversation.is_announced:
+            conversation.is_announced = True
+            self._emit(Event(name="conversation_created", conversation=conversation))
+
     def emit_message(self, name: str, message: Message) -> None:
         """Send a message event."""
         conversation = self.conversations[message.conversation_id]

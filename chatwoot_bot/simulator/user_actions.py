@@ -40,6 +40,7 @@ def create_conversation(world: World, ask: Ask) -> Json:
     status = ask.params.get("status")
     if status in STATUSES and not world.is_bot_active(conversation):
         conversation.status = str(status)
+    world.announce(conversation)
     message = ask.params.get("message")
     if isinstance(message, dict):
         draft = draft_from(

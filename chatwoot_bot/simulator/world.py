@@ -153,7 +153,7 @@ class World(Lifecycle):
         conversation.contact_last_seen_at = message.created_at
         if is_first:
             self._emit(Event(name="contact_created", conversation=conversation))
-            self._emit(Event(name="conversation_created", conversation=conversation))
+            self.announce(conversation)
         else:
             self.reopen(conversation)
         self.emit_message("message_created", message)

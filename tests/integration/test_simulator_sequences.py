@@ -498,3 +498,55 @@ async def test_proxy_drops_headers_with_underscores(sim):
         ]
 
     assert codes == [401, 200]
+
+
+# Automation rules and macros.
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("automation_sends", "automation_event.message_created"),
+        ("macro_sends", "macro.executed"),
+    ],
+)
+async def test_rules_and_macros_send_a_bare_conversation(rule, wanted):
+    """Neither signed nor numbered, whatever the bot's secret is."""
+    taken = []
+
+    async def take(request):
+        taken.append((request.headers, json.loads(await request.body())))
+        return Response()
+
+    app = Starlette(routes=[Route("/hook", take, methods=["POST"])])
+    server = LocalServer(app, host="127.0.0.1", port=0)
+    await server.start()
+    async with Simulator(webhook_url="http://127.0.0.1:9", secret="s") as sim:
+        cid = await asked(sim)
+        await getattr(sim, rule)(cid, f"http://127.0.0.1:{server.port}/hook")
+        await sim.settled()
+    await server.stop()
+
+    [(headers, body)] = taken
+    assert list(body) == list(example(wanted))
+    assert body["event"] == wanted
+    assert not [name for name in headers if name.startswith("x-chatwoot")]
+
+
+async def test_conversation_is_announced_once(sim, hook, call):
+    """At its creation by REST, and not again with its first message."""
+    contact = sim.world.conversations[await asked(sim)].contact
+    async with httpx.AsyncClient(headers={"api_access_token": "user-token"}) as client:
+        made = await client.post(
+            f"{sim.base_url}/api/v1/accounts/1/conversations",
+            json={"contact_id": contact.id, "inbox_id": 3},
+        )
+    await sim.settled()
+    announced = hook.last("conversation_created", "account")
+    await sim.contact_says("Hi", conversation=made.json()["id"])
+    await sim.settled()
+
+    assert announced["id"] == made.json()["id"]
+    assert announced["messages"] == []
+    created = [b for b in hook.account if b["event"] == "conversation_created"]
+    assert len(created) == 2
