@@ -32,6 +32,11 @@ from .http import make_client
 from .hub import Hub
 from .intake import Intake
 from .language import keywords
+from .media.fetch import Fetcher
+from .media.guard import Guard, origin_of
+from .media.reader import MediaReader
+from .media.reading import FileReader
+from .media.transcribe import Transcriber
 from .metrics import Metrics
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
@@ -129,7 +134,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         http = await stack.enter_async_context(make_client())
         circuits = {"llm": Breaker(), "chatwoot": Breaker()}
         clients = _clients(settings, http, circuits["chatwoot"])
-        engine = _engine(settings, db, http, clients, circuits)
+        media = await stack.enter_async_context(_media(settings, http))
+        engine = _engine(settings, db, http, clients, circuits, media)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
@@ -163,6 +169,7 @@ def _engine(
     http: httpx.AsyncClient,
     clients: Clients | None,
     circuits: Mapping[str, Breaker],
+    media: MediaReader | None,
 ) -> Engine:
     mock = MockResponder(settings.bot_name)
     metrics = Metrics()
@@ -176,6 +183,7 @@ def _engine(
         channels=_channels(settings, clients),
         responder=_responder(settings, http, circuits["llm"]) or mock,
         fallback=mock if settings.fallback == "mock" else None,
+        media=media,
         handover=_handover(settings),
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
@@ -258,6 +266,25 @@ def _responder(
         timeout_s=settings.llm_timeout_seconds,
     )
     return GuardedResponder(model_behind_api, breaker)
+
+
+@contextlib.asynccontextmanager
+async def _media(
+    settings: Settings, http: httpx.AsyncClient
+) -> AsyncIterator[MediaReader | None]:
+    """Yield None where no model would be told."""
+    if settings.responder_name == "mock":
+        yield None
+        return
+    own = [settings.chatwoot_base_url] if settings.chatwoot_base_url else []
+    guard = Guard([origin_of(url) for url in (*own, *settings.media_hosts)])
+    transcriber = None
+    if (server := settings.transcription()) is not None:
+        base_url, api_key, model = server
+        transcriber = Transcriber(http, base_url=base_url, api_key=api_key, model=model)
+    async with guard.transport() as transport:
+        fetcher = Fetcher(transport, max_bytes=settings.media_max_bytes)
+        yield MediaReader(fetcher, FileReader(), transcriber)
 
 
 async def _secret_key(settings: Settings, db: Database) -> str:

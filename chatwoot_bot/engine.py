@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .channels.base import Channel
 from .handover import Handover
 from .hub import Hub
+from .media.reader import MediaReader
 from .metrics import Metrics
 from .responders.base import Responder
 from .store.arrivals import Rules
@@ -20,6 +21,7 @@ class Engine:
     Attributes:
         channels: by the name in a conversation's `channel`.
         fallback: answers when the responder cannot; None calls a human instead.
+        media: reads what contacts send; None for a responder that could not tell.
         handover: what is said and done then.
         deliver_for_s: how long a reply is kept for a Chatwoot that is down.
         history: messages of the transcript, at most.
@@ -33,6 +35,7 @@ class Engine:
     channels: Mapping[str, Channel]
     responder: Responder
     fallback: Responder | None
+    media: MediaReader | None
     handover: Handover
     history: int
     deliver_for_s: float

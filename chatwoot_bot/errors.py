@@ -14,6 +14,7 @@
     ├── StoreError             the database said no
     │   └── LeaseLostError         another process has the conversation now
     ├── ChatwootError          Chatwoot said no, or said nothing
+    ├── MediaError             an attachment cannot be fetched or read
     └── ResponderError         the model said no, or said nothing
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
@@ -160,6 +161,20 @@ class ChatwootError(ChatwootBotError):
             or status_code >= 500
         )
         self.in_doubt = in_doubt
+
+
+class MediaError(ChatwootBotError):
+    """An attachment cannot be fetched or read.
+
+    The message ends a sentence that the model reads: "not readable because …".
+
+    Attributes:
+        retryable: True when a later turn may try again.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
 
 
 class ResponderError(ChatwootBotError):

@@ -7,9 +7,10 @@ takes twice as long for a request, and more with every open connection
 """
 
 import functools
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.request import getproxies
 
 import aiohttp
@@ -37,14 +38,41 @@ TRANSLATIONS: Mapping[type[Exception], type[httpx.TransportError]] = {
 }
 
 
+def make_connector(**options: Any) -> aiohttp.TCPConnector:
+    """Return what opens connections; *options* are aiohttp's."""
+    return aiohttp.TCPConnector(
+        limit=0,
+        keepalive_timeout=KEEP_ALIVE_S,
+        ssl=_certificates(),
+        **options,
+    )
+
+
+@functools.cache
+def _certificates() -> ssl.SSLContext:
+    """Read the certificates once: that takes 90 ms, and a megabyte each time."""
+    return httpx.create_ssl_context()
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Carry httpx's requests through one aiohttp session.
 
     It opens as many connections as are asked for at once; the callers bound that.
     `HTTPS_PROXY` and `NO_PROXY` of the environment are respected.
+
+    Args:
+        connector: makes the connections, once a loop runs; see `make_connector`.
+        proxies: False to connect to nobody but the server itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        connector: Callable[[], aiohttp.TCPConnector] | None = None,
+        *,
+        proxies: bool = True,
+    ) -> None:
+        self._connector = connector or make_connector
+        self._proxies = proxies
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -74,15 +102,11 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         # Made at the first request, because it wants a running loop.
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=0,
-                    keepalive_timeout=KEEP_ALIVE_S,
-                    ssl=httpx.create_ssl_context(),
-                ),
+                connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # httpx does
                 # aiohttp would read the environment again for every request.
-                trust_env=bool(getproxies()),
+                trust_env=self._proxies and bool(getproxies()),
                 max_line_size=MAX_HEADER,
                 max_field_size=MAX_HEADER,
             )

@@ -20,6 +20,7 @@ from .errors import SettingsError
 
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
 GROQ_MODEL = "llama-3.3-70b-versatile"
+GROQ_TRANSCRIPTION_MODEL = "whisper-large-v3-turbo"
 DEFAULT_PROMPT = (
     "You are {name}, the assistant in the support chat of a company. Answer in the "
     "language of the contact, in a few friendly sentences. If you do not know "
@@ -42,6 +43,16 @@ def _url(value: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("must be a URL such as https://chat.example.com")
     return value.rstrip("/")
+
+
+def _host(value: str) -> str:
+    try:
+        url = httpx.URL(f"https://{value}")
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if not url.host or not re.fullmatch(r"[\w.:\[\]-]+", value):
+        raise ValueError("must be hosts such as minio:9000, without http://")
+    return value
 
 
 def _token(value: SecretStr) -> SecretStr:
@@ -81,6 +92,7 @@ def _hours(value: str) -> str:
 
 Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
+Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
@@ -126,6 +138,11 @@ class Settings(pydantic.BaseModel):
     openai_fallback_api_key: Token | None = None
     openai_fallback_base_url: Url | None = None
     openai_fallback_model: str | None = None
+
+    # What contacts send besides text
+    transcription_model: str = "whisper-1"
+    media_max_bytes: int = Field(10_485_760, ge=1_024, le=104_857_600)
+    media_hosts: Annotated[tuple[Host, ...], Commas] = ()
 
     # The bot and its turns
     bot_name: str = Field("Assistant", min_length=1, max_length=80)
@@ -233,6 +250,18 @@ class Settings(pydantic.BaseModel):
         # A local server takes any key, but the client wants one.
         key = self.openai_api_key or SecretStr("none")
         return self.openai_base_url, key.get_secret_value(), self.openai_model
+
+    def transcription(self) -> tuple[str | None, str, str] | None:
+        """Return (base URL, key, model) of what listens to voice notes, or None."""
+        if self.transcription_model.lower() == "none":
+            return None
+        base_url, api_key, _ = self.llm()
+        model = self.transcription_model
+        if base_url == GROQ_BASE_URL and (
+            "transcription_model" not in self.model_fields_set
+        ):
+            model = GROQ_TRANSCRIPTION_MODEL
+        return base_url, api_key, model
 
     def prompt(self) -> str:
         """Return the system prompt: the file's, the variable's, or the built-in."""

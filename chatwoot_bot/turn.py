@@ -3,6 +3,7 @@
     load        what is owed, what was kept and not yet said, who holds it
     say kept    first finish what an earlier turn began
     decide      ignore, human, handover or bot, with a reason
+    read        what the contact has sent besides text
     think       ask the responder; cancelled when the contact or an agent speaks
     look again  ask Chatwoot who holds the conversation now
     keep        the reply, its key and what it answers, in one transaction
@@ -15,26 +16,31 @@ conversation, in this process or another.
 """
 
 import asyncio
+import dataclasses
 import secrets
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import structlog
 
 from .channels.base import Channel
-from .core.conversation import Conversation
+from .core.conversation import Conversation, Message
 from .core.decision import Decision, Route, decide, give_up
 from .core.outgoing import compose, note_instead
 from .engine import Engine
 from .errors import ResponderError
 from .outbox import Outbox
-from .responders.base import Answer, Responder
+from .responders.base import Answer
 from .store import turns
 from .store.leases import Lease
+from .store.readings import keep_reading
 from .store.replies import FOR_AGENTS, Draft, Reply, ReplyKind
 from .store.turns import Ending, Situation, TurnRecord, Verdict
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +68,7 @@ class Turn:
         self.version = -1
         self.failures = 0
         self._interrupted: str | None = None
-        self._thinking: asyncio.Task[Answer] | None = None
+        self._thinking: asyncio.Task[Any] | None = None
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._outbox = Outbox(engine, lease, self.log)
 
@@ -113,26 +119,25 @@ class Turn:
         if situation.unsaid:
             # What has just been said is part of the transcript now.
             situation = await self._load()
-        decision = decide(
-            situation.owed,
-            situation.conversation,
-            human_mode=situation.human_mode,
-            policy=self.engine.rules.policy,
-        )
-        if decision.route is Route.BOT:
-            decision = (
-                give_up(
-                    situation.conversation,
-                    now=self.engine.clock(),
-                    policy=self.engine.rules.policy,
-                )
-                or decision
-            )
+        decision = self._decide(situation)
         match decision.route:
             case Route.BOT | Route.HANDOVER:
                 return await self._answer(situation, decision)
             case Route.HUMAN | Route.IGNORE:
                 return await self._leave(situation, decision)
+
+    def _decide(self, situation: Situation) -> Decision:
+        policy = self.engine.rules.policy
+        decision = decide(
+            situation.owed,
+            situation.conversation,
+            human_mode=situation.human_mode,
+            policy=policy,
+        )
+        if decision.route is not Route.BOT:
+            return decision
+        now = self.engine.clock()
+        return give_up(situation.conversation, now=now, policy=policy) or decision
 
     async def _answer(self, situation: Situation, decision: Decision) -> End:
         """Find out what to say, and say it."""
@@ -140,6 +145,7 @@ class Turn:
         typing = _Typing(self._channel(conversation), conversation)
         try:
             typing.on()
+            situation, decision = await self._read(situation, decision)
             drafts, decision, answer = await self._draft(situation, decision)
             if not await self._outbox.look_again(conversation):
                 drafts, decision = self._as_notes(situation, drafts, decision)
@@ -161,6 +167,26 @@ class Turn:
         finally:
             await typing.off()
 
+    async def _read(
+        self, situation: Situation, decision: Decision
+    ) -> tuple[Situation, Decision]:
+        """Read the attachments, and decide again: a voice note may ask for a human."""
+        if self.engine.media is None or decision.route is not Route.BOT:
+            return situation, decision
+        reading = self.engine.media.read(situation.transcript, self._keep_reading)
+        try:
+            transcript = await self._in_time(situation, reading)
+        except TimeoutError:
+            return situation, decision  # which is all the responder will be told
+        if transcript is situation.transcript:
+            return situation, decision
+        owed = [message for message in transcript if message.owed]
+        situation = dataclasses.replace(situation, owed=owed, transcript=transcript)
+        return situation, self._decide(situation)
+
+    async def _keep_reading(self, message: Message) -> None:
+        await self.engine.db.write(keep_reading, self.lease, message)
+
     async def _draft(
         self, situation: Situation, decision: Decision
     ) -> tuple[Sequence[Draft], Decision, Answer | None]:
@@ -168,7 +194,9 @@ class Turn:
         if decision.route is Route.HANDOVER:
             return await self._handover(situation, decision.reason), decision, None
         try:
-            answer = await self._in_time(self.engine.responder, situation)
+            answer = await self._in_time(
+                situation, self.engine.responder.respond(situation.transcript)
+            )
         except TimeoutError:
             decision = Decision(Route.HANDOVER, "answer_deadline")
             return await self._handover(situation, decision.reason), decision, None
@@ -179,7 +207,9 @@ class Turn:
                 decision = Decision(Route.HANDOVER, "model_failed")
                 return await self._handover(situation, decision.reason), decision, None
             decision = Decision(Route.BOT, "model_failed")
-            answer = await self._think(self.engine.fallback, situation)
+            answer = await self._think(
+                self.engine.fallback.respond(situation.transcript)
+            )
         if answer.handover is not None:
             decision = Decision(Route.HANDOVER, "model_asked")
             drafts = await self._handover(situation, decision.reason, answer.handover)
@@ -188,8 +218,10 @@ class Turn:
         parts = compose(answer.text, answer.options, channel)
         return [Draft(ReplyKind.ANSWER, *part) for part in parts], decision, answer
 
-    async def _in_time(self, responder: Responder, situation: Situation) -> Answer:
-        """Ask *responder*, but no longer than the contact can be asked to wait.
+    async def _in_time(
+        self, situation: Situation, thought: Coroutine[Any, Any, T]
+    ) -> T:
+        """Await *thought*, but no longer than the contact can be asked to wait.
 
         Raises:
             TimeoutError: the contact has waited long enough.
@@ -197,18 +229,19 @@ class Turn:
         waited = self.engine.clock() - situation.owed[0].created_at
         left = self.engine.rules.policy.answer_deadline_s - waited
         async with asyncio.timeout(left if left < 1e9 else None):
-            return await self._think(responder, situation)
+            return await self._think(thought)
 
-    async def _think(self, responder: Responder, situation: Situation) -> Answer:
-        """Ask *responder* in a task of its own, so that `interrupt` can stop it."""
+    async def _think(self, thought: Coroutine[Any, Any, T]) -> T:
+        """Await *thought* in a task of its own, so that `interrupt` can stop it."""
         if self._interrupted is not None:
+            thought.close()
             raise Interrupted(self._interrupted)
-        self._thinking = asyncio.create_task(responder.respond(situation.transcript))
+        self._thinking = task = asyncio.create_task(thought)
         try:
-            return await self._thinking
+            return await task
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._interrupted is None or (task is not None and task.cancelling()):
+            turn = asyncio.current_task()
+            if self._interrupted is None or (turn is not None and turn.cancelling()):
                 raise  # shutdown, or the lease is lost
             raise Interrupted(self._interrupted) from None
         finally:

@@ -5,6 +5,7 @@ once, and knows the contact's name if they told it.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from ..core.conversation import Message, Sender
@@ -74,7 +75,8 @@ class MockResponder:
         said = [m for m in transcript if m.sender is Sender.CONTACT and m.content]
         owed = [m for m in said if m.owed] or said[-1:]
         first = not any(m.sender is Sender.BOT for m in transcript)
-        parts = [self._greet(owed, said, first=first), *self._answers(owed)]
+        greeting = self._greet(owed, said, first=first)
+        parts = [greeting, _received(owed), *self._answers(owed)]
         parts = [part for part in parts if part]
         if not parts:
             parts = [self._admit(owed)]
@@ -109,6 +111,33 @@ class MockResponder:
         if count > 1:
             return f"I have read all {count} messages. {CLOSING} {OFFER}"
         return f"I have read your message. {CLOSING} {OFFER}"
+
+
+# Chatwoot's kinds of attachments, one and several.
+THINGS = {
+    "image": ("a picture", "pictures"),
+    "audio": ("a voice message", "voice messages"),
+    "video": ("a video", "videos"),
+    "file": ("a file", "files"),
+    "location": ("a location", "locations"),
+    "contact": ("a contact", "contacts"),
+}
+
+
+def _received(owed: Sequence[Message]) -> str:
+    """Return what came besides text; nobody looks into it here."""
+    things = [
+        THINGS.get(a.kind, ("a post", "posts")) for m in owed for a in m.attachments
+    ]
+    if not things:
+        return ""
+    counted = [
+        one if count == 1 else f"{count} {several}"
+        for (one, several), count in Counter(things).items()
+    ]
+    *most, last = counted
+    listed = f"{', '.join(most)} and {last}" if most else last
+    return f"I have received {listed}, but without a model I cannot look into it."
 
 
 def _contact_name(said: Sequence[Message]) -> str | None:

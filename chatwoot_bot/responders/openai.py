@@ -15,7 +15,7 @@ import openai
 import tenacity
 
 from ..core.conversation import Message
-from ..core.transcript import ModelMessage, for_model
+from ..core.transcript import ModelMessage, for_model, has_images
 from ..errors import ResponderError
 from .base import Answer
 
@@ -65,6 +65,13 @@ class OpenAIResponder:
     async def respond(self, transcript: Sequence[Message]) -> Answer:
         """Ask the model; see `Responder`."""
         messages = for_model(transcript, prompt=self._prompt)
+        try:
+            return await self._in_time(messages, self._tools)
+        except ResponderError as error:
+            if error.retryable or not has_images(messages):
+                raise
+        # Many a model has no eyes, and its server says so by 400 or another refusal.
+        messages = for_model(transcript, prompt=self._prompt, images=False)
         return await self._in_time(messages, self._tools)
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:

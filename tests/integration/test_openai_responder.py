@@ -9,7 +9,7 @@ import pytest
 import respx
 from factories import message
 
-from chatwoot_bot.core.conversation import Sender
+from chatwoot_bot.core.conversation import Attachment, Sender
 from chatwoot_bot.errors import ResponderError
 from chatwoot_bot.responders.base import Answer
 from chatwoot_bot.responders.openai import ESCALATE, OpenAIResponder
@@ -517,3 +517,47 @@ async def test_no_traceback_holds_the_key_or_the_contacts_words(http, server, tr
     told = "".join(traceback.format_exception(error))
     assert KEY not in told
     assert SAID not in told
+
+
+# Pictures.
+
+PHOTO = Attachment(kind="image", line="[image]", image="data:image/png;base64,AA==")
+SHOWN = [message("[image]", attachments=(PHOTO,))]
+
+
+def shown(call):
+    """Return whether a request held a picture."""
+    return b"image_url" in call.request.content
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+async def test_model_without_eyes_answers_all_the_same(http, server, status):
+    """Each server refuses a picture in its own way; it is asked once more without."""
+
+    def reply(request):
+        if b"image_url" in request.content:
+            return httpx.Response(status, json={"error": {"message": "no images"}})
+        return answered("What is in it?")
+
+    server.mock(side_effect=reply)
+
+    answer = await responder(http).respond(SHOWN)
+
+    assert answer.text == "What is in it?"
+    assert not shown(server.calls.last)
+    last = json.loads(server.calls.last.request.content)
+    # Neither the tools nor the next picture have to suffer for it.
+    assert last["tools"] == [ESCALATE]
+
+
+async def test_model_that_refuses_everything_is_asked_twice_at_most(http, server):
+    """And what passes is not the picture's fault."""
+    server.respond(401)
+    with pytest.raises(ResponderError):
+        await responder(http).respond(SHOWN)
+    assert [shown(call) for call in server.calls] == [True, False]
+
+    server.respond(500)
+    with pytest.raises(ResponderError):
+        await responder(http).respond(SHOWN)
+    assert [shown(call) for call in server.calls][2:] == [True] * 3

@@ -3,7 +3,8 @@
 import pytest
 from factories import message
 
-from chatwoot_bot.core.conversation import Sender
+from chatwoot_bot.core.attachments import lines
+from chatwoot_bot.core.conversation import Attachment, Sender
 from chatwoot_bot.responders.mock import CLOSING, OFFER, MockResponder
 
 pytestmark = pytest.mark.anyio
@@ -164,3 +165,27 @@ async def test_braces_in_the_bots_name_are_only_braces():
     told = await MockResponder("{Ada}").respond([message("who are you?")])
 
     assert "I am {Ada}, a bot." in told.text
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        (["image"], "I have received a picture,"),
+        (["audio"], "I have received a voice message,"),
+        (["ig_story"], "I have received a post,"),
+        (["image", "file", "image"], "I have received 2 pictures and a file,"),
+        (
+            ["location", "contact", "video"],
+            "I have received a location, a contact and a video,",
+        ),
+    ],
+)
+async def test_pictures_and_voices_are_acknowledged(kinds, told):
+    """Nobody who tries it with a photo thinks that it got lost."""
+    attachments = tuple(Attachment(kind=kind, line=f"[{kind}]") for kind in kinds)
+    sent = message(lines(attachments), attachments=attachments)
+
+    text = (await MockResponder("Ada").respond([GREETED, sent])).text
+
+    assert text.startswith(told)
+    assert "cannot look into it" in text

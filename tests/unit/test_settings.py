@@ -9,19 +9,21 @@ from chatwoot_bot.settings import (
     DEFAULT_PROMPT,
     GROQ_BASE_URL,
     GROQ_MODEL,
+    GROQ_TRANSCRIPTION_MODEL,
     RESERVED,
     Settings,
 )
 
 # The public contract: other people's scripts and files use these names.
 CONTRACT = """
-HOST PORT PUBLIC_URL DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES LOG_LEVEL
-LOG_FORMAT
+HOST PORT PUBLIC_URL DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES
+LOG_LEVEL LOG_FORMAT
 CHATWOOT_BASE_URL CHATWOOT_API_TOKEN CHATWOOT_USER_TOKEN CHATWOOT_ACCOUNT_ID
 CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
 OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY LLM_TIMEOUT_SECONDS
 LLM_FALLBACK RESPONDER OPENAI_FALLBACK_API_KEY OPENAI_FALLBACK_BASE_URL
 OPENAI_FALLBACK_MODEL
+TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS
 BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
 HISTORY_MESSAGES MAX_CONCURRENT_TURNS MAX_BOT_TURNS DELIVERY_DEADLINE_HOURS
 ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
@@ -464,3 +466,35 @@ def test_settings_without_effect_are_named():
 
     assert settings.unused() == ["SHADOW", "TOOLS"]
     assert set(Settings.model_fields) >= RESERVED
+
+
+@pytest.mark.parametrize(
+    ("environ", "listens"),
+    [
+        ({"OPENAI_API_KEY": "k"}, (None, "k", "whisper-1")),
+        ({"OPENAI_BASE_URL": "http://x/v1"}, ("http://x/v1", "none", "whisper-1")),
+        ({"GROQ_API_KEY": "g"}, (GROQ_BASE_URL, "g", GROQ_TRANSCRIPTION_MODEL)),
+        (
+            {"GROQ_API_KEY": "g", "TRANSCRIPTION_MODEL": "whisper-large-v3"},
+            (GROQ_BASE_URL, "g", "whisper-large-v3"),
+        ),
+        ({"OPENAI_API_KEY": "k", "TRANSCRIPTION_MODEL": "None"}, None),
+    ],
+)
+def test_who_listens_to_voice_notes(environ, listens):
+    """The server that also answers; "none" is for who must not send voices away."""
+    assert load(**environ).transcription() == listens
+
+
+@pytest.mark.parametrize(
+    "value", ["http://minio:9000", "minio/files", "a b", "user@minio", ":", "minio:x"]
+)
+def test_host_is_no_url(value):
+    """What is compared with a host must look like one."""
+    assert "MEDIA_HOSTS" in problems(MEDIA_HOSTS=value)
+
+
+def test_hosts_of_files():
+    hosts = load(MEDIA_HOSTS="minio:9000, files.internal").media_hosts
+
+    assert hosts == ("minio:9000", "files.internal")

@@ -1,0 +1,86 @@
+"""The text of a file that a contact has sent."""
+
+import asyncio
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+from ..errors import MediaError
+from . import kinds
+
+# About five thousand tokens: more than an invoice, less than a book.
+MAX_CHARS = 20_000
+CUT = "\n[The rest of the file is left out.]"
+PDF_S = 15.0
+PDFS_AT_ONCE = 2
+PDF_PROGRAM = Path(__file__).with_name("pdf.py")
+# What Python needs to start; the program that reads a stranger's file gets no key.
+ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
+
+
+class FileReader:
+    """Reads text files, and PDF files in a process of their own."""
+
+    def __init__(self) -> None:
+        self._slots = asyncio.Semaphore(PDFS_AT_ONCE)
+
+    async def read(self, data: bytes) -> str:
+        """Return the text of *data*, at most `MAX_CHARS` and never empty.
+
+        Raises:
+            MediaError: there is none to be had.
+        """
+        match kinds.kind_of(data):
+            case kinds.TEXT:
+                text = kinds.text_of(data) or ""
+            case kinds.PDF:
+                text = await self._read_pdf(data)
+            case _:
+                raise MediaError("files of this kind are not read here")
+        text = _tidy(text)
+        if not text:
+            raise MediaError("it holds no text")
+        return text if len(text) <= MAX_CHARS else text[:MAX_CHARS].rstrip() + CUT
+
+    async def _read_pdf(self, data: bytes) -> str:
+        try:
+            async with self._slots, asyncio.timeout(PDF_S):
+                out = await _run([sys.executable, "-I", PDF_PROGRAM], data)
+        except TimeoutError:
+            raise MediaError("it takes too long to read") from None
+        try:
+            answer = json.loads(out)
+        except ValueError:
+            # Over a limit, or pypdf has printed something.
+            raise MediaError("it is too complicated") from None
+        if "text" not in answer:
+            raise MediaError(answer["problem"])
+        return str(answer["text"])
+
+
+async def _run(command: list[str | Path], data: bytes) -> bytes:
+    """Give *data* to a program and return its output; cancelling kills it."""
+    program = await asyncio.create_subprocess_exec(
+        *command,
+        str(MAX_CHARS),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+    )
+    try:
+        out, _ = await program.communicate(data)
+        return out
+    finally:
+        if program.returncode is None:
+            program.kill()
+            await program.wait()
+
+
+def _tidy(text: str) -> str:
+    """Drop what no database takes, and the white space that layouts leave."""
+    text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", "", text)
+    text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return re.sub(r" ?\n(?: ?\n)+", "\n\n", text).strip()
