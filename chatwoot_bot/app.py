@@ -25,6 +25,7 @@ from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
 from .core.decision import Policy
 from .core.hours import parse_hours
+from .core.remote import Remote
 from .core.routing import Routing
 from .engine import Engine
 from .handover import Handover
@@ -216,6 +217,11 @@ def rules(settings: Settings) -> Rules:
         quiet_s=settings.quiet_seconds,
         max_wait_s=settings.max_wait_seconds,
         account_id=settings.chatwoot_account_id,
+        remote=Remote(
+            prefix=settings.bot_command,
+            label=settings.bot_off_label,
+            attribute=settings.bot_switch_attribute,
+        ),
     )
 
 

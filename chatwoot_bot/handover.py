@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from .core.conversation import Message, Sender
 from .core.hours import Hours
+from .core.notes import note
 from .core.routing import Routing
 from .language import Language, language_of
 from .store.replies import Draft, ReplyKind
@@ -28,10 +29,6 @@ REASONS = {
 APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")
 # Then asking the model for a summary would most likely fail as well.
 WITHOUT_MODEL = ("answer_deadline", "model_failed", "turn_failed", "worker_died")
-# A note shows this much of the conversation.
-SHOWN = 6
-SHOWN_CHARACTERS = 300
-SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,34 +81,10 @@ class Handover:
         """
         why = REASONS[reason].format(detail=detail)
         kind = ReplyKind.NOTE if reason in WITHOUT_MODEL else ReplyKind.HANDOVER_NOTE
-        note = f"{why}\n\n{last_messages(transcript)}".strip()
-        drafts = [Draft(kind, note)]
+        drafts = [Draft(kind, note(why, transcript))]
         if self.routing:
             drafts.insert(0, Draft(ReplyKind.ROUTING, self.routing.to_json()))
         return drafts
-
-
-def with_summary(note: str, summary: str) -> str:
-    """Return *note* with *summary* in the place of the last messages."""
-    why = note.partition("\n\n")[0]
-    return f"{why}\n\n**Summary:** {summary}"
-
-
-def last_messages(transcript: Sequence[Message]) -> str:
-    """Return the end of the conversation, as agents can skim it."""
-    lines = [
-        f"> **{SPEAKERS[message.sender]}:** {_shortened(message.content)}"
-        for message in transcript
-        if message.content and message.sender in SPEAKERS
-    ]
-    return "\n".join(lines[-SHOWN:])
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    if len(line) <= SHOWN_CHARACTERS:
-        return line
-    return f"{line[: SHOWN_CHARACTERS - 1]}…"
 
 
 def _language(transcript: Sequence[Message]) -> Language:

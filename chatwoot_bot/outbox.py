@@ -14,10 +14,10 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
+from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ChatwootError, ResponderError
-from .handover import with_summary
 from .store import replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival

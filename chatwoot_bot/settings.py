@@ -168,6 +168,9 @@ class Settings(pydantic.BaseModel):
     handoff_attributes: Annotated[
         tuple[tuple[str, str], ...], pydantic.BeforeValidator(_pairs)
     ] = ()
+    bot_command: str = Field("/bot", pattern=r"^\S+$")
+    bot_off_label: str = "bot-off"
+    bot_switch_attribute: str = "bot"
     handoff_keywords: Annotated[tuple[str, ...], Commas] = ()
     business_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
     timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"

@@ -128,9 +128,8 @@ class Sweep:
         """
         event = newest.event
         said, seen, account_id = event.message, event.conversation, event.account_id
-        if event.kind is not Kind.CONTACT_MESSAGE or said is None:
-            return
-        if seen is None or account_id is None:
+        asked = event.kind is Kind.CONTACT_MESSAGE
+        if not asked or said is None or seen is None or account_id is None:
             return
         if said.submitted_to is not None:
             yield newest  # a choice, which has no place in the list

@@ -226,7 +226,7 @@ class Turn:
         Raises:
             TimeoutError: the contact has waited long enough.
         """
-        waited = self.engine.clock() - situation.owed[0].created_at
+        waited = self.engine.clock() - situation.owed[0].owed_at
         left = self.engine.rules.policy.answer_deadline_s - waited
         async with asyncio.timeout(left if left < 1e9 else None):
             return await self._think(thought)

@@ -15,6 +15,7 @@ RULES = Rules(
 SENDERS = {
     Kind.CONTACT_MESSAGE: Sender.CONTACT,
     Kind.AGENT_REPLY: Sender.AGENT,
+    Kind.AGENT_NOTE: Sender.AGENT,
     Kind.BOT_MESSAGE: Sender.BOT,
 }
 message_ids = itertools.count(1_000)

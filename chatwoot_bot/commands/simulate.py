@@ -224,7 +224,7 @@ class _Session:
         who, colour = SPEAKERS.get(message.sender_type or "", ("chatwoot", "dim"))
         if message.private:
             who = f"{who}, note"
-        line = Text(f"#{message.conversation_id:<4}", style="dim")
+        line = Text(f"#{message.conversation_id:<3} ", style="dim")
         line.append(f"{who}: ", style=colour)
         line.append(message.content or "(no text)")
         for item in message.attachments:
@@ -233,7 +233,7 @@ class _Session:
         for number, item in enumerate(message.content_attributes.get("items", ()), 1):
             title = item.get("title") or item.get("label") or item.get("name")
             line.append(f"\n      {number}. {title}", style="dim")
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
 
 def _start_command(order: _Order, base_url: str) -> str:

@@ -114,6 +114,8 @@ class Message:
             message was deleted.
         created_at: Unix seconds.
         owed: True while a contact's message waits for its answer.
+        owed_at: Unix seconds since when; `created_at` unless an agent asked for
+            another answer.
         closes: the conversation was resolved after it.
     """
 
@@ -126,6 +128,7 @@ class Message:
     client_id: str | None = None
     attachments: tuple[Attachment, ...] = ()
     closes: bool = False
+    owed_at: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +155,8 @@ class Conversation:
         attempts: claims since the last success; high when it kills its worker.
         failures: turns that failed since the last success.
         bot_turns: answers of the bot since a human or a resolve.
+        switch: what a label or an attribute said last, or None.
+        switch_at: Chatwoot's clock (Unix seconds) at that.
         owed_since: Unix seconds of the oldest message without an answer.
         due_at: Unix seconds when somebody should look at it; None for never. While
             it is leased, the end of the lease.
@@ -176,6 +181,8 @@ class Conversation:
     attempts: int = 0
     failures: int = 0
     bot_turns: int = 0
+    switch: str | None = None
+    switch_at: float = 0.0
     owed_since: float | None = None
     due_at: float | None = None
     leased: bool = False

@@ -27,6 +27,7 @@ class Kind(StrEnum):
 
     CONTACT_MESSAGE = "contact_message"  # may need an answer
     AGENT_REPLY = "agent_reply"  # a human spoke: the bot falls silent
+    AGENT_NOTE = "agent_note"  # a human's private note: it may ask something of us
     BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
     EDITED = "edited"  # a contact's message has another text now
     DELETED = "deleted"  # a message was taken back
@@ -51,6 +52,8 @@ class Sighting:
         channel: Chatwoot's class, as in `core.outgoing`; None when not shown.
         can_reply: False when the channel's time for replies is over; None when not
             shown.
+        labels: None when not shown.
+        attributes: the custom ones; None when not shown.
     """
 
     display_id: int
@@ -60,6 +63,8 @@ class Sighting:
     contact_name: str | None = None
     channel: str | None = None
     can_reply: bool | None = None
+    labels: tuple[str, ...] | None = None
+    attributes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +148,8 @@ class _Conversation(_Wire):
     # Read where they are as expected; not worth refusing a delivery for.
     channel: Any = None
     can_reply: Any = None
+    labels: Any = None
+    custom_attributes: Any = None
     contact_inbox: Any = None
     messages: Any = None
 
@@ -363,6 +370,7 @@ def _submitted(
 SENDERS = {
     Kind.CONTACT_MESSAGE: Sender.CONTACT,
     Kind.AGENT_REPLY: Sender.AGENT,
+    Kind.AGENT_NOTE: Sender.AGENT,
     Kind.BOT_MESSAGE: Sender.BOT,
     Kind.OTHER: Sender.SYSTEM,
 }
@@ -415,7 +423,8 @@ def _classify_outgoing(
         # Known by the key, whatever token (bot's or user's) posted it.
         return Kind.BOT_MESSAGE, "own_echo"
     if message.private:
-        return Kind.OTHER, "private"
+        by_human = message.sender is not None and message.sender.type == "user"
+        return Kind.AGENT_NOTE if by_human else Kind.OTHER, "private"
     if message.sender is None:
         if attributes.get("automation_rule_id"):
             return Kind.BOT_MESSAGE, "automation"
@@ -483,7 +492,19 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         contact_name=contact.name if contact else None,
         channel=_channel(conversation),
         can_reply=_flag(conversation.can_reply),
+        labels=_labels(conversation.labels),
+        attributes=_attributes(conversation.custom_attributes),
     )
+
+
+def _labels(value: Any) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        return None
+    return tuple(label for label in value if isinstance(label, str))
+
+
+def _attributes(value: Any) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 def _channel(conversation: _Conversation) -> str | None:

@@ -16,6 +16,7 @@ from .office import Office, check_bot_url, check_inboxes, check_secret, visit
 from .subject import Subject, bounded
 from .tokens import (
     ACCOUNT,
+    IN_THE_WAY,
     USER_TOKEN,
     Identity,
     check_rights,
@@ -102,7 +103,10 @@ async def _identities(
     )
     seen.bot, seen.user = bot, user
     account_id = subject.settings.chatwoot_account_id
-    return [check_token(bot), check_user_token(user, account_id)]
+    mine = check_token(bot)
+    if user is not None and user.kind is bot.kind and user.kind in IN_THE_WAY:
+        return [mine, skip("user token", "not looked at, for the same reason")]
+    return [mine, check_user_token(user, account_id)]
 
 
 async def _account(

@@ -30,6 +30,10 @@ class Kind(StrEnum):
     REFUSED = "refused"  # something else is in the way
 
 
+# Nothing is wrong with the token itself.
+IN_THE_WAY = (Kind.DROPPED, Kind.UNSEEN, Kind.REFUSED)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What Chatwoot says of a token.
@@ -133,7 +137,7 @@ def check_user_token(identity: Identity | None, account_id: int | None) -> Findi
         return ok(check, "not set (optional: finds lost webhooks, and helps doctor)")
     profile = identity.profile
     if profile is None:
-        if identity.kind in (Kind.DROPPED, Kind.UNSEEN, Kind.REFUSED):
+        if identity.kind in IN_THE_WAY:
             return _in_the_way(check, identity, USER_TOKEN)
         whose = "unknown to Chatwoot"
         if identity.kind is not Kind.UNKNOWN:

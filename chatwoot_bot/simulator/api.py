@@ -253,7 +253,8 @@ class Api:
             raise Refusal(401, NO_TOKEN)
         if holder.kind == "invalid":
             raise Refusal(401, BAD_TOKEN)
-        if holder.bot is not None and not endpoint.bots:
+        # Chatwoot says the same to a platform app's token.
+        if holder.kind == "platform" or (holder.bot and not endpoint.bots):
             raise Refusal(401, NOT_FOR_BOTS)
         if account_id in FOREIGN_ACCOUNTS:
             raise Refusal(401, BOT_ELSEWHERE if holder.bot else USER_ELSEWHERE)

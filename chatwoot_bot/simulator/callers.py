@@ -6,7 +6,7 @@ from typing import Literal
 from .office import Office
 from .records import Agent, Bot
 
-TokenKind = Literal["bot", "user", "none", "invalid"]
+TokenKind = Literal["bot", "user", "platform", "none", "invalid"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,4 +26,6 @@ def holder_of(office: Office, presented: str | None) -> Holder:
         return Holder(kind="bot", bot=bot)
     if agent := office.agent_of(presented):
         return Holder(kind="user", agent=agent)
+    if presented == office.platform_token:
+        return Holder(kind="platform")
     return Holder(kind="invalid")

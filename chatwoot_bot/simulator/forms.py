@@ -17,13 +17,13 @@ def attachments(world: World, message: Message) -> list[Json]:
     """Return the attachments with their ids; the rest is as they were given."""
     return [
         {
-            "id": message.id * 100 + index,
+            "id": item["id"],
             "message_id": message.id,
             "file_type": item.get("file_type", "file"),
             "account_id": world.account.id,
         }
         | _file_details(item)
-        for index, item in enumerate(message.attachments)
+        for item in message.attachments
     ]
 
 
@@ -136,7 +136,9 @@ def push_team(team: Team | None) -> Json | None:
 
 def _file_details(item: Json) -> Json:
     """Return the keys of a stored file, or those of a location as they are."""
-    given = {key: value for key, value in item.items() if key != "file_type"}
+    given = {
+        key: value for key, value in item.items() if key not in ("file_type", "id")
+    }
     is_stored = item.get("file_type", "file") in ("image", "audio", "video", "file")
     if not is_stored:
         return given

@@ -3,6 +3,7 @@
 Nothing here sends an event; `world.py` decides what follows from what.
 """
 
+import itertools
 import random
 import uuid
 from collections.abc import Callable
@@ -43,6 +44,7 @@ class Ledger:
         self._last_time = 0.0
         self._message_at: dict[int, tuple[Conversation, int]] = {}
         self._contacts = 0
+        self._attachment_ids = itertools.count(91)
 
     def now(self) -> float:
         """Return Unix seconds, later than at every call before.
@@ -97,6 +99,9 @@ class Ledger:
             _guard_flood(conversation, now)
         conversation.recent.append(now)
         fields = {name: getattr(draft, name) for name in Draft.__dataclass_fields__}
+        fields["attachments"] = tuple(
+            {"id": next(self._attachment_ids)} | item for item in draft.attachments
+        )
         message = Message(
             **fields,
             id=self.next_message,

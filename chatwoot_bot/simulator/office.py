@@ -15,6 +15,7 @@ from .wire import Json
 
 T = TypeVar("T")
 TOKEN_LENGTH = 24  # of access tokens and secrets (facts 2.2)
+PLATFORM_TOKEN = "platform-token"  # noqa: S105 - a stand-in guards nothing
 ALPHABET = string.ascii_letters + string.digits
 
 
@@ -68,6 +69,7 @@ class Office:
         self.canned_responses = Table(1, clock)
         self.custom_attributes = Table(1, clock)
         self.keep_pending_on_bot_failure = False
+        self.platform_token = PLATFORM_TOKEN
         self._rng = rng
 
     def token(self) -> str:

@@ -28,11 +28,11 @@ CONVERSATION = CONTACT + "/conversations/{id:int}"
 Act = Callable[[World, Request, Json], Any]
 
 
-def routes(world: World, platform_token: str) -> list[Route]:
+def routes(world: World) -> list[Route]:
     """Return the routes of both."""
 
     async def list_bots(request: Request) -> Response:
-        if request.headers.get("api_access_token") != platform_token:
+        if request.headers.get("api_access_token") != world.office.platform_token:
             return json_response(BAD_PLATFORM_TOKEN, 401)
         bots = world.office.bots.values()
         names = ("id", "name", "description", "outgoing_url", "account_id")

@@ -39,7 +39,6 @@ from .world import DEFAULT_BOT, World
 
 T = TypeVar("T")
 
-PLATFORM_TOKEN = "platform-token"  # noqa: S105 - a stand-in guards nothing
 RETRY_S = 3.0  # between attempts of one delivery, Chatwoot's own
 
 
@@ -134,7 +133,7 @@ class Simulator(Stage):
             extra=[
                 *files.routes(),
                 *Control(self).routes(),
-                *platform_api.routes(self.world, PLATFORM_TOKEN),
+                *platform_api.routes(self.world),
             ],
         )
         self._carrier = Carrier(

@@ -1,11 +1,15 @@
 """An event at our door, the rules it is met with, and what became of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..core.decision import Decision, Policy
 from ..core.events import Event
+from ..core.remote import Remote
 from .deliveries import Outcome
 from .signals import Signal
+
+# A talker is answered after this many turns have been superseded.
+MAX_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +20,14 @@ class Rules:
         quiet_s: how long a conversation must be quiet before it is answered.
         max_wait_s: how long the oldest message waits at most.
         account_id: the account of bodies that name none; None when unknown.
+        remote: how agents steer the bot from within Chatwoot.
     """
 
     policy: Policy
     quiet_s: float
     max_wait_s: float
     account_id: int | None = None
+    remote: Remote = field(default_factory=Remote)
 
     def due_at(self, *, last: float, owed_since: float) -> float:
         """Return when messages, the last one of *last*, want their answer."""

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ..core.conversation import State
 from .conversations import new_id
+from .replies import FOR_AGENTS
 from .schema import conversations, messages, replies
 
 Rows = Sequence[sa.RowMapping]
@@ -110,7 +111,7 @@ def fate(tx: sa.Connection, message_id: int) -> Fate:
         return Fate(settled=row is None)
     said = tx.execute(
         sa.select(replies.c.state, replies.c.content)
-        .where(replies.c.turn_id == row.turn_id, replies.c.kind != "note")
+        .where(replies.c.turn_id == row.turn_id, replies.c.kind.not_in(FOR_AGENTS))
         .order_by(replies.c.position)
     ).all()
     if any(reply.state == "open" for reply in said):

@@ -206,6 +206,8 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         attempts=row["attempts"],
         failures=row["failures"],
         bot_turns=row["bot_turns"],
+        switch=row["switch"],
+        switch_at=row["switch_at"],
         owed_since=row["owed_since"],
         due_at=row["due_at"],
         leased=row["lease"] is not None,
@@ -307,6 +309,8 @@ SAVED = (
     "wanted_status",
     "version",
     "bot_turns",
+    "switch",
+    "switch_at",
     "owed_since",
     "due_at",
 )

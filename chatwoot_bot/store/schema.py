@@ -37,6 +37,8 @@ conversations = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("bot_turns", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("switch", sa.Text),
+    sa.Column("switch_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("owed_since", sa.Double),
     sa.Column("due_at", sa.Double),
     sa.Column("lease", sa.Text),
@@ -84,6 +86,8 @@ messages = sa.Table(
     # JSON: a list of objects, see `core.conversation.Attachment`.
     sa.Column("attachments", sa.Text),
     sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
+    # Since when, if an agent asked for another answer; otherwise since created_at.
+    sa.Column("owed_at", sa.Double),
     # The conversation was resolved after this message.
     sa.Column("closes", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("turn_id", sa.Text),

@@ -21,13 +21,11 @@ from ..core.conversation import (
 )
 from ..core.decision import Route, decide
 from ..core.events import UPDATES, Kind, Said, Sighting
-from .arrivals import Accepted, Arrival, Rules
+from . import remote
+from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
 from .schema import messages, replies
-
-# A talker is answered after this many turns have been superseded.
-MAX_RESTARTS = 3
 
 Key = tuple[Any, ...]
 
@@ -70,6 +68,7 @@ class Story:
             self.now.channel = arrival.channel
             self._take_channel(event.conversation)
             self.take_status(event.conversation, arrival.received_at, result)
+            remote.heed_switch(self, event.conversation, arrival, result)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
             key = key_of(self.now, event.message)
@@ -180,6 +179,8 @@ class Story:
         match arrival.event.kind:
             case Kind.CONTACT_MESSAGE:
                 self._take_question(arrival, said, result)
+            case Kind.AGENT_NOTE:
+                remote.obey(self, arrival, said, result)
             case Kind.AGENT_REPLY:
                 self._record(arrival, said, result)
                 if not self._is_history(arrival):

@@ -13,17 +13,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..core import attachments
 from ..core.conversation import (
     Conversation,
     Message,
-    Sender,
     State,
     Status,
 )
 from ..core.decision import Route
 from ..errors import LeaseLostError
-from .arrivals import Rules
+from .arrivals import MAX_RESTARTS, Rules
 from .conversations import (
     conversation_of,
     has_unsaid,
@@ -34,7 +32,7 @@ from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
 from .schema import IS_OPEN, conversations, messages, replies, turns
 from .statements import change
-from .story import MAX_RESTARTS
+from .transcripts import recent
 
 LEASE_S = 30.0
 
@@ -212,40 +210,6 @@ _LEASED = sa.select(conversations, human_mode_column()).where(
 )
 
 
-def recent(tx: sa.Connection, row: sa.RowMapping, limit: int) -> list[Message]:
-    """Return the last messages of a conversation and all that are owed, oldest first.
-
-    Args:
-        row: with the conversation's `id` and `channel`.
-    """
-    parameters = {"conversation": row["id"], "limit": limit}
-    rows = tx.execute(_RECENT[row["channel"] == "chatwoot"], parameters)
-    return [message_of(row) for row in rows.mappings()]
-
-
-def _select_recent(written: sa.ColumnElement[int]) -> sa.Select[Any]:
-    """Return the newest messages and all that are owed an answer, oldest first."""
-    mine = messages.c.conversation_id == sa.bindparam("conversation")
-    newest = (
-        sa.select(messages.c.id)
-        .where(mine, messages.c.deleted_at.is_(None))
-        .order_by(written.desc())
-        .limit(sa.bindparam("limit"))
-    )
-    return (
-        sa.select(messages)
-        .where(mine, messages.c.owed | messages.c.id.in_(newest.scalar_subquery()))
-        .order_by(written)
-    )
-
-
-_RECENT = {
-    # It may deliver out of order; its ids say in which order people wrote.
-    True: _select_recent(sa.func.coalesce(messages.c.external_id, messages.c.id)),
-    False: _select_recent(messages.c.id),
-}
-
-
 def keep(
     tx: sa.Connection,
     lease: Lease,
@@ -413,9 +377,10 @@ def _owed(tx: sa.Connection, conversation_id: str) -> tuple[float | None, float 
     return first, last
 
 
-_OWED = sa.select(
-    sa.func.min(messages.c.created_at), sa.func.max(messages.c.created_at)
-).where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
+_OWED_AT = sa.func.coalesce(messages.c.owed_at, messages.c.created_at)
+_OWED = sa.select(sa.func.min(_OWED_AT), sa.func.max(_OWED_AT)).where(
+    messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed
+)
 
 
 def _earliest(moments: Sequence[float | None]) -> float | None:
@@ -445,19 +410,4 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
             "latency_ms": record.latency_ms,
             "created_at": record.started_at,
         },
-    )
-
-
-def message_of(row: sa.RowMapping) -> Message:
-    """Return the row as the engine's own type."""
-    return Message(
-        id=row["id"],
-        sender=Sender(row["sender"]),
-        content=row["content"],
-        created_at=row["created_at"],
-        owed=row["owed"],
-        external_id=row["external_id"],
-        client_id=row["client_id"],
-        attachments=attachments.load(stored) if (stored := row["attachments"]) else (),
-        closes=row["closes"],
     )

@@ -9,11 +9,11 @@ import sqlalchemy as sa
 
 from ..core.conversation import Sender, State, Trigger
 from ..core.events import Kind, Said
-from .arrivals import Accepted, Arrival
+from .arrivals import MAX_RESTARTS, Accepted, Arrival
 from .conversations import has_unsaid, insert_new
 from .schema import messages, replies
 from .statements import change
-from .story import MAX_RESTARTS, Key, Story, key_of
+from .story import Key, Story, key_of
 
 UNDELIVERED = (
     "The bot's reply did not reach the contact, so the bot has stepped back. "

@@ -10,7 +10,7 @@ from ..core.conversation import Sender
 from ..core.events import Event, Kind, Said
 from ..errors import ConflictError, NotFoundError
 from ..intake import wait_until
-from ..store import chat, human, turns
+from ..store import chat, human, transcripts
 from ..store.arrivals import Arrival
 from .auth import require_agent, require_visitor
 from .body import preferred_wait_s, query, read_model
@@ -137,7 +137,7 @@ async def escalate(request: Request) -> Response:
     if row["channel"] != "web":
         raise ConflictError("This conversation takes place in Chatwoot; open it there.")
     transcript = await ctx.db.read(
-        turns.recent, row, limit=ctx.settings.history_messages
+        transcripts.recent, row, limit=ctx.settings.history_messages
     )
     now = ctx.clock()
     await ctx.intake.follow(

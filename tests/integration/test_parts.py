@@ -9,7 +9,7 @@ from arrivals import RULES, says
 from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.core.outgoing import Option
-from chatwoot_bot.store import replies, schema, turns
+from chatwoot_bot.store import chat, replies, schema, turns
 from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.replies import Draft, ReplyKind
 from chatwoot_bot.store.turns import TurnRecord, Verdict
@@ -129,6 +129,30 @@ async def test_parts_after_a_refused_one_can_be_replayed_with_it(db):
     )
 
     assert await states(db) == ["dead", "dead", "open"]
+
+
+async def test_whoever_waits_for_the_reply_is_not_told_what_agents_are_told(db):
+    """`Prefer: wait` returns what the contact reads, all parts of it."""
+    lease, kept = await keep(
+        db,
+        *PARTS,
+        Draft(ReplyKind.HANDOVER_NOTE, "Hm."),
+        Draft(ReplyKind.ROUTING, "{}"),
+    )
+    situation = await load(db, lease)
+    question = situation.transcript[0].id
+    before = await db.read(chat.fate, question)
+    for number, reply in enumerate(kept[:2]):
+        await db.write(
+            replies.delivered,
+            situation.conversation,
+            reply,
+            external_id=9_000_000 + number,
+            now=NOW,
+        )
+
+    assert before.settled is False
+    assert (await db.read(chat.fate, question)).answer == "The first.\n\nThe second."
 
 
 async def test_echo_of_a_part_belongs_to_its_turn(db):

@@ -1,5 +1,6 @@
 """With a million messages stored, nothing on a message's path reads a whole table."""
 
+import dataclasses
 import re
 from functools import partial
 
@@ -58,6 +59,24 @@ def asks_on_the_page():
     )
 
 
+def changes(kind, message_id, **said):
+    """A message_updated."""
+    arrival = says(message_id=message_id, at=1_015.0)
+    message = dataclasses.replace(arrival.event.message, **said)
+    event = dataclasses.replace(arrival.event, kind=kind, message=message)
+    return dataclasses.replace(arrival, event=event)
+
+
+def updates():
+    """All that may happen to a message which is there."""
+    yield changes(Kind.EDITED, 7_001, content="New.")
+    yield changes(Kind.DELETED, 7_001)
+    yield changes(Kind.UNDELIVERED, 7_002, reply_key="t_1.0", error="x")
+    yield changes(Kind.UNDELIVERED, 7_003, error="x")
+    choice = {"external_id": None, "client_id": "submitted:7002:a"}
+    yield changes(Kind.CONTACT_MESSAGE, 7_002, submitted_to=7_002, **choice)
+
+
 async def answer(db, lease, turn_id):
     """Run one turn to its end, over every statement that a reply needs."""
     situation = await db.read(turns.load, lease, history=40)
@@ -104,6 +123,8 @@ async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
     await db.write(turns.heartbeat, leases=leases, now=NOW)
     for number, lease in enumerate(leases):
         await answer(db, lease, f"t_{number}")
+    for update in updates():
+        await take(update)
     await take(says(Kind.AGENT_REPLY, at=1_020.0))
     await take(says(content="Still there?", at=1_025.0, conversation=151))
     await take(shows(Status.RESOLVED, at=1_030.0, clock=200.0))

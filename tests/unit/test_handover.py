@@ -7,14 +7,13 @@ from factories import message
 
 from chatwoot_bot.core.conversation import Sender
 from chatwoot_bot.core.hours import parse_hours
+from chatwoot_bot.core.notes import SHOWN, with_summary
 from chatwoot_bot.core.routing import Routing
 from chatwoot_bot.handover import (
     APOLOGIZED,
     REASONS,
-    SHOWN,
     WITHOUT_MODEL,
     Handover,
-    with_summary,
 )
 from chatwoot_bot.store.replies import ReplyKind
 

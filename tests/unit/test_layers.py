@@ -36,7 +36,7 @@ ALLOWED = {
         "responders",
         "store",
     },
-    "outbox": {"channels", "core", "engine", "errors", "handover", "store"},
+    "outbox": {"channels", "core", "engine", "errors", "store"},
     "turn": {"channels", "core", "engine", "errors", "outbox", "responders", "store"},
     "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
     "intake": {"hub", "metrics", "store", "worker"},

@@ -14,9 +14,15 @@ def upgrade() -> None:
         "conversations",
         sa.Column("can_reply", sa.Boolean(), server_default=sa.true(), nullable=False),
     )
+    op.add_column("conversations", sa.Column("switch", sa.Text()))
+    op.add_column(
+        "conversations",
+        sa.Column("switch_at", sa.Double(), server_default="0", nullable=False),
+    )
     op.add_column("messages", sa.Column("attachments", sa.Text()))
     op.add_column(
         "messages",
         sa.Column("closes", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
+    op.add_column("messages", sa.Column("owed_at", sa.Double()))
     op.add_column("replies", sa.Column("options", sa.Text()))
