@@ -225,6 +225,26 @@ async def test_bot_of_the_same_name_with_another_url_is_told(sim):
     assert "set the webhook URL of the bot Assistant" in result.output
 
 
+async def test_release_that_does_not_sign_is_told(sim):
+    """Before 4.13 a bot has no secret; nobody is let in unsigned by default."""
+    sim.world.office.add_bot("Assistant", outgoing_url=WEBHOOK, secret="")
+
+    result = await run(*options(sim), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "set CHATWOOT_ALLOW_UNSIGNED=true" in result.output
+    assert not {"CHATWOOT_WEBHOOK_SECRET", "CHATWOOT_ALLOW_UNSIGNED"} & written().keys()
+
+
+async def test_webhook_beside_one_inbox_is_told(sim):
+    """The setting that keeps to one inbox would ignore what the webhook brings."""
+    await run(*options(sim), "--yes")
+
+    result = await run("--admin-token", ADMIN, "--account-webhook", "--dry-run")
+
+    assert "CHATWOOT_INBOX_ID keeps the bot to 3" in result.output
+
+
 async def test_environment_that_wins_over_the_file_is_told(sim):
     """Otherwise the service would go on with the old token."""
     result = await run(*options(sim), "--yes", CHATWOOT_WEBHOOK_SECRET="old")
