@@ -174,6 +174,12 @@ async def test_platform_app_has_an_api_of_its_own(sim):
             for token in ("platform-token", "user-token")
         ]
 
+        profile = await client.get(
+            f"{sim.base_url}/api/v1/profile",
+            headers={"api_access_token": "platform-token"},
+        )
+
+    assert profile.json()["error"].endswith("is not authorized for bots")
     assert list(answers[0].json()[0]) == [
         "id",
         "name",
