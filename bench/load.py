@@ -24,9 +24,15 @@ class Result:
     statuses: dict[int, int]
 
 
-def message(number: int, conversations: int) -> bytes:
-    """Return a webhook body of realistic size (about 3 kB)."""
-    conversation = number % conversations + 1
+def message(number: int, conversations: int, *, beyond: int = 0) -> bytes:
+    """Return a webhook body of realistic size (about 3 kB).
+
+    Args:
+        conversations: among how many the messages are spread.
+        beyond: Chatwoot's last message and conversation before these.
+    """
+    conversation = beyond + number % conversations + 1
+    number += beyond
     contact = {
         "id": conversation,
         "name": f"contact-{conversation}",

@@ -1,15 +1,18 @@
 """How long many conversations take when they all ask at once.
 
-    .venv/bin/python -m bench.turns [--conversations 500] [--delay 1.0]
-                                    [--workers 1 --database-url postgresql://…]
+    .venv/bin/python -m bench.turns [--conversations 500] [--delay 1.0] [--limit 200]
+                                    [--postgres [--workers 1]]
 
 Every conversation gets one message; then the replies are counted at the stand-in for
-Chatwoot. The ideal is the model's own time. Each reply costs the service six requests:
-the webhook, the model, typing on and off, a look at the status, and the message.
+Chatwoot. The ideal is the model's own time, as often as all places for turns are taken:
+each process that runs turns has `MAX_CONCURRENT_TURNS` of them. Each reply costs the
+service six requests: the webhook, the model, typing on and off, a look at the status,
+and the message. Without `--workers` the web's process runs the turns.
 """
 
 import argparse
 import asyncio
+import math
 import subprocess
 import sys
 import tempfile
@@ -22,7 +25,11 @@ import psutil
 import uvloop
 
 from bench import load
+from bench.postgres import add_options, databases
+from chatwoot_bot.settings import Settings
 from tests.service import Service
+
+LIMIT = Settings.model_fields["max_concurrent_turns"].default
 
 
 @contextmanager
@@ -40,7 +47,7 @@ def standin(kind: str, delay_s: float):
         process.stdout.close()
 
 
-def settings(chatwoot: str, model: str, count: int) -> dict[str, object]:
+def settings(chatwoot: str, model: str, limit: int) -> dict[str, object]:
     return {
         "CHATWOOT_BASE_URL": chatwoot,
         "CHATWOOT_API_TOKEN": "t",
@@ -49,7 +56,7 @@ def settings(chatwoot: str, model: str, count: int) -> dict[str, object]:
         "OPENAI_API_KEY": "k",
         "QUIET_SECONDS": 0,
         "SWEEP_INTERVAL_SECONDS": 0,
-        "MAX_CONCURRENT_TURNS": count,
+        "MAX_CONCURRENT_TURNS": limit,
         "LOG_LEVEL": "WARNING",
     }
 
@@ -58,19 +65,27 @@ def cpu_s(running: list[Service]) -> float:
     return sum(sum(psutil.Process(one.pid).cpu_times()[:2]) for one in running)
 
 
+def ideal_s(count: int, delay_s: float, limit: int, workers: int) -> float:
+    """Return what *count* turns take when only the model takes time, in seconds."""
+    places = limit * max(workers, 1)
+    return math.ceil(count / places) * delay_s
+
+
 async def measure(
-    count: int, delay_s: float, workers: int, database_url: str | None
+    count: int, delay_s: float, limit: int, workers: int, database_url: str
 ) -> dict[str, float]:
-    """Return the figures of one run."""
+    """Return the figures of one run.
+
+    Args:
+        limit: `MAX_CONCURRENT_TURNS`.
+        workers: processes beside the web's; 0 to run the turns in that one.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         chatwoot = stack.enter_context(standin("chatwoot", 0))
         model = stack.enter_context(standin("model", delay_s))
-        chosen = settings(chatwoot, model, count)
-        arguments = ("serve",)
-        if database_url:
-            chosen["DATABASE_URL"] = database_url
-            arguments = ("serve", "--no-worker") if workers else ("serve",)
+        chosen = settings(chatwoot, model, limit) | {"DATABASE_URL": database_url}
+        arguments = ("serve", "--no-worker") if workers else ("serve",)
         service = stack.enter_context(Service(folder, *arguments, **chosen))
         running = [service]
         for _ in range(workers):
@@ -92,10 +107,12 @@ async def measure(
         elapsed = time.perf_counter() - began
         cpu = cpu_s(running) - before
     assert answer == {"posted": count, "conversations": count}, answer
+    ideal = ideal_s(count, delay_s, limit, workers)
     return {
         "accepted_s": accepted,
         "elapsed_s": elapsed,
-        "share_of_ideal": elapsed / max(delay_s, 1e-9) if delay_s else 0.0,
+        "ideal_s": ideal,
+        "elapsed_to_ideal": elapsed / ideal if ideal else math.nan,
         "turns_per_second": count / elapsed,
         "service_cpu_ms_per_turn": cpu / count * 1000,
     }
@@ -104,17 +121,26 @@ async def measure(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--conversations", type=int, default=500)
-    parser.add_argument("--delay", type=float, default=1.0)
-    parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--database-url")
+    parser.add_argument("--delay", type=float, default=1.0, help="the model's, seconds")
+    parser.add_argument("--limit", type=int, default=LIMIT, help="MAX_CONCURRENT_TURNS")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="worker processes; needs PostgreSQL"
+    )
+    add_options(parser)
     options = parser.parse_args()
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    if options.workers and not (options.postgres or options.database_url):
+        parser.error("a SQLite file serves one process: --workers needs --postgres")
+    with (
+        databases(options) as new_database,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         figures = runner.run(
             measure(
                 options.conversations,
                 options.delay,
+                options.limit,
                 options.workers,
-                options.database_url,
+                new_database(),
             )
         )
     for name, value in figures.items():

@@ -44,7 +44,8 @@ conversations = sa.Table(
     sa.Column("lease", sa.Text),
     sa.Column("created_at", sa.Double, nullable=False),
     sa.Column("active_at", sa.Double, nullable=False),
-    sa.UniqueConstraint("account_id", "display_id"),
+    # The number first: operators name conversations by it alone.
+    sa.UniqueConstraint("display_id", "account_id"),
 )
 # Partial, so that a million finished conversations cost a claim nothing.
 sa.Index(
@@ -95,7 +96,15 @@ messages = sa.Table(
     sa.Column("edited_at", sa.Double),
     sa.Column("deleted_at", sa.Double),
     sa.UniqueConstraint("account_id", "external_id"),
-    sa.UniqueConstraint("conversation_id", "client_id"),
+)
+# Partial, or each of Chatwoot's messages, which have none, would cost a write here.
+sa.Index(
+    "ix_messages_client",
+    messages.c.conversation_id,
+    messages.c.client_id,
+    unique=True,
+    sqlite_where=messages.c.client_id.is_not(None),
+    postgresql_where=messages.c.client_id.is_not(None),
 )
 sa.Index("ix_messages_conversation", messages.c.conversation_id, messages.c.id)
 sa.Index(

@@ -133,6 +133,7 @@ async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
     await db.write(turns.hurry, now=NOW + 600.0, owed_before=NOW + 400.0)
     await db.read(dead.count)
     await db.read(human.human_mode)
+    await db.read(human.is_held, {"display_id": 150})
 
     whole = {s: p for s, p in plans.items() if any(map(WHOLE_TABLE.search, p))}
 

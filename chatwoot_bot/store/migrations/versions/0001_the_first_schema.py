@@ -37,7 +37,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.Double(), nullable=False),
         sa.Column("active_at", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("account_id", "display_id"),
+        sa.UniqueConstraint("display_id", "account_id"),
     )
     op.create_index(
         "ix_conversations_bot_inbox",
@@ -116,7 +116,14 @@ def upgrade() -> None:
         sa.Column("deleted_at", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("account_id", "external_id"),
-        sa.UniqueConstraint("conversation_id", "client_id"),
+    )
+    op.create_index(
+        "ix_messages_client",
+        "messages",
+        ["conversation_id", "client_id"],
+        unique=True,
+        sqlite_where=sa.text("client_id IS NOT NULL"),
+        postgresql_where=sa.text("client_id IS NOT NULL"),
     )
     op.create_index(
         "ix_messages_conversation", "messages", ["conversation_id", "id"], unique=False
