@@ -63,6 +63,12 @@ class AdminClient:
         """
         answer = await self.ask("GET", "/api")
         body = answer.body
+        if 300 <= answer.status < 400:
+            raise ChatwootError(
+                f"{self._base_url} redirects ({answer.status}), which could carry a "
+                "token away: give the address that it leads to, often with https",
+                status_code=answer.status,
+            )
         if not answer.is_success or not isinstance(body, dict) or "version" not in body:
             raise ChatwootError(
                 f"what answers at {self._base_url} is not Chatwoot (GET /api: "

@@ -58,7 +58,9 @@ def doctor(
 
 
 def _unusable(name: str, problem: str) -> Finding:
-    mend = "set it in the environment or in .env, then run chatwoot-bot doctor again"
+    mend = "mend it in the environment or in .env"
+    if name.startswith("CHATWOOT_"):
+        mend = "run chatwoot-bot setup, which writes what Chatwoot needs to .env"
     return fail("settings", f"{name} {problem}", setting=name, mend=mend)
 
 

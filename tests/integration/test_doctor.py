@@ -50,6 +50,7 @@ class Front:
     version: str | None = None
     platform_token: str = ""
     hides_secrets: bool = False
+    redirects: bool = False
     client: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
 
     async def take(self, request):
@@ -59,6 +60,8 @@ class Front:
             if name not in self.drops | {"host", "content-length"}
         ]
         token = request.headers.get("api_access_token")
+        if self.redirects:
+            return Response(status_code=301, headers={"location": "https://x.example"})
         if self.platform_token and token == self.platform_token:
             if request.url.path.startswith("/platform/"):
                 return JSONResponse([])
@@ -216,6 +219,10 @@ def inbox_of(bot_id):
     return apply
 
 
+def no_inboxes(world):
+    world.sim.world.office.inboxes.clear()
+
+
 def model_says(status):
     def apply(world):
         world.environ["OPENAI_MODEL"] = "gpt-nonsense"
@@ -291,6 +298,10 @@ BROKEN = {
     "no inbox connected": (
         both(setting(CHATWOOT_INBOX_ID=None), inbox_of(None)),
         ("inbox", "fail", "CHATWOOT_INBOX_ID", "connected to no bot"),
+    ),
+    "no inbox at all": (
+        both(setting(CHATWOOT_INBOX_ID=None), no_inboxes),
+        ("inbox", "fail", "CHATWOOT_INBOX_ID", "account 1 has no inbox"),
     ),
     "wrong secret": (
         bot(secret="another-secret"),
@@ -372,6 +383,10 @@ BROKEN = {
     "Chatwoot not reachable": (
         setting(CHATWOOT_BASE_URL="http://127.0.0.1:9"),
         ("chatwoot", "fail", "CHATWOOT_BASE_URL", "does not answer"),
+    ),
+    "Chatwoot redirects": (
+        front(redirects=True),
+        ("chatwoot", "fail", "CHATWOOT_BASE_URL", "redirects (301)"),
     ),
     "not Chatwoot": (
         setting(CHATWOOT_BASE_URL="{url}"),
@@ -498,6 +513,7 @@ def test_unusable_settings_are_another_exit_code(tmp_path, monkeypatch):
     assert result.exit_code == as_json.exit_code == 2
     assert "✗ settings" in result.output
     assert "CHATWOOT_WEBHOOK_SECRET is needed" in result.output
+    assert "run chatwoot-bot setup" in result.output
     assert json.loads(as_json.output)["checks"][0]["setting"] == "PORT"
 
 
