@@ -161,16 +161,17 @@ class ChatwootChannel:
     ) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """Yield the calls that *routing* needs, by what they set."""
         client = self._client
+        # First what reads the conversation: a bot may not, once it has a team.
+        if attributes := routing.attributes:
+            yield "attributes", partial(client.add_attributes, *address, attributes)
+        if labels := routing.labels:
+            yield "labels", partial(client.add_labels, *address, labels)
+        if priority := routing.priority:
+            yield "priority", partial(client.set_priority, *address, priority)
         if team_id := routing.team_id:
             yield "team", partial(client.assign, *address, team_id=team_id)
         if agent_id := routing.assignee_id:
             yield "agent", partial(client.assign, *address, assignee_id=agent_id)
-        if priority := routing.priority:
-            yield "priority", partial(client.set_priority, *address, priority)
-        if labels := routing.labels:
-            yield "labels", partial(client.add_labels, *address, labels)
-        if attributes := routing.attributes:
-            yield "attributes", partial(client.add_attributes, *address, attributes)
 
     async def someone_online(self, conversation: Conversation) -> bool | None:
         """Ask for the agents, which takes a user's token; see `Channel`."""

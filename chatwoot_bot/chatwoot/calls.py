@@ -22,6 +22,11 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 # Typing and status checks only decorate a reply, so they must not hold it up.
 SHORT_TIMEOUT = httpx.Timeout(3.0)
 
+# Chatwoot's documented name, and what Rack makes the same of.
+UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
+# What it says when it has seen no token at all (facts, section 6.1).
+ANONYMOUS = "You need to sign in"
+
 
 class Calls:
     """Call one Chatwoot installation with one token.
@@ -45,8 +50,7 @@ class Calls:
         self._http = http
         self._base_url = base_url
         self._headers = {
-            # The documented name, with underscores.
-            "api_access_token": token,
+            UNDERSCORED: token,
             # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
             # (chatwoot issue 14024); the answers are small.
             "accept-encoding": "identity",
@@ -88,6 +92,26 @@ class Calls:
         Raises:
             ChatwootError: a refusal, or no answer; says what became of the request.
         """
+        what = method, account_id, display_id, action, body
+        try:
+            return await self._call(*what, timeout=timeout)
+        except ChatwootError as error:
+            if ANONYMOUS not in str(error) or UNDERSCORED not in self._headers:
+                raise
+            # nginx drops headers with underscores unless it is told not to.
+            self._headers[HYPHENATED] = self._headers.pop(UNDERSCORED)
+            return await self._call(*what, timeout=timeout)
+
+    async def _call(
+        self,
+        method: str,
+        account_id: int,
+        display_id: int | None,
+        action: str,
+        body: Any,
+        *,
+        timeout: httpx.Timeout,  # noqa: ASYNC109 - httpx enforces it
+    ) -> httpx.Response:
         path = f"/api/v1/accounts/{account_id}"
         if display_id is not None:
             path += f"/conversations/{display_id}"

@@ -339,12 +339,14 @@ def _updated(
         return Kind.DELETED, "deleted", replace(said, sender=sender)
     if kind is Kind.CONTACT_MESSAGE and message.content and not message.attachments:
         return Kind.EDITED, "not_message_created", said
-    if type_ in ("outgoing", "template") and not message.private:
+    # A template is Chatwoot's own question, for an address or a rating; the contact
+    # who answers it waits for nothing.
+    if type_ == "outgoing" and not message.private:
         if text := updates.submission(attributes):
             return _submitted(message, conversation, text)
         shown = conversation.messages if conversation else None
         error = updates.failure(attributes, message.id, shown)
-        if error is not None and type_ == "outgoing":
+        if error is not None:
             return Kind.UNDELIVERED, "undelivered", replace(said, error=error)
     return Kind.OTHER, "not_message_created", said
 

@@ -111,7 +111,7 @@ def agent_answer(world: World, agent: Agent) -> Json:
     return {
         "id": agent.id,
         "account_id": world.account.id,
-        "availability_status": "online",
+        "availability_status": agent.availability_status,
         "auto_offline": True,
         "confirmed": True,
         "email": agent.email,

@@ -33,7 +33,7 @@ def show_profile(world: World, ask: Ask) -> Json:
         "role": agent.role,
         "permissions": [agent.role],
         "availability": "online",
-        "availability_status": "online",
+        "availability_status": agent.availability_status,
         "auto_offline": True,
     }
     return {

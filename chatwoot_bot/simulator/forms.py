@@ -52,7 +52,7 @@ def push_agent(world: World, agent_id: int) -> Json:
         "available_name": agent.available_name,
         "avatar_url": "",
         "type": "user",
-        "availability_status": "online",
+        "availability_status": agent.availability_status,
         "thumbnail": "",
     }
 

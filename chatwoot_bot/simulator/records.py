@@ -108,6 +108,7 @@ class Agent:
     email: str
     role: Literal["agent", "administrator"] = "agent"
     access_token: str = ""
+    availability_status: Literal["online", "busy", "offline"] = "online"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,6 +140,7 @@ def test_keywords_are_whole_words_in_any_case(text, asks):
         ("Straße", "STRASSE", True),
         ("человек", "Мне нужен ЧЕЛОВЕК!", True),
         ("человек", "человеком", False),
+        ("转人工", "我要转人工服务", True),
         ("Real  Person", "a real person", True),  # as written in `.env`
         ("real\u00a0person", "a real person", True),
     ],

@@ -61,7 +61,7 @@ DECIDED = {
     "message_updated__delivered_whatsapp": NOTHING,
     "message_updated__delivery_failed_whatsapp": (Kind.UNDELIVERED, "undelivered"),
     "message_updated__form_response": (CONTACT, ""),
-    "message_updated__input_email_response": (CONTACT, ""),
+    "message_updated__input_email_response": (Kind.OTHER, "not_message_created"),
     "message_updated__input_select_response": (CONTACT, ""),
     "webwidget_triggered": NOTHING,
 }

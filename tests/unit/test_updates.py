@@ -29,7 +29,6 @@ def updated(name, *, attributes=None, status=None, **changes):
     [
         ("input_select_response", "Refund"),
         ("form_response", "order_number: ABC-778\ntopic: refund"),
-        ("input_email_response", "lena@example.com"),
     ],
 )
 def test_what_the_contact_chose_is_their_message(name, content):
@@ -39,6 +38,11 @@ def test_what_the_contact_chose_is_their_message(name, content):
 
     assert (said.sender, said.content) == (Sender.CONTACT, content)
     assert (said.external_id, said.submitted_to) == (None, payload["id"])
+
+
+def test_address_that_chatwoot_itself_has_asked_for_is_no_message():
+    """A bot that answers it would talk to a contact who has said nothing."""
+    assert read(updated("input_email_response")).kind is Kind.OTHER
 
 
 def test_same_choice_has_the_same_name_and_another_one_has_another():
