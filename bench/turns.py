@@ -4,7 +4,8 @@
                                     [--postgres [--workers 1]]
 
 Every conversation gets one message; then the replies are counted at the stand-in for
-Chatwoot. The ideal is the model's own time, as often as all places for turns are taken:
+Chatwoot. A few conversations come before them, because a service is started once and
+then runs for weeks. The ideal is the model's own time, as often as all places for turns are taken:
 each process that runs turns has `MAX_CONCURRENT_TURNS` of them. Each reply costs the
 service six requests: the webhook, the model, typing on and off, a look at the status,
 and the message. Without `--workers` the web's process runs the turns.
@@ -29,6 +30,7 @@ from bench.postgres import add_options, databases
 from chatwoot_bot.settings import Settings
 from tests.service import Service
 
+WARM_UP = 20
 LIMIT = Settings.model_fields["max_concurrent_turns"].default
 
 
@@ -71,6 +73,17 @@ def ideal_s(count: int, delay_s: float, limit: int, workers: int) -> float:
     return math.ceil(count / places) * delay_s
 
 
+async def answered(chatwoot: str, count: int) -> None:
+    """Wait until *count* conversations have their reply, each one."""
+    async with httpx.AsyncClient() as client:
+        while True:
+            answer = (await client.get(f"{chatwoot}/replies")).json()
+            if answer["posted"] >= count:
+                break
+            await asyncio.sleep(0.02)
+    assert answer == {"posted": count, "conversations": count}, answer
+
+
 async def measure(
     count: int, delay_s: float, limit: int, workers: int, database_url: str
 ) -> dict[str, float]:
@@ -92,21 +105,19 @@ async def measure(
             worker = Service(folder, "worker", **chosen)
             running.append(stack.enter_context(worker))
         url = f"{service.url}/webhook/chatwoot"
-        bodies = [load.message(n, count) for n in range(1, count + 1)]
-        requests = [load.request(url, body) for body in bodies]
+        requests = [
+            load.request(url, load.message(n, WARM_UP + count))
+            for n in range(1, WARM_UP + count + 1)
+        ]
+        await load.run(url, requests[:WARM_UP], senders=WARM_UP)
+        await answered(chatwoot, WARM_UP)
         before = cpu_s(running)
         began = time.perf_counter()
-        await load.run(url, requests, senders=50)
+        await load.run(url, requests[WARM_UP:], senders=50)
         accepted = time.perf_counter() - began
-        async with httpx.AsyncClient() as client:
-            while True:
-                answer = (await client.get(f"{chatwoot}/replies")).json()
-                if answer["posted"] >= count:
-                    break
-                await asyncio.sleep(0.02)
+        await answered(chatwoot, WARM_UP + count)
         elapsed = time.perf_counter() - began
         cpu = cpu_s(running) - before
-    assert answer == {"posted": count, "conversations": count}, answer
     ideal = ideal_s(count, delay_s, limit, workers)
     return {
         "accepted_s": accepted,

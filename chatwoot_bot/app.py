@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import anyio
 import httpx
 import structlog
 from pydantic import SecretStr
@@ -262,6 +263,9 @@ def _responder(
 ) -> Responder | None:
     if settings.responder_name == "mock":
         return None
+    # openai imports anyio's backend when it closes its first answer: 100 ms in which
+    # no webhook is taken. Asking for anything of the backend's imports it now.
+    anyio.get_cancelled_exc_class()
     base_url, api_key, model = settings.llm()
     model_behind_api = OpenAIResponder(
         http,

@@ -166,8 +166,25 @@ def _timeout(connect_s: float | None, read_s: float | None) -> aiohttp.ClientTim
     return aiohttp.ClientTimeout(total=None, sock_connect=connect_s, sock_read=read_s)
 
 
+class _NoCookies(httpx.Cookies):
+    """Keep no cookies: one client carries several tokens, and each call its own."""
+
+    def extract_cookies(self, response: httpx.Response) -> None:
+        """Forget them."""
+
+
+class _Client(httpx.AsyncClient):
+    @property  # type: ignore[misc]  # nobody sets them
+    def cookies(self) -> httpx.Cookies:
+        return _NO_COOKIES
+
+
+_NO_COOKIES = _NoCookies()
+
+
 def make_client() -> httpx.AsyncClient:
     """Make the client; it follows no redirects, which could carry a token away."""
-    return httpx.AsyncClient(
+    _certificates()  # now, and not in the loop at the first request
+    return _Client(
         transport=AiohttpTransport(), timeout=httpx.Timeout(30.0, connect=5.0)
     )

@@ -111,15 +111,17 @@ def asks_for_human(text: str, policy: Policy) -> bool:
 
 @lru_cache
 def _any_of(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
-    words = "|".join(_whole(_folded(keyword)) for keyword in keywords)
-    return re.compile(words) if words else None
+    """Match any keyword as whole words; Chinese and Japanese write them unseparated.
 
-
-def _whole(keyword: str) -> str:
-    """Match *keyword* as whole words; Chinese and Japanese write them unseparated."""
-    if UNSEPARATED.search(keyword):
-        return re.escape(keyword)
-    return rf"(?<!\w){re.escape(keyword)}(?!\w)"
+    The keywords stand in one group behind one look at the word's beginning: with a
+    look of their own each, most of a turn's decision would be spent here.
+    """
+    folded = sorted(set(map(_folded, keywords)))
+    whole = [re.escape(word) for word in folded if not UNSEPARATED.search(word)]
+    anywhere = [re.escape(word) for word in folded if UNSEPARATED.search(word)]
+    if whole:
+        anywhere.append(rf"(?<!\w)(?:{'|'.join(whole)})(?!\w)")
+    return re.compile("|".join(anywhere)) if anywhere else None
 
 
 UNSEPARATED = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")

@@ -58,7 +58,9 @@ class Server:
         if path in BROKEN:
             writer.write(BROKEN[path])
             raise ConnectionResetError
-        if path == b"/moved":
+        if path == b"/cookie":
+            head = b"200 OK\r\nset-cookie: session=1"
+        elif path == b"/moved":
             head = b"302 Found\r\nlocation: http://elsewhere.invalid/"
         else:
             head = b"200 OK"
@@ -242,3 +244,12 @@ async def test_message_is_not_sent_again_over_a_connection_that_has_just_closed(
         await http.post(f"{server.url}/silent", json={})
 
     assert len([r for r in server.requests if b"/silent" in r]) == 1
+
+
+async def test_cookies_are_not_kept(server):
+    """One client speaks for several tokens: a session must not join them."""
+    async with make_client() as client:
+        await client.get(f"{server.url}/cookie")
+        await client.get(f"{server.url}/")
+
+    assert b"session" not in server.requests[-1]
