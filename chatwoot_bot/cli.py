@@ -1,29 +1,41 @@
 """The commands: `chatwoot-bot serve` is the default."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import __version__
-from .commands.doctor import doctor
-from .commands.replay import replay
 from .commands.serve import serve
-from .commands.setup import setup
-from .commands.simulate import simulate
-from .commands.worker import worker
+
+COMMANDS = ("serve", "worker", "setup", "doctor", "replay", "simulate")
+
+
+class Commands(TyperGroup):
+    """Import a command when it is called for: `serve` needs no simulator."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return the command, or None for a name that is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f".commands.{cmd_name}", __package__)
+        alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+        alone.command(cmd_name)(getattr(module, cmd_name))
+        return typer.main.get_command(alone)
+
 
 app = typer.Typer(
+    cls=Commands,
     help="An AI assistant in front of a Chatwoot inbox.",
     no_args_is_help=False,
     pretty_exceptions_show_locals=False,  # they may hold secrets
     add_completion=False,
 )
-app.command()(serve)
-app.command()(worker)
-app.command()(setup)
-app.command()(doctor)
-app.command()(replay)
-app.command()(simulate)
 
 
 def _version(wanted: bool) -> None:
