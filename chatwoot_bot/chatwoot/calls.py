@@ -93,13 +93,15 @@ class Calls:
             ChatwootError: a refusal, or no answer; says what became of the request.
         """
         what = method, account_id, display_id, action, body
+        sent = self._headers
         try:
             return await self._call(*what, timeout=timeout)
         except ChatwootError as error:
-            if ANONYMOUS not in str(error) or UNDERSCORED not in self._headers:
+            if ANONYMOUS not in str(error) or UNDERSCORED not in sent:
                 raise
             # nginx drops headers with underscores unless it is told not to.
-            self._headers[HYPHENATED] = self._headers.pop(UNDERSCORED)
+            others = {name: sent[name] for name in sent if name != UNDERSCORED}
+            self._headers = others | {HYPHENATED: sent[UNDERSCORED]}
             return await self._call(*what, timeout=timeout)
 
     async def _call(

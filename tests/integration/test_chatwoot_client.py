@@ -746,6 +746,25 @@ async def test_proxy_that_drops_underscores_is_got_round(client, chatwoot):
     assert "api_access_token" not in route.calls.last.request.headers
 
 
+async def test_calls_under_way_together_get_round_the_proxy_together(client, chatwoot):
+    """The second must not take its 401 for the last word."""
+    both = asyncio.Barrier(2)
+
+    async def behind_nginx(request):
+        if "api-access-token" in request.headers:
+            return httpx.Response(200, json=CREATED)
+        await both.wait()
+        body = {"errors": ["You need to sign in or sign up before continuing."]}
+        return httpx.Response(401, json=body)
+
+    route = chatwoot.post(f"{ONE}/messages")
+    route.side_effect = behind_nginx
+
+    await asyncio.gather(create(client), create(client))
+
+    assert route.call_count == 4
+
+
 async def test_token_that_is_refused_under_both_names_is_refused(client, chatwoot):
     body = {"errors": ["You need to sign in or sign up before continuing."]}
     route = chatwoot.post(f"{ONE}/messages").respond(401, json=body)
