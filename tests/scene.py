@@ -46,6 +46,14 @@ class Scene:
         await self.chatwoot.settled()
         return self.answers(cid)[said]
 
+    async def ignores(self, cid: int, text: str) -> bool:
+        """Have the contact write; return whether the bot takes no notice."""
+        await self.chatwoot.contact_says(text, conversation=cid)
+        await self.quiet()
+        return text not in self.asked() and f"Answer to: {text}" not in self.answers(
+            cid
+        )
+
     async def handed_over(self, text: str = "A human, please") -> int:
         """Have a contact ask for a human and the bot call one."""
         said = await self.chatwoot.contact_says(text)
