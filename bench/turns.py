@@ -5,10 +5,10 @@
 
 Every conversation gets one message; then the replies are counted at the stand-in for
 Chatwoot. A few conversations come before them, because a service is started once and
-then runs for weeks. The ideal is the model's own time, as often as all places for turns are taken:
-each process that runs turns has `MAX_CONCURRENT_TURNS` of them. Each reply costs the
-service six requests: the webhook, the model, typing on and off, a look at the status,
-and the message. Without `--workers` the web's process runs the turns.
+then runs for weeks. The ideal is the model's own time, as often as all places for
+turns are taken: each process that runs turns has `MAX_CONCURRENT_TURNS` of them. Each
+reply costs the service six requests: the webhook, the model, typing on and off, a look
+at the status, and the message. Without `--workers` the web's process runs the turns.
 """
 
 import argparse
