@@ -357,20 +357,6 @@ async def test_what_cannot_be_stored_is_500_and_never_503(demo):
     assert answer.json()["error"]["code"] == "storage_failed"
 
 
-@pytest.mark.parametrize(
-    "name",
-    sorted(p.stem for p in DELIVERIES.glob("*.json") if not p.stem.startswith("rest_")),
-)
-async def test_every_known_body_is_understood(tmp_path, name):
-    """Real bodies are answered or ignored for a reason, and never refused."""
-    url = f"sqlite:///{tmp_path / 'store.db'}"
-    async with serving(url, worker=False, **SIGNED) as client:
-        answer = await post_signed(client, (DELIVERIES / f"{name}.json").read_bytes())
-
-    assert answer.status_code == 200
-    assert answer.json()["status"] in ("ok", "ignored")
-
-
 async def test_errors_have_one_form(demo):
     unknown = await demo.get("/nowhere")
     wrong_method = await demo.get("/webhook/chatwoot")
