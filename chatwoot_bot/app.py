@@ -339,6 +339,7 @@ def _sweep(settings: Settings, db: Database, intake: Intake, clients: Clients) -
         clients.bot,
         clients.reader,
         account_id=settings.chatwoot_account_id,
+        inbox_ids=settings.chatwoot_inbox_id,
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )

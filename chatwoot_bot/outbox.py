@@ -109,8 +109,10 @@ class Outbox:
             ReplyKind.HANDOVER,
         ) and not await self.look_again(conversation):
             return await self._withdraw(reply)
-        if reply.kind is ReplyKind.HANDOVER_NOTE and not reply.attempts:
+        if reply.is_slow:
             reply = replace(reply, content=await self._summarized(reply.content))
+        # The summary and the look have taken their time; the 15 s begin here.
+        now = self._engine.clock()
         if not await self._engine.db.write(
             replies.begin_attempt, self._lease, reply, now=now
         ):
@@ -245,6 +247,7 @@ class Outbox:
         if wanted is None:
             return None
         at = None
+        await self._engine.db.write(turns.tell_status, self._lease, wanted)
         try:
             at = await self._channel(conversation).set_status(conversation, wanted)
         except ChatwootError as error:

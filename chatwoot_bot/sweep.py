@@ -11,7 +11,7 @@ than the service's first start: the bot must not wake an inbox's past.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
 import structlog
 
@@ -40,6 +40,7 @@ class Sweep:
         client: with the bot's token.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
+        inbox_ids: the bot's; empty for all.
         every_s: how often.
         not_older_than_s: messages beyond that age are left alone.
     """
@@ -52,6 +53,7 @@ class Sweep:
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
+        inbox_ids: Collection[int],
         every_s: float,
         not_older_than_s: float,
         clock: Callable[[], float] = time.time,
@@ -61,6 +63,7 @@ class Sweep:
         self._client = client
         self._reader = reader
         self._account_id = account_id
+        self._inbox_ids = inbox_ids
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -86,10 +89,8 @@ class Sweep:
         first_start = await self._db.write(sweeping.first_start, now=now)
         oldest = max(first_start, now - self._not_older_than_s)
         found = 0
-        async for fetched in self._fetch(active_since=oldest):
-            asked = fetched.event.kind is Kind.CONTACT_MESSAGE
-            # Chatwoot shows whole seconds.
-            if asked and fetched.written_at >= int(oldest):
+        async for fetched in self._fetch(oldest):
+            if self._is_ours(fetched, oldest):
                 accepted = await self._intake.take(
                     Arrival(
                         event=fetched.event,
@@ -100,19 +101,31 @@ class Sweep:
                 found += accepted.message_id is not None
         return found
 
-    def _fetch(self, *, active_since: float) -> AsyncIterator[Fetched]:
+    def _is_ours(self, fetched: Fetched, oldest: float) -> bool:
+        """Return whether the bot may answer it: a contact's, new, in its inbox."""
+        event = fetched.event
+        return (
+            event.kind is Kind.CONTACT_MESSAGE
+            # Chatwoot shows whole seconds.
+            and fetched.written_at >= int(oldest)
+            and (not self._inbox_ids or event.inbox_id in (None, *self._inbox_ids))
+        )
+
+    def _fetch(self, oldest: float) -> AsyncIterator[Fetched]:
         if self._reader is not None and self._account_id is not None:
-            return self._listed(self._reader, self._account_id)
-        return self._known(active_since)
+            return self._listed(self._reader, self._account_id, oldest)
+        return self._known(active_since=oldest)
 
     async def _listed(
-        self, reader: ChatwootClient, account_id: int
+        self, reader: ChatwootClient, account_id: int, oldest: float
     ) -> AsyncIterator[Fetched]:
         for page in range(1, PAGES + 1):
             rows = await reader.list_last_messages(
                 account_id, status=Status.PENDING, page=page
             )
             for newest in rows:
+                if not self._is_ours(newest, oldest):
+                    continue  # nor is anything before it
                 async for missed in self._missed(reader, newest):
                     yield missed
             if not rows:
@@ -128,8 +141,7 @@ class Sweep:
         """
         event = newest.event
         said, seen, account_id = event.message, event.conversation, event.account_id
-        asked = event.kind is Kind.CONTACT_MESSAGE
-        if not asked or said is None or seen is None or account_id is None:
+        if said is None or seen is None or account_id is None:
             return
         if said.submitted_to is not None:
             yield newest  # a choice, which has no place in the list

@@ -113,10 +113,14 @@ class Turn:
 
     async def _work(self, situation: Situation) -> End:
         """Do what the conversation needs now."""
-        retry_at = await self._outbox.say_kept(situation.conversation, situation.unsaid)
+        unsaid = situation.unsaid
+        if situation.owed:
+            # The contact does not wait for a summary; `finish` comes back to it.
+            unsaid = [reply for reply in unsaid if not reply.is_slow]
+        retry_at = await self._outbox.say_kept(situation.conversation, unsaid)
         if retry_at is not None:
             return End(ending=Ending.WAITING, retry_at=retry_at)
-        if situation.unsaid:
+        if unsaid:
             # What has just been said is part of the transcript now.
             situation = await self._load()
         decision = self._decide(situation)

@@ -139,22 +139,19 @@ class ChatwootChannel:
 
     async def route(self, conversation: Conversation, routing: Routing) -> None:
         """Set team, agent, priority, labels and attributes; see `Channel`."""
-        later: ChatwootError | None = None
         for what, call in self._routed(_address(conversation), routing):
             try:
                 await call()
             except ChatwootError as error:
                 # A 500 is for good here: bots get it for conversations with a team.
                 if error.retryable and error.status_code != 500:
-                    later = error
+                    raise  # before the team, so that all of it can be tried again
                 log.warning(
                     "not routed",
                     what=what,
                     conversation=conversation.id,
                     error=str(error),
                 )
-        if later is not None:
-            raise later
 
     def _routed(
         self, address: tuple[int, int], routing: Routing

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -266,17 +266,17 @@ class ChatwootClient(Calls):
             return []
         action = f"messages?after={after}" if after else "messages"
         response = await self.call("GET", account_id, seen.display_id, action)
-        shown = {
-            "id": seen.display_id,
-            "inbox_id": newest.inbox_id,
-            "status": seen.status,
-            "updated_at": seen.updated_at,
-        }
+        shown = {"id": seen.display_id, "inbox_id": newest.inbox_id}
         payload = object_of(response).get("payload")
-        return [
-            fetched
+        found = [
+            _fetched(shown, message, account_id)
             for message in (payload if isinstance(payload, list) else [])
-            if (fetched := _fetched(shown, message, account_id)) is not None
+        ]
+        # The list tells nothing of the conversation; its own row has just done.
+        return [
+            replace(each, event=replace(each.event, conversation=seen))
+            for each in found
+            if each is not None
         ]
 
     async def list_reply_keys(

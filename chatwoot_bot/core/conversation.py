@@ -150,6 +150,8 @@ class Conversation:
         held_at: Chatwoot's clock when somebody last gave the bot the conversation.
         ever_pending: True when an agent bot's inbox made it; then *open* is human.
         wanted_status: what Chatwoot still has to be told, or None.
+        told_status: what Chatwoot is being told now; its event, when it comes, is
+            our own doing. None when nothing is under way.
         version: grows with every event that a running turn must know of.
         restarts: turns superseded since the last answer.
         attempts: claims since the last success; high when it kills its worker.
@@ -176,6 +178,7 @@ class Conversation:
     held_at: float = 0.0
     ever_pending: bool = False
     wanted_status: Status | None = None
+    told_status: Status | None = None
     version: int = 0
     restarts: int = 0
     attempts: int = 0
@@ -188,6 +191,22 @@ class Conversation:
     leased: bool = False
 
 
+def status_to_tell(conversation: Conversation, status: Status) -> Status | None:
+    """Return *status* if Chatwoot has to be told it; None where it is so already.
+
+    While another is on its way there, this one has to follow it, also where it is
+    what Chatwoot shows at the moment.
+    """
+    settled = conversation.told_status in (None, status)
+    return None if settled and status is conversation.status else status
+
+
+def looks_pending(conversation: Conversation) -> bool:
+    """Return whether Chatwoot hides the conversation from the team, or is about to."""
+    shown = conversation.wanted_status or conversation.status
+    return Status.PENDING in (shown, conversation.told_status)
+
+
 def status_trigger(conversation: Conversation, seen: Status) -> Trigger | None:
     """Return what *seen* in a payload means for a conversation we know.
 
@@ -196,7 +215,8 @@ def status_trigger(conversation: Conversation, seen: Status) -> Trigger | None:
     """
     if conversation.status is None:
         return None
-    if seen in (conversation.status, conversation.wanted_status):
+    ours = conversation.wanted_status, conversation.told_status
+    if seen is conversation.status or seen in ours:
         return None
     match seen:
         case Status.RESOLVED:

@@ -154,16 +154,16 @@ class Api:
         if self._is_over_limit():
             return failure(429)
         kind = fault.kind if fault else None
-        status = fault.status if fault else 0
+        status, body = (fault.status, fault.body) if fault else (0, None)
         if fault is not None and kind == "delay":
             await self._wait(fault.delay_s)
         if kind == "status":
-            return failure(status)
+            return failure(status, body)
         if kind in ("drop", "hang"):
             return None
         response = respond()
         if kind in ("store_then_500", "store_then_status"):
-            return failure(status)
+            return failure(status, body)
         return None if kind in ("store_then_drop", "store_then_hang") else response
 
     def _is_over_limit(self) -> bool:

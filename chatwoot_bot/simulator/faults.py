@@ -16,6 +16,8 @@ import random
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .wire import Json
+
 ApiFaultKind = Literal[
     "status",  # answer `status` and do nothing
     "drop",  # close the connection without an answer, and do nothing
@@ -35,6 +37,7 @@ class ApiFault:
 
     kind: ApiFaultKind
     status: int
+    body: Json | None
     delay_s: float
     times: int | None
     probability: float
@@ -145,6 +148,7 @@ class Faults:
         kind: ApiFaultKind,
         *,
         status: int = 500,
+        body: Json | None = None,
         delay_s: float = 0.0,
         times: int | None = 1,
         probability: float = 1.0,
@@ -157,6 +161,7 @@ class Faults:
             kind: What happens instead; see `ApiFaultKind`.
             status: The answer of the `status` kinds; 429 comes as Chatwoot's own
                 text/plain "Retry later", without Retry-After.
+            body: JSON instead of the usual words of *status*.
             delay_s: Seconds, for `delay`.
             times: How often it strikes; None means until `clear()`.
             probability: The chance for each call that fits.
@@ -172,6 +177,7 @@ class Faults:
         rule = ApiFault(
             kind=kind,
             status=500 if kind == "store_then_500" else status,
+            body=body,
             delay_s=delay_s,
             times=times,
             probability=probability,

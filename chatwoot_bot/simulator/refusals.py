@@ -28,8 +28,14 @@ def json_response(body: Any, status: int = 200) -> Response:
     return Response(dump(body), status, media_type="application/json")
 
 
-def failure(status: int) -> Response:
-    """Return what Rails, rack-attack or a proxy says instead of an answer."""
+def failure(status: int, body: Json | None = None) -> Response:
+    """Return what Rails, rack-attack or a proxy says instead of an answer.
+
+    Args:
+        body: Other words than the usual ones of *status*.
+    """
+    if body is not None:
+        return json_response(body, status)
     if status == 429:
         return PlainTextResponse("Retry later\n", status_code=429)
     if status == 422:

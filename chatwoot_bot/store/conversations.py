@@ -186,7 +186,7 @@ def _inbox_has_bot(tx: sa.Connection, inbox_id: int | None) -> bool:
 
 def conversation_of(row: sa.RowMapping) -> Conversation:
     """Return the row as the engine's own type."""
-    status, wanted = row["status"], row["wanted_status"]
+    status, wanted, told = row["status"], row["wanted_status"], row["told_status"]
     return Conversation(
         id=row["id"],
         channel=row["channel"],
@@ -201,6 +201,7 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         held_at=row["held_at"],
         ever_pending=row["ever_pending"],
         wanted_status=Status(wanted) if wanted else None,
+        told_status=Status(told) if told else None,
         version=row["version"],
         restarts=row["restarts"],
         attempts=row["attempts"],
@@ -307,6 +308,7 @@ SAVED = (
     "held_at",
     "ever_pending",
     "wanted_status",
+    "told_status",
     "version",
     "bot_turns",
     "switch",

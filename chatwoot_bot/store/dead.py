@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from .deliveries import Outcome
-from .replies import ReplyKind
+from .replies import FOR_AGENTS, ReplyKind
 from .schema import (
     IS_DEAD,
     IS_QUARANTINED,
@@ -59,7 +59,8 @@ def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
     """Have a dead reply said after all; False when there is no such one.
 
     If it may have been said already it is looked for first; and it is sent whoever
-    holds the conversation now, because an operator said so.
+    holds the conversation now, because an operator said so. What is for agents stays
+    so, and a routing is still left out once an agent has the conversation.
     """
     conversation_id = tx.execute(
         sa.update(replies)
@@ -67,7 +68,7 @@ def revive(tx: sa.Connection, key: str, *, now: float) -> bool:
         .values(
             state="open",
             kind=sa.case(
-                (replies.c.kind == ReplyKind.NOTE, ReplyKind.NOTE),
+                (replies.c.kind.in_(FOR_AGENTS), replies.c.kind),
                 else_=ReplyKind.REPLAY,
             ),
             attempts=0,

@@ -32,6 +32,7 @@ NOTES = {
     Command.HELP: "`{prefix} on` and `{prefix} off` switch the bot, `{prefix} retry` "
     "has it answer again, `{prefix} summary` sums the conversation up.",
 }
+RESOLVED = "The conversation is resolved: the bot answers when it is pending again."
 NOTHING_TO_RETRY = "There is no message of the contact to answer."
 SWITCHED = {
     Switch.OFF: "The bot is silent here, as a label or an attribute says.",
@@ -45,10 +46,12 @@ def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None
     if command is None or story.now.channel != "chatwoot":
         return
     transcript = _transcript(story)
+    asked = _last_asked(transcript)
+    resolved = story.now.status is Status.RESOLVED
     text = NOTES[command].format(prefix=story.rules.remote.prefix)
     kind = ReplyKind.NOTE
-    if command is Command.RETRY and not _last_asked(transcript):
-        text = NOTHING_TO_RETRY
+    if command is Command.RETRY and (resolved or not asked):
+        command, text = Command.HELP, RESOLVED if resolved else NOTHING_TO_RETRY
     if command is Command.SUMMARY:
         kind, text = ReplyKind.HANDOVER_NOTE, note(text, transcript)
     key = f"note_{story.now.account_id}_{said.external_id}"
@@ -60,7 +63,7 @@ def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None
         case Command.ON:
             _release(story, arrival.received_at, result)
         case Command.RETRY:
-            _retry(story, _last_asked(transcript), arrival.received_at, result)
+            _retry(story, asked, arrival.received_at, result)
     _have_notes_said(story, arrival.received_at, result)
 
 
@@ -70,6 +73,8 @@ def heed_switch(
     """Follow a label or an attribute when it changes; it is no order every time."""
     if seen.labels is None or 0 < seen.updated_at < story.now.switch_at:
         return
+    if story.now.status is Status.RESOLVED:
+        return  # it has nothing to say before the contact comes back
     switch = story.rules.remote.switch(seen.labels, seen.attributes or {})
     before = story.now.switch
     if switch == before:
@@ -96,15 +101,13 @@ def _silence(story: "Story", now: float, result: Accepted) -> None:
 
 def _release(story: "Story", now: float, result: Accepted) -> None:
     story.trigger(Trigger.RELEASED, result)
-    if story.now.ever_pending:
+    if story.now.ever_pending and story.now.status is not Status.RESOLVED:
         story.want_status(Status.PENDING, now)
 
 
 def _retry(
     story: "Story", asked: Sequence[Message], now: float, result: Accepted
 ) -> None:
-    if not asked:
-        return
     if story.now.state is not State.AI:
         _release(story, now, result)
     ids = [message.id for message in asked]

@@ -18,7 +18,9 @@ from ..core.conversation import (
     State,
     Status,
     Trigger,
+    looks_pending,
     next_state,
+    status_to_tell,
 )
 from ..core.outgoing import Option, note_instead
 from .conversations import insert_new
@@ -75,6 +77,11 @@ class Reply:
     after_external_id: int | None = None
     created_at: float = 0.0
     options: tuple[Option, ...] = ()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a summary has still to be written before it can be said."""
+        return self.kind is ReplyKind.HANDOVER_NOTE and not self.attempts
 
 
 def unsaid(tx: sa.Connection, conversation_id: str) -> list[Reply]:
@@ -157,10 +164,9 @@ def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
     match kind:
         case ReplyKind.ANSWER:
             return state is State.AI and not human_mode
-        case ReplyKind.HANDOVER:
+        case ReplyKind.HANDOVER | ReplyKind.ROUTING:
+            # An agent who has joined is not to lose the conversation to a team.
             return state is State.HANDOVER_PENDING
-        case ReplyKind.ROUTING:
-            return state is not State.AI
         case ReplyKind.NOTE | ReplyKind.HANDOVER_NOTE | ReplyKind.REPLAY:
             return True
 
@@ -327,13 +333,13 @@ def _insert_note(
 
 def call_human(tx: sa.Connection, conversation: Conversation) -> None:
     """Put a locked conversation into the humans' queue."""
-    pending = conversation.status is Status.PENDING
+    hidden = looks_pending(conversation)
     change(
         tx,
         conversations,
         {"id": conversation.id},
         state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
-        wanted_status=Status.OPEN if pending else None,
+        wanted_status=status_to_tell(conversation, Status.OPEN) if hidden else None,
         version=conversation.version + 1,
     )
 

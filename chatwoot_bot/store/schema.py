@@ -32,6 +32,7 @@ conversations = sa.Table(
     sa.Column("held_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("ever_pending", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("wanted_status", sa.Text),
+    sa.Column("told_status", sa.Text),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("restarts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),

@@ -16,7 +16,9 @@ from ..core.conversation import (
     State,
     Status,
     Trigger,
+    looks_pending,
     next_state,
+    status_to_tell,
     status_trigger,
 )
 from ..core.decision import Route, decide
@@ -121,6 +123,8 @@ class Story:
             result.interrupts = str(trigger)
         if trigger is Trigger.RESOLVED:
             self._close()
+            # What silenced the bot is asked again when the contact comes back.
+            self.change(switch=None)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
             self.change(held_at=self.now.status_at)
 
@@ -158,15 +162,18 @@ class Story:
             return
         trigger = status_trigger(self.now, seen.status)
         first = self.now.status is None
-        wanted = self.now.wanted_status
-        if seen.status == wanted or trigger is not None:
+        wanted, told = self.now.wanted_status, self.now.told_status
+        if seen.status is wanted or trigger is not None:
             # Either Chatwoot has done what we asked, or somebody decided otherwise.
             wanted = None
+        if seen.status is told:
+            told = None
         self.change(
             status=seen.status,
             status_at=max(seen.updated_at, self.now.status_at),
             ever_pending=self.now.ever_pending or seen.status is Status.PENDING,
             wanted_status=wanted,
+            told_status=told,
         )
         if trigger is not None:
             self.trigger(trigger, result)
@@ -198,14 +205,12 @@ class Story:
 
     def show_to_humans(self, now: float) -> None:
         """Have a pending conversation opened: pending, the team does not see it."""
-        shown = self.now.wanted_status or self.now.status
-        if shown is Status.PENDING:
+        if looks_pending(self.now):
             self.want_status(Status.OPEN, now)
 
     def want_status(self, status: Status, now: float) -> None:
         """Have the worker tell Chatwoot, as soon as it can."""
-        wanted = None if status is self.now.status else status
-        self.change(wanted_status=wanted, due_at=now)
+        self.change(wanted_status=status_to_tell(self.now, status), due_at=now)
 
     def _is_history(self, arrival: Arrival) -> bool:
         """Return whether the agent spoke before giving the conversation back."""

@@ -289,6 +289,16 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
         _mark_answered(tx, seen, None)
 
 
+def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> None:
+    """Note that Chatwoot is being told *status* from now on.
+
+    Raises:
+        LeaseLostError: the conversation is another worker's.
+    """
+    conversation, _ = held(tx, lease)
+    change(tx, conversations, {"id": conversation.id}, told_status=status)
+
+
 def status_set(
     tx: sa.Connection, lease: Lease, status: Status, *, at: float | None
 ) -> None:
@@ -302,14 +312,13 @@ def status_set(
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"told_status": None}
     if conversation.wanted_status is status:
         values["wanted_status"] = None
     if at is not None and at >= conversation.status_at:
         values |= {"status": status, "status_at": at}
         values["ever_pending"] = conversation.ever_pending or status is Status.PENDING
-    if values:
-        change(tx, conversations, {"id": conversation.id}, **values)
+    change(tx, conversations, {"id": conversation.id}, **values)
 
 
 class Ending(StrEnum):

@@ -181,9 +181,9 @@ _EDIT = (
     .values(content=sa.bindparam("content"), edited_at=sa.bindparam("now"))
     .returning(messages.c.owed)
 )
-_OWED_SINCE = sa.select(sa.func.min(messages.c.created_at)).where(
-    messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed
-)
+_OWED_SINCE = sa.select(
+    sa.func.min(sa.func.coalesce(messages.c.owed_at, messages.c.created_at))
+).where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
 _REPLY = (
     replies.c.key,
     replies.c.conversation_id,

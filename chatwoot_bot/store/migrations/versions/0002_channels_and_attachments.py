@@ -14,6 +14,7 @@ def upgrade() -> None:
         "conversations",
         sa.Column("can_reply", sa.Boolean(), server_default=sa.true(), nullable=False),
     )
+    op.add_column("conversations", sa.Column("told_status", sa.Text()))
     op.add_column("conversations", sa.Column("switch", sa.Text()))
     op.add_column(
         "conversations",
