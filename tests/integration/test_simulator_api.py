@@ -458,6 +458,16 @@ async def test_failing_calls_are_counted_and_scoped(sim, cid, client):
     assert len(sim.replies(cid)) == 1
 
 
+async def test_failing_call_may_say_anything(sim, cid, client):
+    """One status has several causes, and only its words tell which."""
+    suspended = {"error": "Account is suspended"}
+    sim.faults.api("status", status=401, body=suspended)
+
+    answer = await client.post(one(cid, "/messages"), json={"content": "x"})
+
+    assert (answer.status_code, answer.json()) == (401, suspended)
+
+
 async def test_rate_limit_is_plain_text_without_retry_after(sim, cid, client):
     """rack-attack, not Rails."""
     sim.faults.api("status", status=429)
