@@ -210,3 +210,33 @@ async def test_label_silences_the_bot(tmp_path):
             await chatwoot.until(lambda: len(chatwoot.notes(cid)) == 2)
             await chatwoot.contact_says("And now?", conversation=cid)
             await chatwoot.wait_for_replies(cid, 2)
+
+
+async def test_contact_does_not_wait_behind_a_summary(tmp_path):
+    """The model is slow, and an agent has asked it for something else first."""
+    async with ModelStandIn(reply=answer_or_summary) as model, simulated() as chatwoot:
+        with connected(tmp_path, chatwoot, **with_model(model)) as service:
+            attach(chatwoot, service)
+            cid = (await chatwoot.contact_says("Hi")).conversation_id
+            await chatwoot.wait_for_replies(cid, 1)
+            await chatwoot.settled()
+            await chatwoot.contact_says("And now?", conversation=cid)
+            await chatwoot.agent_says(cid, "/bot summary", private=True)
+            await chatwoot.until(lambda: chatwoot.notes(cid))
+
+    asked = [r["messages"][0]["content"] for r in model.requests]
+    assert [a.startswith("Summarize") for a in asked] == [False, False, True]
+    assert len(chatwoot.replies(cid)) == 2
+
+
+async def test_outage_in_the_middle_of_routing_loses_no_part_of_it(tmp_path):
+    """Once the conversation has a team, a bot could not read its attributes."""
+    async with simulated() as chatwoot:
+        settings = {"HANDOFF_TEAM_ID": 2, "HANDOFF_ATTRIBUTES": "source=bot"}
+        with connected(tmp_path, chatwoot, **settings) as service:
+            attach(chatwoot, service)
+            chatwoot.faults.api("status", status=503, call="set_custom_attributes")
+            cid = (await chatwoot.contact_says("A human, please")).conversation_id
+            await chatwoot.until(lambda: conversation(chatwoot, cid).team_id)
+
+    assert conversation(chatwoot, cid).custom_attributes == {"source": "bot"}
