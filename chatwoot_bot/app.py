@@ -197,13 +197,17 @@ def _handover(settings: Settings) -> Handover:
     return Handover(
         message=settings.handoff_message,
         hours=parse_hours(hours, settings.timezone) if hours else None,
-        routing=Routing(
-            team_id=settings.handoff_team_id,
-            assignee_id=settings.handoff_assignee_id,
-            priority=settings.handoff_priority,
-            labels=settings.handoff_labels,
-            attributes=dict(settings.handoff_attributes),
-        ),
+        routing=_routing(settings),
+    )
+
+
+def _routing(settings: Settings) -> Routing:
+    return Routing(
+        team_id=settings.handoff_team_id,
+        assignee_id=settings.handoff_assignee_id,
+        priority=settings.handoff_priority,
+        labels=settings.handoff_labels,
+        attributes=dict(settings.handoff_attributes),
     )
 
 
@@ -223,6 +227,7 @@ def rules(settings: Settings) -> Rules:
             label=settings.bot_off_label,
             attribute=settings.bot_switch_attribute,
         ),
+        routing=_routing(settings),
     )
 
 

@@ -11,7 +11,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
-from urllib.request import getproxies
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -72,7 +72,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         proxies: bool = True,
     ) -> None:
         self._connector = connector or make_connector
-        self._proxies = proxies
+        self._proxy = functools.cache(_proxy_of if proxies else _no_proxy)
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -90,6 +90,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 data=await request.aread() or None,
                 allow_redirects=False,
                 timeout=_timeout(times.get("connect"), times.get("read")),
+                proxy=self._proxy(request.url.scheme, request.url.host),
             )
         return httpx.Response(
             status_code=answer.status,
@@ -105,8 +106,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 connector=self._connector(),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,  # httpx does
-                # aiohttp would read the environment again for every request.
-                trust_env=self._proxies and bool(getproxies()),
+                # aiohttp would read it, and .netrc, again for every request.
+                trust_env=False,
                 max_line_size=MAX_HEADER,
                 max_field_size=MAX_HEADER,
             )
@@ -116,6 +117,28 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Close every connection."""
         if self._session is not None:
             await self._session.close()
+
+
+def _proxy_of(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a server, or None.
+
+    Raises:
+        httpx.UnsupportedProtocol: it is no HTTP proxy.
+    """
+    proxy = None if proxy_bypass(host) else getproxies().get(scheme)
+    if proxy is None:
+        return None
+    protocol, _, address = proxy.rpartition("://")
+    if protocol not in ("", "http", "https"):
+        raise httpx.UnsupportedProtocol(
+            f"{scheme.upper()}_PROXY names a proxy of the kind {protocol}; "
+            "only HTTP proxies can be used"
+        )
+    return f"{protocol or 'http'}://{address}"
+
+
+def _no_proxy(_scheme: str, _host: str) -> None:
+    """Return None."""
 
 
 class _Body(httpx.AsyncByteStream):

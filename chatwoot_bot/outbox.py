@@ -223,6 +223,7 @@ class Outbox:
             error=error,
             in_doubt=in_doubt,
             note=REFUSED.format(error=error),
+            routing=self._engine.rules.routing,
             now=now,
         )
         self._engine.metrics.replies.labels("dead").inc()
@@ -233,7 +234,11 @@ class Outbox:
         """Tell agents what the channel would not bring to the contact any more."""
         now = self._engine.clock()
         called = await self._engine.db.write(
-            replies.withdraw, self._lease, reply, now=now
+            replies.withdraw,
+            self._lease,
+            reply,
+            routing=self._engine.rules.routing,
+            now=now,
         )
         self._engine.metrics.replies.labels("withdrawn").inc()
         if called:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from ..core.decision import Decision, Policy
 from ..core.events import Event
 from ..core.remote import Remote
+from ..core.routing import Routing
 from .deliveries import Outcome
 from .signals import Signal
 
@@ -21,6 +22,7 @@ class Rules:
         max_wait_s: how long the oldest message waits at most.
         account_id: the account of bodies that name none; None when unknown.
         remote: how agents steer the bot from within Chatwoot.
+        routing: where a conversation goes when a human is called.
     """
 
     policy: Policy
@@ -28,6 +30,7 @@ class Rules:
     max_wait_s: float
     account_id: int | None = None
     remote: Remote = field(default_factory=Remote)
+    routing: Routing = field(default_factory=Routing)
 
     def due_at(self, *, last: float, owed_since: float) -> float:
         """Return when messages, the last one of *last*, want their answer."""

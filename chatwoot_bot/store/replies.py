@@ -23,6 +23,7 @@ from ..core.conversation import (
     status_to_tell,
 )
 from ..core.outgoing import Option, note_instead
+from ..core.routing import Routing
 from .conversations import insert_new
 from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
@@ -31,6 +32,7 @@ from .statements import change
 
 # Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
 IN_DOUBT_S = 15.0
+NOWHERE = Routing()
 
 
 class ReplyKind(StrEnum):
@@ -245,6 +247,7 @@ def refused(
     in_doubt: bool,
     note: str,
     now: float,
+    routing: Routing = NOWHERE,
 ) -> None:
     """Note that *reply* can never be said, and call a human instead.
 
@@ -252,6 +255,7 @@ def refused(
         error: what Chatwoot said.
         in_doubt: whether it may have been said all the same.
         note: tells the agents; it is tried once, like any reply.
+        routing: where the conversation goes then.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
@@ -269,6 +273,7 @@ def refused(
         return
     if conversation.state is State.AI:
         call_human(tx, conversation)
+        insert_routing(tx, conversation.id, reply.turn_id, routing, now)
         # The parts that follow would be dropped now; so they can be replayed with it.
         tx.execute(_REFUSE_REST, {"turn": reply.turn_id})
     _insert_note(tx, reply, conversation.id, "refused", note, now)
@@ -283,7 +288,14 @@ _REFUSE_REST = (
 )
 
 
-def withdraw(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bool:
+def withdraw(
+    tx: sa.Connection,
+    lease: Lease,
+    reply: Reply,
+    *,
+    now: float,
+    routing: Routing = NOWHERE,
+) -> bool:
     """Tell agents what cannot be said any more, *reply* and the parts after it.
 
     Returns:
@@ -306,7 +318,27 @@ def withdraw(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bo
     if conversation.state is not State.AI:
         return False
     call_human(tx, conversation)
+    insert_routing(tx, conversation.id, reply.turn_id, routing, now)
     return True
+
+
+def insert_routing(
+    tx: sa.Connection, conversation_id: str, turn_id: str, routing: Routing, now: float
+) -> None:
+    """Keep where a conversation goes whose turn called a human after it had ended."""
+    if not routing:
+        return
+    row = {
+        "key": f"{turn_id}.routing",
+        "conversation_id": conversation_id,
+        "turn_id": turn_id,
+        "position": 100,
+        "kind": ReplyKind.ROUTING,
+        "content": routing.to_json(),
+        "state": "open",
+        "created_at": now,
+    }
+    tx.execute(insert_new(replies, tx.dialect.name), row)
 
 
 def _insert_note(

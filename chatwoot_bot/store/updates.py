@@ -11,6 +11,7 @@ from ..core.conversation import Sender, State, Trigger
 from ..core.events import Kind, Said
 from .arrivals import MAX_RESTARTS, Accepted, Arrival
 from .conversations import has_unsaid, insert_new
+from .replies import insert_routing
 from .schema import messages, replies
 from .statements import change
 from .story import Key, Story, key_of
@@ -122,6 +123,13 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
     if story.now.state is State.AI:
         story.trigger(Trigger.HANDOVER_REQUESTED, result)
         story.show_to_humans(arrival.received_at)
+        insert_routing(
+            story.tx,
+            story.now.id,
+            reply["turn_id"],
+            story.rules.routing,
+            arrival.received_at,
+        )
     story.change(due_at=arrival.received_at)
     result.undelivered = reply["key"]
 

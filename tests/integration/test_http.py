@@ -253,3 +253,31 @@ async def test_cookies_are_not_kept(server):
         await client.get(f"{server.url}/")
 
     assert b"session" not in server.requests[-1]
+
+
+async def test_proxy_of_the_environment_is_used_and_netrc_is_not_read(
+    server, tmp_path, monkeypatch
+):
+    """A password for some other program must not take the place of our token."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("http_proxy", server.url.replace("//", "//me:secret@"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    async with make_client() as client:
+        token = {"authorization": "Bearer ours"}
+        await client.get("http://chatwoot.invalid/there", headers=token)
+        await client.get(f"{server.url}/here")
+    there, here = server.requests
+
+    assert there.startswith(b"GET http://chatwoot.invalid/there ")
+    assert b"authorization: bearer ours" in there.lower()
+    assert b"proxy-authorization: basic bwu6c2vjcmv0" in there.lower()
+    assert here.startswith(b"GET /here ")
+
+
+async def test_proxy_of_another_kind_is_named(monkeypatch):
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1080")
+    async with make_client() as client:
+        with pytest.raises(httpx.UnsupportedProtocol, match="HTTPS_PROXY"):
+            await client.get("https://chatwoot.invalid/")

@@ -4,12 +4,14 @@ import json
 from dataclasses import replace
 
 import pytest
-from arrivals import says, shows
+from arrivals import RULES, says, shows
 from test_turns import NOW, claim, conversation, finish, keep, load, take
 
 from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.events import Kind
+from chatwoot_bot.core.routing import Routing
 from chatwoot_bot.store import dead, replies, turns
+from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.replies import FOR_AGENTS, ReplyKind
 
 pytestmark = pytest.mark.anyio
@@ -201,3 +203,27 @@ async def test_line_under_a_resolved_request_outlives_its_last_message(db):
         (None, True),
         ("New", False),
     ]
+
+
+@pytest.mark.parametrize("failure", ["refused", "withdrawn", "undelivered"])
+async def test_human_who_is_called_after_the_turn_is_called_to_the_right_team(
+    db, failure
+):
+    """A reply that fails later is a handover like any other."""
+    routing = Routing(team_id=2)
+    await take(db, says(at=1_000.0))
+    [lease] = await claim(db)
+    _, [reply] = await keep(db, lease, await load(db, lease))
+    if failure == "refused":
+        why = {"error": "422", "in_doubt": False, "note": "Sorry.", "now": NOW}
+        await db.write(replies.refused, lease, reply, routing=routing, **why)
+    elif failure == "withdrawn":
+        await db.write(replies.withdraw, lease, reply, routing=routing, now=NOW)
+    else:
+        failed = says(Kind.UNDELIVERED, reply_key=reply.key, clock=210.0, at=1_012.0)
+        await db.write(accept, [failed], replace(RULES, routing=routing))
+    unsaid = await db.read(replies.unsaid, lease.conversation_id)
+    kinds = [each.kind for each in unsaid]
+
+    assert sorted(kinds) == [ReplyKind.NOTE, ReplyKind.ROUTING]
+    assert (await held(db))[0] is State.HANDOVER_PENDING
