@@ -4,6 +4,7 @@ Control events take effect at once; a contact's message only makes the conversat
 due. Nothing is written here but what silences the bot; `accept` writes the rest.
 """
 
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -213,7 +214,7 @@ class Story:
         self.change(wanted_status=status_to_tell(self.now, status), due_at=now)
 
     def _is_history(self, arrival: Arrival) -> bool:
-        """Return whether the agent spoke before giving the conversation back."""
+        """Return whether it dates from before the bot got the conversation."""
         seen = arrival.event.conversation
         return seen is not None and 0 < seen.updated_at < self.now.held_at
 
@@ -245,8 +246,26 @@ class Story:
     def _record(
         self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
     ) -> None:
-        self.new_messages.append((self.row(arrival, said, owed=owed), result))
+        row = self.row(arrival, said, owed=owed)
+        if said.external_id is not None and self._is_history(arrival):
+            self._put_above_the_line(row)
+        self.new_messages.append((row, result))
         result.changed = True
+
+    def _put_above_the_line(self, row: dict[str, Any]) -> None:
+        """Move the line under a resolved request below what was only delivered late."""
+        place = row["external_id"]
+        mine = {"conversation": self.now.id, "place": place}
+        before = self.tx.execute(_BEFORE, mine).mappings().first()
+        new = [
+            each for each, _ in self.new_messages if (each["external_id"] or 0) < place
+        ]
+        newest = max(new, key=itemgetter("external_id"), default=None)
+        if newest and (not before or newest["external_id"] > before["place"]):
+            row["closes"], newest["closes"] = newest["closes"], False
+        elif before and before["closes"]:
+            row["closes"] = True
+            self.tx.execute(_REOPEN, {"row": before["id"]})
 
     def row(self, arrival: Arrival, said: Said, *, owed: bool) -> dict[str, Any]:
         """Return the message as a new row; all rows have the same columns."""
@@ -285,14 +304,29 @@ class Story:
             self.change(due_at=arrival.received_at)
 
 
+_PLACE = sa.func.coalesce(messages.c.external_id, messages.c.id)
 _LAST_PLACE = sa.select(sa.func.max(messages.c.external_id)).where(
     messages.c.conversation_id == sa.bindparam("conversation")
 )
 _NEWEST = (
     sa.select(messages.c.id)
     .where(messages.c.conversation_id == sa.bindparam("conversation"))
-    .order_by(sa.func.coalesce(messages.c.external_id, messages.c.id).desc())
+    .order_by(_PLACE.desc())
     .limit(1)
+)
+_BEFORE = (
+    sa.select(messages.c.id, _PLACE.label("place"), messages.c.closes)
+    .where(
+        messages.c.conversation_id == sa.bindparam("conversation"),
+        sa.bindparam("place") > _PLACE,
+    )
+    .order_by(_PLACE.desc())
+    .limit(1)
+)
+_REOPEN = (
+    sa.update(messages)
+    .where(messages.c.id == sa.bindparam("row"))
+    .values(closes=sa.false())
 )
 _CLOSE = (
     sa.update(messages)

@@ -227,3 +227,38 @@ async def test_human_who_is_called_after_the_turn_is_called_to_the_right_team(
 
     assert sorted(kinds) == [ReplyKind.NOTE, ReplyKind.ROUTING]
     assert (await held(db))[0] is State.HANDOVER_PENDING
+
+
+@pytest.mark.parametrize("customer_is_back", [False, True])
+async def test_last_word_of_an_agent_stays_above_the_line_however_late(
+    db, customer_is_back
+):
+    """Chatwoot delivers the resolve first; the message was written before it."""
+    await take(db, says(at=1_000.0, message_id=11, content="A human"))
+    await take(db, shows(Status.RESOLVED, clock=200.0))
+    back = says(message_id=14, content="New", clock=202.0, at=1_400.0)
+    word = says(Kind.AGENT_REPLY, message_id=12, content="Bye", clock=199.0, at=1_401.0)
+    arrivals = [back, word] if customer_is_back else [word, back]
+    for arrival in arrivals:
+        await take(db, arrival)
+    [lease] = await claim(db, now=1_500.0)
+    transcript = (await load(db, lease)).transcript
+
+    assert [(m.content, m.closes) for m in transcript] == [
+        ("A human", False),
+        ("Bye", True),
+        ("New", False),
+    ]
+
+
+async def test_last_word_that_comes_together_with_the_resolve_is_above_the_line(db):
+    await take(db, says(at=1_000.0, message_id=11, content="A human"))
+    question = says(message_id=12, content="?", clock=150.0, at=1_400.0)
+    resolve = shows(Status.RESOLVED, clock=200.0)
+    word = says(Kind.AGENT_REPLY, message_id=13, content="Bye", clock=199.0)
+    await db.write(accept, [question, resolve, word], RULES)
+    await take(db, says(message_id=14, content="New", clock=202.0, at=1_400.0))
+    [lease] = await claim(db, now=1_500.0)
+    transcript = (await load(db, lease)).transcript
+
+    assert [m.closes for m in transcript] == [False, False, True, False]
