@@ -171,6 +171,9 @@ class Outbox:
         except (ResponderError, TimeoutError) as error:
             self._log.warning("no summary", error=str(error) or "took too long")
             return note
+        except Exception:  # noqa: BLE001 - a responder's bug must not hold the note back
+            self._log.exception("no summary")
+            return note
         return with_summary(note, summary) if summary else note
 
     async def _delivered(

@@ -25,6 +25,8 @@ Keep = Callable[[Message], Awaitable[None]]
 
 # For one turn; the contact is waiting.
 WHOLE_S = 30.0
+# For what an earlier turn could not read: a host that is down costs every turn.
+AGAIN_S = 3.0
 # A new file may be stored a moment later; an old one is there or is not.
 PATIENCE_S = 10.0
 FILES_MAX = 8
@@ -139,7 +141,7 @@ class MediaReader:
 
     async def _one(self, attachment: Attachment, *, new: bool) -> _Found:
         try:
-            async with asyncio.timeout(WHOLE_S):
+            async with asyncio.timeout(WHOLE_S if new else AGAIN_S):
                 return await self._read(attachment, new=new)
         except TimeoutError:
             error = MediaError("it takes too long", retryable=True)

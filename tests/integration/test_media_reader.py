@@ -167,6 +167,16 @@ async def test_slow_file_does_not_keep_the_contact_waiting(monkeypatch):
     assert seen[1].attachments[0].text == "Hi"
 
 
+async def test_old_file_keeps_nobody_waiting_again(monkeypatch):
+    """It has had its chance; a host that is down must not cost every turn."""
+    monkeypatch.setattr(reading, "AGAIN_S", 0.05)
+
+    seen, kept = await read(Files(a=None), sent("file", "a", owed=False))
+
+    assert seen[0].content == "[file, not readable because it takes too long]"
+    assert kept == []
+
+
 async def test_large_file_is_not_even_asked_for():
     files = Files()
 
