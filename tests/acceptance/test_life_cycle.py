@@ -147,6 +147,22 @@ async def test_muted_contact_is_not_answered(bot):
     assert here.verdicts(cid, "message_created")[-1] == "resolved"
 
 
+@pytest.mark.parametrize("agent_bot", [True, False])
+async def test_agents_last_word_after_the_resolve_does_not_hold_the_next_request(
+    bot, agent_bot
+):
+    """Pending or open again: either way the contact came back, and nobody has it."""
+    async with bot.scene(agent_bot=agent_bot) as here:
+        cid = await here.answered("Hi")
+        await here.chatwoot.set_status(cid, "resolved")
+        await here.chatwoot.agent_says(cid, "Have a nice day!")
+        await here.chatwoot.settled()
+        answer = await here.asks(cid, "Do you ship to Norway?")
+
+    assert answer == "Answer to: Do you ship to Norway?"
+    assert here.chatwoot.status(cid) == ("pending" if agent_bot else "open")
+
+
 async def test_return_is_noticed_although_its_status_events_were_lost(bot):
     """Resolved, and pending again: the message alone tells of both."""
     async with bot.scene() as here:
@@ -301,6 +317,19 @@ async def test_resolved_by_the_clock_is_over(bot):
 
     assert answer == "Answer to: Do you ship to Norway?"
     assert here.chatwoot.status(cid) == "pending"
+
+
+async def test_agent_who_snoozes_stops_the_answer(bot):
+    """Somebody has looked at it, and decided that it can wait."""
+    async with bot.scene(model={"delay_s": 0.5}) as here:
+        said = await here.chatwoot.contact_says("Where is my order?")
+        cid = said.conversation_id
+        await here.chatwoot.until(lambda: here.conversation(cid).typing)
+        await here.chatwoot.set_status(cid, "snoozed", snoozed_until=2e9)
+        await here.quiet()
+
+    assert here.answers(cid) == []
+    assert here.chatwoot.status(cid) == "snoozed"
 
 
 async def test_end_of_a_snooze_is_for_humans(bot):
