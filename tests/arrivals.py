@@ -17,6 +17,8 @@ SENDERS = {
     Kind.AGENT_REPLY: Sender.AGENT,
     Kind.AGENT_NOTE: Sender.AGENT,
     Kind.BOT_MESSAGE: Sender.BOT,
+    Kind.DELETED: Sender.CONTACT,
+    Kind.UNDELIVERED: Sender.BOT,
 }
 message_ids = itertools.count(1_000)
 

@@ -1,0 +1,438 @@
+"""What the store's tables must show, told by what has happened: a picture of them.
+
+Written from the README and not from the store, so that the two can disagree.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from arrivals import says, shows
+
+from chatwoot_bot.core.conversation import Message, State, Status
+from chatwoot_bot.core.events import Kind
+from chatwoot_bot.outbox import MAX_BACKOFF_S
+from chatwoot_bot.store import turns
+from chatwoot_bot.store.arrivals import MAX_RESTARTS, Accepted, Arrival
+from chatwoot_bot.store.deliveries import Outcome
+from chatwoot_bot.store.leases import Lease
+from chatwoot_bot.store.replies import IN_DOUBT_S, Reply, ReplyKind
+from chatwoot_bot.store.turns import Ending, Verdict
+
+NUMBERS = (150, 151)
+FOR_CONTACTS = (ReplyKind.ANSWER, ReplyKind.HANDOVER)
+
+
+class Fate(StrEnum):
+    """What becomes of a request."""
+
+    DONE = "done"
+    UNANSWERED = "done, but the answer never came"
+    LATE = "given up, and done at the last moment"
+    LOST = "given up, and never done"
+    UNREACHED = "no connection"
+    REFUSED = "refused for good"
+
+    @property
+    def is_done(self) -> bool:
+        return self in (Fate.DONE, Fate.UNANSWERED)
+
+
+class Chatwoot:
+    """What Chatwoot holds, and the webhooks that have not arrived yet."""
+
+    def __init__(self) -> None:
+        self.clock = 100.0
+        self.status = dict.fromkeys(NUMBERS, Status.PENDING)
+        self.posted: dict[str, int] = {}  # by key, in the order of posting
+        self.on_the_way: list[tuple[float, int, Reply]] = []
+        self.webhooks: list[Arrival] = []
+
+    def add(self, kind: Kind, number: int, **details: Any) -> int:
+        """Send the webhook of a message; return the message's id."""
+        self.clock += 1
+        told = {"message_id": int(self.clock), "delivery_id": f"d_{self.clock}"}
+        told |= {"status": self.status[number], "clock": self.clock} | details
+        self.webhooks.append(says(kind, conversation=number, **told))
+        return int(self.clock)
+
+    def set_status(self, number: int, status: Status) -> float:
+        """Set the status, send its webhook if it is another; return the clock."""
+        if status is not self.status[number]:
+            self.clock += 1
+            self.status[number] = status
+            shown = shows(status, conversation=number, clock=self.clock)
+            self.webhooks.append(replace(shown, delivery_id=f"d_{self.clock}"))
+        return self.clock
+
+    def post(self, number: int, reply: Reply, fate: Fate) -> None:
+        """Treat a request as *fate* will have it."""
+        if fate.is_done:
+            self._say(number, reply)
+        elif fate is Fate.LATE:
+            until = reply.attempted_at + IN_DOUBT_S
+            self.on_the_way.append((until, number, reply))
+
+    def _say(self, number: int, reply: Reply) -> None:
+        assert reply.key not in self.posted, "a reply is said twice"
+        details = {"reply_key": reply.key, "private": reply.kind not in FOR_CONTACTS}
+        self.posted[reply.key] = self.add(Kind.BOT_MESSAGE, number, **details)
+
+    def land(self, now: float) -> None:
+        """Do what was given up, at the last moment."""
+        for late in [late for late in self.on_the_way if late[0] <= now]:
+            self.on_the_way.remove(late)
+            self._say(*late[1:])
+
+
+@dataclass
+class Question:
+    """A contact's message."""
+
+    number: int
+    owed: bool
+    turn_id: str | None = None
+
+
+@dataclass
+class Kept:
+    """A reply; *is_promised* until something comes first."""
+
+    number: int
+    kind: ReplyKind
+    state: str = "open"
+    is_promised: bool = True
+
+    def end(self, state: str) -> None:
+        if self.state == "open":
+            self.state, self.is_promised = state, False
+
+    def is_said(self) -> None:
+        if self.state in ("open", "dropped"):
+            self.state = "delivered"
+
+
+@dataclass
+class Holder:
+    """Who holds a conversation.
+
+    Attributes:
+        wanted: the status that Chatwoot has still to be told.
+        told: the status that it is being told; the news of it is no news.
+        status_at: Chatwoot's clock at the newest status.
+        given_back_at: the same, when somebody gave the bot the conversation.
+        restarts: turns that were superseded in a row.
+    """
+
+    state: State = State.AI
+    status: Status = Status.PENDING
+    wanted: Status | None = None
+    told: Status | None = None
+    status_at: float = 0.0
+    given_back_at: float = 0.0
+    restarts: int = 0
+
+    def sees(self, status: Status, clock: float) -> bool:
+        """Believe a status; return whether the bot must fall silent."""
+        if clock < self.status_at:
+            return False
+        is_news = status not in (self.status, self.wanted, self.told)
+        if is_news or status is self.wanted:
+            self.wanted = None
+        if status is self.told:
+            self.told = None
+        self.status, self.status_at = status, clock
+        if is_news and status in (Status.OPEN, Status.SNOOZED):
+            self.state = State.HUMAN
+        elif is_news:
+            self.give_back()
+        return is_news and status is not Status.PENDING
+
+    def give_back(self) -> None:
+        self.state, self.given_back_at = State.AI, self.status_at
+
+    def leave_to(self, state: State) -> None:
+        """Leave it to humans, and have Chatwoot show it to them."""
+        self.state = state
+        if Status.PENDING in (self.wanted or self.status, self.told):
+            self.want(Status.OPEN)
+
+    def want(self, status: Status) -> None:
+        is_so = status is self.status and self.told in (None, status)
+        self.wanted = None if is_so else status
+
+
+class Picture:
+    """The tables, as far as they must be as they are."""
+
+    def __init__(self) -> None:
+        self.human_mode = False
+        self.holders = {number: Holder() for number in NUMBERS}
+        self.questions: dict[int, Question] = {}
+        self.replies: dict[str, Kept] = {}  # in the order of keeping
+        self.seen: set[object] = set()  # deliveries and messages
+        self.numbers: dict[str, int] = {}  # by the conversation's id
+        self.before: dict[str, Any] = {}  # conversations, before this transaction
+        self.beaten: set[str] = set()
+
+    def may_answer(self, number: int) -> bool:
+        return self.holders[number].state is State.AI and not self.human_mode
+
+    def may_say(self, reply: Kept) -> bool:
+        if reply.kind is ReplyKind.HANDOVER:
+            return self.holders[reply.number].state is State.HANDOVER_PENDING
+        return reply.kind is not ReplyKind.ANSWER or self.may_answer(reply.number)
+
+    def holds(self, lease: Lease) -> bool:
+        """Return whether *lease* is the newest of its conversation."""
+        row = self.before.get(lease.conversation_id)
+        return row is not None and row.lease == lease.token
+
+    # What happens to the tables; named after the store's functions
+
+    def after_accept(
+        self, results: Sequence[Accepted], arrivals: Sequence[Arrival], _: object
+    ) -> None:
+        for arrival, result in zip(arrivals, results, strict=True):
+            seen = arrival.event.conversation
+            if result.conversation_id is not None:
+                self.numbers[result.conversation_id] = seen.display_id
+            if not self._is_new(arrival.delivery_id):
+                assert result.outcome is Outcome.DUPLICATE
+                continue
+            if self.holders[seen.display_id].sees(seen.status, seen.updated_at):
+                self._fall_silent(seen.display_id)
+            if arrival.event.message is not None:
+                self._hear(arrival, seen.display_id, seen.updated_at)
+
+    def _is_new(self, each: object) -> bool:
+        is_new = each not in self.seen
+        self.seen.add(each)
+        return is_new
+
+    def _hear(self, arrival: Arrival, number: int, clock: float) -> None:
+        message, kind = arrival.event.message, arrival.event.kind
+        holder, key = self.holders[number], message.external_id
+        if kind is Kind.DELETED:
+            self.questions.setdefault(key, Question(number, owed=False)).owed = False
+            self.seen.add(key)
+        elif kind is Kind.UNDELIVERED:
+            self._not_arrived(self.replies[message.reply_key], message)
+        elif kind is Kind.BOT_MESSAGE:
+            self.replies[message.reply_key].is_said()
+        elif not self._is_new(key):
+            pass
+        elif kind is Kind.CONTACT_MESSAGE:
+            owed = self.may_answer(number) and holder.status is not Status.RESOLVED
+            self.questions[key] = Question(number, owed)
+        elif kind is Kind.AGENT_REPLY and clock >= holder.given_back_at:
+            holder.leave_to(State.HUMAN)
+            self._fall_silent(number)
+        elif kind is Kind.AGENT_NOTE:
+            self._obey(message.content, number)
+            self.replies[f"note_1_{key}"] = Kept(number, ReplyKind.NOTE)
+
+    def _not_arrived(self, reply: Kept, message: Any) -> None:
+        if reply.state == "dead":
+            return
+        reply.state, reply.is_promised = "dead", False
+        note = f"{message.reply_key}.undelivered.{message.external_id}"
+        self.replies[note] = Kept(reply.number, ReplyKind.NOTE)
+        if self.holders[reply.number].state is State.AI:
+            self.holders[reply.number].leave_to(State.HANDOVER_PENDING)
+            self._fall_silent(reply.number)
+
+    def _obey(self, note: str, number: int) -> None:
+        if note == "/bot off":
+            self.holders[number].leave_to(State.HUMAN)
+            self._fall_silent(number)
+        elif note == "/bot on":
+            self.holders[number].give_back()
+            if self.holders[number].status is not Status.RESOLVED:
+                self.holders[number].want(Status.PENDING)
+
+    def _fall_silent(self, number: int) -> None:
+        """A human or a resolve came first: what is not said yet is not owed."""
+        for question in self.questions.values():
+            question.owed = question.owed and question.number != number
+        for reply in self.replies.values():
+            if reply.number == number and reply.kind in FOR_CONTACTS:
+                reply.end("dropped")
+
+    def after_hold(
+        self, _: Accepted, *, display_id: int, enabled: bool, **__: object
+    ) -> None:
+        holder = self.holders[display_id]
+        if enabled:
+            holder.state = State.HUMAN
+            self._fall_silent(display_id)
+        else:
+            holder.give_back()
+        holder.want(Status.OPEN if enabled else Status.PENDING)
+
+    def after_set_human_mode(self, _: None, *, enabled: bool) -> None:
+        self.human_mode = enabled
+
+    def after_keep(
+        self,
+        result: tuple[Verdict, Sequence[Reply]],
+        lease: Lease,
+        record: turns.TurnRecord,
+        *,
+        answered: Sequence[Message],
+        **_: object,
+    ) -> None:
+        verdict, kept = result
+        number = self.numbers[lease.conversation_id]
+        mine = {key: q for key, q in self.questions.items() if q.number == number}
+        owed = {key for key, question in mine.items() if question.owed}
+        seen = {message.external_id for message in answered}
+        is_over = self.holders[number].restarts >= MAX_RESTARTS
+        if verdict is not Verdict.KEPT:
+            assert verdict is Verdict.SILENCED or not is_over, "a talker gets no answer"
+            return
+        assert seen & owed and self.may_answer(number), "the bot pushes in"
+        assert seen == owed or is_over, "it answers something else"
+        for key in seen & owed:
+            mine[key].owed, mine[key].turn_id = False, record.id
+        self.replies |= {reply.key: Kept(number, reply.kind) for reply in kept}
+        if kept[0].kind is ReplyKind.HANDOVER:
+            self.holders[number].leave_to(State.HANDOVER_PENDING)
+
+    def after_leave(self, _: None, lease: Lease, *, seen: Sequence[Message]) -> None:
+        number = self.numbers[lease.conversation_id]
+        is_resolved = self.holders[number].status is Status.RESOLVED
+        for message in seen:
+            if is_resolved or not self.may_answer(number):
+                self.questions[message.external_id].owed = False
+
+    def after_begin_attempt(
+        self, is_allowed: bool, _: Lease, reply: Reply, **__: object
+    ) -> None:
+        kept = self.replies[reply.key]
+        if not self.may_say(kept):
+            kept.end("dropped")
+        assert is_allowed == (kept.state == "open"), "said, or not said, for no reason"
+
+    def after_delivered(
+        self, _: None, conversation: object, reply: Reply, **__: object
+    ) -> None:
+        self.replies[reply.key].is_said()
+
+    def after_refused(self, _: None, lease: Lease, reply: Reply, **__: object) -> None:
+        number = self.numbers[lease.conversation_id]
+        self.replies[reply.key].end("dead")
+        if reply.kind not in FOR_CONTACTS:
+            return
+        if self.holders[number].state is State.AI:
+            self.holders[number].leave_to(State.HANDOVER_PENDING)
+            for key, kept in self.replies.items():
+                if key.startswith(f"{reply.turn_id}.") and kept.kind in FOR_CONTACTS:
+                    kept.end("dead")
+        self.replies[f"{reply.key}.refused"] = Kept(number, ReplyKind.NOTE)
+
+    def after_tell_status(self, _: None, lease: Lease, status: Status) -> None:
+        self.holders[self.numbers[lease.conversation_id]].told = status
+
+    def after_status_set(
+        self, _: None, lease: Lease, status: Status, *, at: float | None
+    ) -> None:
+        holder = self.holders[self.numbers[lease.conversation_id]]
+        holder.told = None
+        if status is holder.wanted:
+            holder.wanted = None
+        if at is not None and at >= holder.status_at:
+            holder.status, holder.status_at = status, at
+
+    def after_heartbeat(
+        self, held: set[Lease], *, leases: Sequence[Lease], **_: object
+    ) -> None:
+        assert held == set(filter(self.holds, leases))
+        self.beaten = {lease.token for lease in held}
+
+    def after_finish(
+        self, _: object, lease: Lease, *__: object, ending: Ending, **___: object
+    ) -> None:
+        holder = self.holders[self.numbers[lease.conversation_id]]
+        if ending is Ending.SUPERSEDED:
+            holder.restarts += 1
+        elif ending is Ending.DONE:
+            holder.restarts = 0
+
+    # What must be true after every transaction
+
+    def compare(
+        self,
+        job: Callable[..., object],
+        now: float,
+        questions: Iterable[Any],
+        replies: Iterable[Any],
+        conversations: Sequence[Any],
+    ) -> None:
+        """Compare the tables with the picture.
+
+        Args:
+            job: the function that has written.
+        """
+        stored = {row.external_id: (row.owed, row.turn_id) for row in questions}
+        pictured = {key: (q.owed, q.turn_id) for key, q in self.questions.items()}
+        assert stored == pictured, set(stored.items()) ^ set(pictured.items())
+        stored = {row.key: row.state for row in replies}
+        pictured = {key: kept.state for key, kept in self.replies.items()}
+        assert stored == pictured, set(stored.items()) ^ set(pictured.items())
+        for row in conversations:
+            holder = self.holders[row.display_id]
+            shown = row.state, row.status, row.wanted_status, row.restarts
+            told = holder.state, holder.status, holder.wanted, holder.restarts
+            assert shown == told, (shown, told)
+            self._check_lease(row, job, now)
+            self._check_times(row, questions, now)
+        self.before = {row.id: row for row in conversations}
+
+    def _check_lease(self, row: Any, job: Callable[..., object], now: float) -> None:
+        """Check that one worker at a time has it, and for how long."""
+        before = self.before.get(row.id, row)
+        if row.lease is None:
+            ends = (turns.finish, turns.reclaim)
+            assert before.lease is None or job in ends, "a lease is taken away"
+        elif row.lease != before.lease:
+            assert before.lease is None or before.due_at <= now, "two workers have it"
+            assert row.due_at == now + turns.LEASE_S
+        else:
+            assert job is not turns.reclaim, "a dead process keeps it"
+            is_beat = job is turns.heartbeat and row.lease in self.beaten
+            ends_at = now + turns.LEASE_S if is_beat else before.due_at
+            assert row.due_at == ends_at, "a lease is cut short, or longer"
+
+    def _check_times(self, row: Any, questions: Iterable[Any], now: float) -> None:
+        """Check that somebody looks at it in time, if anything is left to do."""
+        waits = [
+            q.created_at for q in questions if q.owed if q.conversation_id == row.id
+        ]
+        is_busy = any(
+            reply.number == row.display_id and reply.state == "open"
+            for reply in self.replies.values()
+        )
+        if waits or is_busy or row.wanted_status or row.lease:
+            assert row.due_at is not None, "nobody would ever look at it"
+            assert row.due_at <= now + MAX_BACKOFF_S
+        if row.attempts == 0:  # no turn has left it half done
+            assert row.owed_since == min(waits, default=None)
+        elif waits:
+            assert row.owed_since is not None and row.owed_since <= min(waits)
+
+    def check_promises(self, chatwoot: Chatwoot) -> None:
+        """Check that everything is told, in order, once nothing is due."""
+        assert not any(question.owed for question in self.questions.values())
+        assert not any(reply.state == "open" for reply in self.replies.values())
+        for number, holder in self.holders.items():
+            assert holder.status is chatwoot.status[number] and holder.wanted is None
+            promised = [
+                key
+                for key, reply in self.replies.items()
+                if reply.number == number and reply.is_promised
+                if reply.kind is not ReplyKind.NOTE  # which may come in between
+            ]
+            said = [key for key in chatwoot.posted if key in promised]
+            assert said == promised, "never said, or out of order"
