@@ -40,6 +40,7 @@ class Sweep:
         client: with the bot's token.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
+        serves: returns whether an inbox is any business of ours.
         every_s: how often.
         not_older_than_s: messages beyond that age are left alone.
     """
@@ -52,6 +53,7 @@ class Sweep:
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
+        serves: Callable[[int | None], bool],
         every_s: float,
         not_older_than_s: float,
         clock: Callable[[], float] = time.time,
@@ -61,6 +63,7 @@ class Sweep:
         self._client = client
         self._reader = reader
         self._account_id = account_id
+        self._serves = serves
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -112,7 +115,8 @@ class Sweep:
             rows = await reader.list_last_messages(
                 account_id, status=Status.PENDING, page=page
             )
-            for newest in rows:
+            ours = [row for row in rows if self._serves(row.event.inbox_id)]
+            for newest in ours:
                 async for missed in self._missed(reader, newest):
                     yield missed
             if not rows:
@@ -159,6 +163,6 @@ class Sweep:
                 if error.status_code is None:
                     raise
                 continue  # one we may not see must not hide the others
-            if fetched is not None:
+            if fetched is not None and self._serves(fetched.event.inbox_id):
                 yield fetched
             await asyncio.sleep(PAUSE_S)

@@ -1,7 +1,9 @@
 """An event at our door, the rules it is met with, and what became of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..core.conversation import Conversation, Inbox
 from ..core.decision import Decision, Policy
 from ..core.events import Event
 from ..core.remote import Remote
@@ -17,6 +19,8 @@ class Rules:
     """The operator's choices that `accept` applies.
 
     Attributes:
+        policy: of the bot that serves the inboxes without one of their own.
+        policies: by the inboxes that have a bot of their own.
         quiet_s: how long a conversation must be quiet before it is answered.
         max_wait_s: how long the oldest message waits at most.
         account_id: the account of bodies that name none; None when unknown.
@@ -28,6 +32,11 @@ class Rules:
     max_wait_s: float
     account_id: int | None = None
     remote: Remote = field(default_factory=Remote)
+    policies: Mapping[Inbox, Policy] = field(default_factory=dict)
+
+    def policy_for(self, conversation: Conversation) -> Policy:
+        """Return the policy of the bot that serves the conversation's inbox."""
+        return self.policies.get(conversation.inbox, self.policy)
 
     def due_at(self, *, last: float, owed_since: float) -> float:
         """Return when messages, the last one of *last*, want their answer."""
