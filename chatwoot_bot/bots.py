@@ -218,16 +218,27 @@ class Reading:
     """What a file says, and what is wrong with it.
 
     Attributes:
-        problems: place → what is wrong, and how to mend it.
+        unreadable: why the file as a whole is of no use: place → problem.
     """
 
     source: Source
+    unreadable: dict[str, str] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    problems: dict[str, str] = field(default_factory=dict)
+    _wrong: dict[Key, str] = field(default_factory=dict)
 
     def refuse(self, key: Key, problem: str) -> None:
-        """Add a problem; a key's first one is enough."""
-        self.problems.setdefault(self.source.place(key), problem)
+        """Add what is wrong, and how to mend it; a key's first problem is enough."""
+        self._wrong.setdefault(key, problem)
+
+    def is_wrong_within(self, key: Key) -> bool:
+        """Return whether a part of the table at *key* is refused."""
+        return any(wrong[: len(key)] == key for wrong in self._wrong)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong from top to bottom: place → problem."""
+        wrong = sorted(self._wrong.items(), key=lambda item: self.source.line(item[0]))
+        return self.unreadable | {self.source.place(key): text for key, text in wrong}
 
 
 def read(path: Path, variables: Mapping[str, str]) -> Reading:
@@ -242,9 +253,9 @@ def read(path: Path, variables: Mapping[str, str]) -> Reading:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         problem = f"names a file that cannot be read ({path}): {why}"
-        return Reading(Source(path, ""), problems={"BOTS_FILE": problem})
+        return Reading(Source(path, ""), {"BOTS_FILE": problem})
     except tomllib.TOMLDecodeError as error:
-        return Reading(Source(path, ""), problems=dict([_broken(path, error)]))
+        return Reading(Source(path, ""), dict([_broken(path, error)]))
     reading = Reading(Source(path, text))
     if not content:
         reading.refuse((), "has no bot; write at least one table [[bots]]")
@@ -390,7 +401,7 @@ def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None
 def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]:
     for number, rule in enumerate(rules):
         conditions = rule.conditions()
-        if not conditions:
+        if not conditions and not reading.is_wrong_within((*key, number)):
             names = ", ".join(name for name in _Rule.model_fields if name != "because")
             reading.refuse(
                 (*key, number), f"would call a human always; name one of {names}"

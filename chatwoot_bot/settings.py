@@ -215,9 +215,9 @@ class Settings(pydantic.BaseModel):
         settings, wrong = cls._checked(given)
         problems = {name.upper(): problem for name, problem in wrong.items()}
         problems |= dict(_conflicts(given))
-        if settings is not None and settings.bots_file is not None:
-            reading = read_bots(settings.bots_file, variables)
-            settings = settings._with_bots(reading, given)
+        if "bots_file" in given:
+            reading = read_bots(Path(given["bots_file"]), variables)
+            settings = settings and settings._with_bots(reading, given)
             problems |= reading.problems
         if problems or settings is None:
             raise SettingsError(problems)
