@@ -283,6 +283,7 @@ class Settings(pydantic.BaseModel):
             inboxes=entry.inboxes,
             languages=entry.languages,
             rules=entry.rules,
+            own=frozenset(entry.settings),
             unused=tuple(
                 reading.source.place((*entry.key, *KEYS[name]))
                 for name in entry.settings
@@ -384,6 +385,7 @@ class BotSettings:
         inboxes: that it serves; none for all without another bot.
         languages: codes of those it speaks; all when empty.
         rules: call a human.
+        own: the settings that it says itself, by field.
         unused: the places in `BOTS_FILE` that have no effect in this release.
     """
 
@@ -391,6 +393,7 @@ class BotSettings:
     inboxes: tuple[Inbox, ...] = ()
     languages: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    own: frozenset[str] = frozenset()
     unused: tuple[str, ...] = ()
 
     def prompt(self) -> str:

@@ -24,7 +24,7 @@ ALLOWED = {
     "core": {"core", "errors"},
     "store": {"core", "errors", "store"},
     "chatwoot": {"breaker", "chatwoot", "core", "errors"},
-    "doctor": {"chatwoot", "core", "doctor", "errors", "settings", "store"},
+    "doctor": {"bots", "chatwoot", "core", "doctor", "errors", "settings", "store"},
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {"breaker", "core", "errors", "responders"},
     "media": {"core", "errors", "http", "media"},
