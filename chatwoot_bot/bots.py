@@ -248,14 +248,14 @@ def read(path: Path, variables: Mapping[str, str]) -> Reading:
         variables: the environment and `.env`, for what the file only names.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # as some editors write it
         content = tomllib.loads(text)
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         problem = f"names a file that cannot be read ({path}): {why}"
         return Reading(Source(path, ""), {"BOTS_FILE": problem})
     except tomllib.TOMLDecodeError as error:
-        return Reading(Source(path, ""), dict([_broken(path, error)]))
+        return Reading(Source(path, ""), dict([_broken(path, text, str(error))]))
     reading = Reading(Source(path, text))
     if not content:
         reading.refuse((), "has no bot; write at least one table [[bots]]")
@@ -267,13 +267,13 @@ def read(path: Path, variables: Mapping[str, str]) -> Reading:
     return reading
 
 
-def _broken(path: Path, error: tomllib.TOMLDecodeError) -> tuple[str, str]:
-    said = str(error)
-    found = re.search(r" \(at line (\d+), column (\d+)\)$", said)
-    if found is None:
-        return f"{path}", f"is no TOML: {said}"
-    where = f"{path}:{found[1]} column {found[2]}"
-    return where, f"is no TOML: {said[: found.start()]}"
+def _broken(path: Path, text: str, said: str) -> tuple[str, str]:
+    """Return (place, problem) of what tomllib says of a file that is no TOML."""
+    what, _, where = said.removesuffix(")").rpartition(" (at ")
+    found = re.fullmatch(r"line (\d+), column (\d+)", where)
+    line = found[1] if found else text.rstrip().count("\n") + 1
+    column = f" column {found[2]}" if found else ""
+    return f"{path}:{line}{column}", f"is no TOML: {what}"
 
 
 def _checked(content: dict[str, Any], reading: Reading) -> _File:

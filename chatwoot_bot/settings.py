@@ -308,8 +308,10 @@ class Settings(pydantic.BaseModel):
         """
         if inbox_id is None:
             return True
-        left_alone = self._bots and NOBODYS in self.bot_for(inbox_id).rules
-        return self._listens_to(inbox_id) and not left_alone
+        if not self._listens_to(inbox_id):
+            return False
+        # Asked for every delivery, and most services have no such file.
+        return self.bots_file is None or NOBODYS not in self.bot_for(inbox_id).rules
 
     def _listens_to(self, inbox: Inbox) -> bool:
         wanted = self.chatwoot_inbox_id

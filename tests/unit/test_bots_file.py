@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chatwoot_bot.bots import KEYS, Source
+from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _Rule
 from chatwoot_bot.core.rules import Rule, When
 from chatwoot_bot.errors import SettingsError
 from chatwoot_bot.settings import DEFAULT_PROMPT, Settings
@@ -163,11 +163,45 @@ max_turn = 5
     ]
 
 
-def test_what_is_no_toml_has_its_line_and_column(problems):
-    [(place, problem)] = problems("[[bots]]\nname = Ada").items()
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("[[bots]]\nname = Ada", "2 column 8", "Invalid value"),
+        ('[[bots]]\nname = "Ada\n', "2 column 12", "Illegal character '\\n'"),
+        ("[[bots]]\n\ninboxes = [3,\n\n", "3", "Invalid value"),
+        ("[[bots]]\nname = ''\nname = 'A'", "3", "Cannot overwrite a value"),
+    ],
+)
+def test_what_is_no_toml_has_its_line(problems, text, place, problem):
+    [(found, words)] = problems(text).items()
 
-    assert place == "bots.toml:2 column 8"
-    assert problem == "is no TOML: Invalid value"
+    assert words == f"is no TOML: {problem}"
+    assert found == f"bots.toml:{place}"
+
+
+def test_byte_order_mark_does_no_harm(written):
+    """Notepad writes one."""
+    assert written("\ufeff[[bots]]\nname = 'Ada'").bots[0].settings.bot_name == "Ada"
+
+
+ODD = ["3", "-1", "0.5", "nan", "''", "'x'", "true", "[]", "[[]]", "[3]", "['x']"]
+ODD += ["{}", "{ a = [1] }", "[{}]", "1979-05-27", "07:32:00", "'\\u0000'", "[[{}], 1]"]
+BEFORE = [
+    *(f"[[bots]]\n{name} = " for name in _Bot.model_fields),
+    *(f"[[bots]]\n[bots.handoff]\n{name} = " for name in _Handoff.model_fields),
+    *(f"[[bots]]\n[[bots.handoff.rules]]\n{name} = " for name in _Rule.model_fields),
+    "bots = ",
+    "x = ",
+]
+
+
+@pytest.mark.parametrize("before", BEFORE)
+def test_no_value_of_any_kind_is_more_than_a_problem(written, before):
+    for value in ODD:
+        try:
+            written(before + value)
+        except SettingsError as error:
+            assert all(place.startswith("bots.toml:") for place in error.problems)
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir()])
@@ -341,6 +375,26 @@ def test_example_is_right_and_shows_every_key():
     assert all(f"{key[-1]} = " in text for key in KEYS.values())
     assert all(f"{name} = " in text for name in ("inboxes", "languages", "because"))
     assert all(f"\n{name} = " in text for name in Rule.__dataclass_fields__)
+
+
+def test_line_of_every_key_of_the_example_shows_the_key():
+    text = EXAMPLE.read_text()
+    source = Source(EXAMPLE, text)
+
+    def keys(content, above=()):
+        for name, value in content.items():
+            yield (*above, name)
+            tables = value if isinstance(value, list) else [value]
+            for number, table in enumerate(tables):
+                if isinstance(table, dict):
+                    part = (number,) if isinstance(value, list) else ()
+                    yield from keys(table, (*above, name, *part))
+
+    found = list(keys(tomllib.loads(text)))
+
+    assert len(found) > 30
+    for key in found:
+        assert str(key[-1]) in text.splitlines()[source.line(key) - 1]
 
 
 def test_line_is_that_of_the_statement():
