@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -19,13 +19,15 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from .bots import WEB
 from .breaker import Breaker
 from .channels.base import Channel
 from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
+from .core.conversation import Inbox
 from .core.decision import Policy
-from .core.hours import parse_hours
+from .core.hours import Hours, parse_hours
 from .core.remote import Remote
 from .core.routing import Routing
 from .engine import Engine
@@ -44,7 +46,7 @@ from .responders.base import Responder
 from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
 from .responders.openai import OpenAIResponder
-from .settings import Settings
+from .settings import BotSettings, Settings
 from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
@@ -59,6 +61,8 @@ from .worker import Worker
 log = structlog.get_logger(__name__)
 
 GRACE_S = 20.0
+# Makes the reader of a bot's attachments.
+Media = Callable[[Settings], MediaReader | None]
 # Chatwoot sends the echo of a reply at once.
 ECHO_S = 1.0
 # A worker that has not looked for work for this long is not well.
@@ -134,10 +138,10 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             )
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
-        circuits = {"llm": Breaker(), "chatwoot": Breaker()}
+        circuits = _circuits(settings)
         clients = _clients(settings, http, circuits["chatwoot"])
         media = await stack.enter_async_context(_media(settings, http))
-        engine = _engine(settings, db, http, clients, circuits, media)
+        engine = _engine(settings, db, http, circuits, media)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
@@ -158,7 +162,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             rules=engine.rules,
             intake=intake,
             visitors=Visitors(await _secret_key(settings, db)),
-            handover=engine.handover,
+            handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
@@ -169,34 +173,69 @@ def _engine(
     settings: Settings,
     db: Database,
     http: httpx.AsyncClient,
-    clients: Clients | None,
     circuits: Mapping[str, Breaker],
-    media: MediaReader | None,
+    media: Media,
 ) -> Engine:
-    mock = MockResponder(settings.bot_name)
+    """Return the engine of the bot for all inboxes without another, with the others."""
     metrics = Metrics()
     for name, breaker in circuits.items():
         metrics.show_circuit(name, breaker)
-    return Engine(
+    others, *own = settings.bots
+    engine = Engine(
         db=db,
         hub=Hub(),
         metrics=metrics,
-        rules=rules(settings),
-        channels=_channels(settings, clients),
-        responder=_responder(settings, http, circuits["llm"]) or mock,
-        fallback=mock if settings.fallback == "mock" else None,
-        media=media,
-        handover=_handover(settings),
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
+        **_parts(settings, others, http, circuits, media),
     )
+    bots: dict[Inbox, Engine] = {}
+    for bot in own:
+        parts = _parts(settings, bot, http, circuits, media)
+        bots |= dict.fromkeys(bot.inboxes, replace(engine, **parts))
+    return replace(engine, rules=rules(settings), bots=bots)
 
 
-def _handover(settings: Settings) -> Handover:
-    hours = settings.business_hours
+def _parts(
+    settings: Settings,
+    bot: BotSettings,
+    http: httpx.AsyncClient,
+    circuits: Mapping[str, Breaker],
+    media: Media,
+) -> dict[str, Any]:
+    """Return the parts of an `Engine` that each bot has for itself."""
+    own = bot.settings
+    mock = MockResponder(own.bot_name)
+    llm = circuits[_llm_circuit(settings, bot)]
+    return {
+        "rules": _rules(settings, bot),
+        "channels": _channels(own, _clients(own, http, circuits["chatwoot"])),
+        "responder": _responder(bot, http, llm) or mock,
+        "fallback": mock if own.fallback == "mock" else None,
+        "media": media(own),
+        "handover": _handover(bot),
+    }
+
+
+def _circuits(settings: Settings) -> dict[str, Breaker]:
+    """Return the circuits to Chatwoot and to each model's server, by name."""
+    llms = {_llm_circuit(settings, bot): Breaker() for bot in settings.bots}
+    return {**llms, "chatwoot": Breaker()}
+
+
+def _llm_circuit(settings: Settings, bot: BotSettings) -> str:
+    """Return the name of the circuit to the bot's model; one server has one."""
+    server = bot.settings.llm()[:2]
+    first = next(each for each in settings.bots if each.settings.llm()[:2] == server)
+    return f"llm:{first.inboxes[0]}" if first.inboxes else "llm"
+
+
+def _handover(bot: BotSettings) -> Handover:
+    settings = bot.settings
     return Handover(
         message=settings.handoff_message,
-        hours=parse_hours(hours, settings.timezone) if hours else None,
+        hours=_hours(settings),
+        languages=bot.languages,
         routing=_routing(settings),
     )
 
@@ -213,12 +252,15 @@ def _routing(settings: Settings) -> Routing:
 
 def rules(settings: Settings) -> Rules:
     """Return the operator's choices that the engine applies."""
+    others, *own = settings.bots
+    bots = {inbox: _rules(settings, bot) for bot in own for inbox in bot.inboxes}
+    return replace(_rules(settings, others), bots=bots)
+
+
+def _rules(settings: Settings, bot: BotSettings) -> Rules:
+    """Return those of one bot."""
     return Rules(
-        policy=Policy(
-            handover_keywords=settings.handoff_keywords or keywords(),
-            max_bot_turns=settings.max_bot_turns,
-            answer_deadline_s=settings.answer_deadline_seconds,
-        ),
+        policy=_policy(bot),
         quiet_s=settings.quiet_seconds,
         max_wait_s=settings.max_wait_seconds,
         account_id=settings.chatwoot_account_id,
@@ -227,8 +269,23 @@ def rules(settings: Settings) -> Rules:
             label=settings.bot_off_label,
             attribute=settings.bot_switch_attribute,
         ),
-        routing=_routing(settings),
+        routing=_routing(bot.settings),
     )
+
+
+def _policy(bot: BotSettings) -> Policy:
+    return Policy(
+        handover_keywords=bot.settings.handoff_keywords or keywords(),
+        rules=bot.rules,
+        hours=_hours(bot.settings),
+        max_bot_turns=bot.settings.max_bot_turns,
+        answer_deadline_s=bot.settings.answer_deadline_seconds,
+    )
+
+
+def _hours(settings: Settings) -> Hours | None:
+    hours = settings.business_hours
+    return parse_hours(hours, settings.timezone) if hours else None
 
 
 def _channels(settings: Settings, clients: Clients | None) -> dict[str, Channel]:
@@ -264,8 +321,9 @@ def _clients(
 
 
 def _responder(
-    settings: Settings, http: httpx.AsyncClient, breaker: Breaker
+    bot: BotSettings, http: httpx.AsyncClient, breaker: Breaker
 ) -> Responder | None:
+    settings = bot.settings
     if settings.responder_name == "mock":
         return None
     # openai imports anyio's backend when it closes its first answer: 100 ms in which
@@ -277,29 +335,38 @@ def _responder(
         base_url=base_url,
         api_key=api_key,
         model=model,
-        prompt=settings.prompt(),
+        prompt=bot.prompt(),
         timeout_s=settings.llm_timeout_seconds,
     )
     return GuardedResponder(model_behind_api, breaker)
 
 
 @contextlib.asynccontextmanager
-async def _media(
-    settings: Settings, http: httpx.AsyncClient
-) -> AsyncIterator[MediaReader | None]:
-    """Yield None where no model would be told."""
-    if settings.responder_name == "mock":
-        yield None
+async def _media(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[Media]:
+    """Yield what makes a bot's reader; None where no model would be told."""
+    if all(bot.settings.responder_name == "mock" for bot in settings.bots):
+        yield lambda _: None
         return
     own = [settings.chatwoot_base_url] if settings.chatwoot_base_url else []
     guard = Guard([origin_of(url) for url in (*own, *settings.media_hosts)])
-    transcriber = None
-    if (server := settings.transcription()) is not None:
-        base_url, api_key, model = server
-        transcriber = Transcriber(http, base_url=base_url, api_key=api_key, model=model)
     async with guard.transport() as transport:
         fetcher = Fetcher(transport, max_bytes=settings.media_max_bytes)
-        yield MediaReader(fetcher, FileReader(), transcriber)
+        files = FileReader()
+
+        def reader(one: Settings) -> MediaReader | None:
+            if one.responder_name == "mock":
+                return None
+            return MediaReader(fetcher, files, _transcriber(one, http))
+
+        yield reader
+
+
+def _transcriber(settings: Settings, http: httpx.AsyncClient) -> Transcriber | None:
+    server = settings.transcription()
+    if server is None:
+        return None
+    base_url, api_key, model = server
+    return Transcriber(http, base_url=base_url, api_key=api_key, model=model)
 
 
 async def _secret_key(settings: Settings, db: Database) -> str:
@@ -344,7 +411,7 @@ def _sweep(settings: Settings, db: Database, intake: Intake, clients: Clients) -
         clients.bot,
         clients.reader,
         account_id=settings.chatwoot_account_id,
-        inbox_ids=settings.chatwoot_inbox_id,
+        serves=settings.serves,
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )
@@ -371,13 +438,20 @@ def _readiness(
     """
 
     def parts() -> dict[str, Any]:
+        llms = {
+            _llm_circuit(settings, bot): engine.serving(next(iter(bot.inboxes), ""))
+            for bot in reversed(settings.bots)
+        }
         looked = worker is None or time.time() - worker.looked_at < WORKER_SILENT_S
         return {
             "worker": {"ok": looked, "here": worker is not None},
-            "llm": {
-                "responder": engine.responder.name,
-                "model": engine.responder.model,
-                "circuit": circuits["llm"].state,
+            **{
+                name: {
+                    "responder": bot.responder.name,
+                    "model": bot.responder.model,
+                    "circuit": circuits[name].state,
+                }
+                for name, bot in llms.items()
             },
             "chatwoot": {
                 "configured": settings.chatwoot_configured,

@@ -1,10 +1,11 @@
-"""What every turn acts on: one object, built once in `app.py`."""
+"""What every turn acts on: one object for each bot, built once in `app.py`."""
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .channels.base import Channel
+from .core.conversation import Inbox
 from .handover import Handover
 from .hub import Hub
 from .media.reader import MediaReader
@@ -16,9 +17,10 @@ from .store.engine import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """The parts of a running engine.
+    """The parts of a running engine, as one bot uses them.
 
     Attributes:
+        bots: the engines of the inboxes that have a bot of their own.
         channels: by the name in a conversation's `channel`.
         fallback: answers when the responder cannot; None calls a human instead.
         media: reads what contacts send; None for a responder that could not tell.
@@ -40,3 +42,8 @@ class Engine:
     history: int
     deliver_for_s: float
     clock: Callable[[], float] = time.time
+    bots: Mapping[Inbox, "Engine"] = field(default_factory=dict)
+
+    def serving(self, inbox: Inbox) -> "Engine":
+        """Return the engine of the bot that serves *inbox*."""
+        return self.bots.get(inbox, self)

@@ -24,6 +24,8 @@ REASONS = {
     "worker_died": "The bot's worker died again and again here, so it stepped back.",
     "answer_deadline": "The contact has waited too long for the bot's answer.",
     "turn_limit": "The bot has answered as often as it may in one conversation.",
+    "operator_rule": "A rule of the bot's operator calls a human here: {detail}",
+    "unsupported": "The contact sent what neither Chatwoot nor the bot can show.",
     "cannot_reply": "The channel would not bring the bot's reply to the contact.",
 }
 APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")
@@ -39,11 +41,13 @@ class Handover:
         message: what the contact is told, as it is; None for the built-in text in
             the language of the conversation.
         hours: when agents are at work; None for always.
+        languages: codes of those that the bot speaks; all when empty.
     """
 
     message: str | None = None
     hours: Hours | None = None
     routing: Routing = field(default_factory=Routing)
+    languages: tuple[str, ...] = ()
 
     def tell(
         self,
@@ -60,7 +64,7 @@ class Handover:
             now: Unix seconds.
             someone_online: whether an agent is there; None when nobody can tell.
         """
-        language = _language(transcript)
+        language = _language(transcript, self.languages)
         parts = [language.apology] if reason in APOLOGIZED else []
         parts.append(self.message or language.handover)
         if self.hours is not None and not self.hours.is_open(now):
@@ -87,7 +91,7 @@ class Handover:
         return drafts
 
 
-def _language(transcript: Sequence[Message]) -> Language:
+def _language(transcript: Sequence[Message], among: Sequence[str]) -> Language:
     contact = [m.content or "" for m in transcript if m.sender is Sender.CONTACT]
     others = [m.content or "" for m in transcript if m.sender is not Sender.CONTACT]
-    return language_of(contact, others)
+    return language_of(contact, others, among=among)

@@ -8,7 +8,7 @@ nothing else.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -63,18 +63,24 @@ def _read(name: str, text: str) -> Language:
     )
 
 
-def language_of(*groups: Iterable[str]) -> Language:
-    """Return the language of the first of *groups* of texts that shows one."""
-    known = languages()
+def language_of(*groups: Iterable[str], among: Sequence[str] = ()) -> Language:
+    """Return the language of the first of *groups* of texts that shows one.
+
+    Args:
+        among: codes of the only ones in question, the first for when none shows
+            itself; all when empty.
+    """
+    known = {code: languages()[code] for code in among or languages()}
+    spoken = among[0] if among else DEFAULT
     for texts in groups:
         tokens = [token.casefold() for text in texts for token in TOKEN.findall(text)]
         hits = Counter(
             {code: sum(t in known[code].words for t in tokens) for code in known}
         )
-        (best, most), (_, second) = hits.most_common(2)
-        if most > second:
+        (best, most), *others = hits.most_common(2)
+        if most > max((count for _, count in others), default=0):
             return known[best]
-    return known[DEFAULT]
+    return known[spoken]
 
 
 def keywords() -> tuple[str, ...]:

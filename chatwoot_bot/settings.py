@@ -6,6 +6,7 @@ one pass and reported together; a secret is never part of a message or a `repr`.
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import available_timezones
@@ -15,7 +16,11 @@ import httpx
 import pydantic
 from pydantic import Field, SecretStr
 
+from .bots import KEYS, WEB, Entry, Reading
+from .bots import read as read_bots
+from .core.conversation import Inbox
 from .core.hours import parse_hours
+from .core.rules import Rule
 from .errors import SettingsError
 
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
@@ -184,6 +189,8 @@ class Settings(pydantic.BaseModel):
     tools: str | None = None
     bots_file: Path | None = None
 
+    _bots: tuple["BotSettings", ...] = pydantic.PrivateAttr(())
+
     @classmethod
     def load(
         cls, environ: Mapping[str, str], *, env_file: Path | None = None
@@ -197,25 +204,118 @@ class Settings(pydantic.BaseModel):
             SettingsError: one or more variables are wrong; it names all of them.
         """
         file = dotenv.dotenv_values(env_file) if env_file else {}
-        given = {
-            name.lower(): value.strip()
+        variables = {
+            name: value.strip()
             for source in (file, environ)
             for name, value in source.items()
             if value and value.strip()
         }
+        given = {name.lower(): value for name, value in variables.items()}
         given = {name: given[name] for name in cls.model_fields if name in given}
-        problems: dict[str, str] = {}
-        settings = None
-        try:
-            settings = cls.model_validate(given)
-        except pydantic.ValidationError as error:
-            for item in error.errors(include_input=False, include_url=False):
-                name = str(item["loc"][0]).upper()
-                problems[name] = item["msg"].removeprefix("Value error, ")
+        settings, wrong = cls._checked(given)
+        problems = {name.upper(): problem for name, problem in wrong.items()}
         problems |= dict(_conflicts(given))
+        if "bots_file" in given:
+            reading = read_bots(Path(given["bots_file"]), variables)
+            settings = settings and settings._with_bots(reading, given)
+            problems |= reading.problems
         if problems or settings is None:
             raise SettingsError(problems)
         return settings
+
+    @classmethod
+    def _checked(
+        cls, given: Mapping[str, Any]
+    ) -> tuple["Settings | None", dict[str, str]]:
+        """Return the settings, or None and what is wrong: field → problem."""
+        try:
+            return cls.model_validate(given), {}
+        except pydantic.ValidationError as error:
+            items = error.errors(include_input=False, include_url=False)
+        said = {str(i["loc"][0]): i["msg"].removeprefix("Value error, ") for i in items}
+        return None, said
+
+    def _with_bots(self, reading: Reading, given: Mapping[str, Any]) -> "Settings":
+        """Return the settings with the bots of `BOTS_FILE`; problems go to *reading*.
+
+        What a bot does not say is as the environment says, *given*.
+        """
+        made = [
+            bot
+            for entry in reading.entries
+            if (bot := self._bot(entry, reading, given)) is not None
+        ]
+        if not any(bot.inboxes == () for bot in made):
+            made.append(BotSettings(settings=self, rules=(NOBODYS,)))
+        made.sort(key=lambda bot: bool(bot.inboxes))
+        secrets = [
+            secret for bot in made for secret in bot.settings.chatwoot_webhook_secret
+        ]
+        # Once each, and the service's own first.
+        known = dict.fromkeys([*self.chatwoot_webhook_secret, *secrets])
+        settings = self.model_copy(update={"chatwoot_webhook_secret": tuple(known)})
+        settings._bots = tuple(made)
+        return settings
+
+    def _bot(
+        self, entry: Entry, reading: Reading, given: Mapping[str, Any]
+    ) -> "BotSettings | None":
+        settings, wrong = self._checked({**given, **entry.settings})
+        for name, problem in wrong.items():
+            reading.refuse((*entry.key, *KEYS[name]), problem)
+        for inbox in entry.inboxes:
+            if not self._listens_to(inbox):
+                reading.refuse(
+                    (*entry.key, "inboxes"),
+                    f"{inbox} is not in CHATWOOT_INBOX_ID, so this bot would hear "
+                    "nothing of it; add it there, or empty that",
+                )
+        if settings is None:
+            return None
+        for number, rule in enumerate(entry.rules):
+            if rule.hours is not None and settings.business_hours is None:
+                reading.refuse(
+                    (*entry.key, "handoff", "rules", number, "hours"),
+                    "needs business_hours of the bot, or BUSINESS_HOURS",
+                )
+        return BotSettings(
+            settings=settings,
+            inboxes=entry.inboxes,
+            languages=entry.languages,
+            rules=entry.rules,
+            own=frozenset(entry.settings),
+            unused=tuple(
+                reading.source.place((*entry.key, *KEYS[name]))
+                for name in entry.settings
+                if name in RESERVED
+            ),
+        )
+
+    @property
+    def bots(self) -> tuple["BotSettings", ...]:
+        """Return the bots; the first one, without inboxes, serves all that are left."""
+        return self._bots or (BotSettings(settings=self),)
+
+    def bot_for(self, inbox: Inbox) -> "BotSettings":
+        """Return the bot that serves *inbox*."""
+        return next((bot for bot in self.bots if inbox in bot.inboxes), self.bots[0])
+
+    def serves(self, inbox_id: int | None) -> bool:
+        """Return whether conversations of the inbox are any business of ours.
+
+        Args:
+            inbox_id: Chatwoot's; None in a body that names none.
+        """
+        if inbox_id is None:
+            return True
+        if not self._listens_to(inbox_id):
+            return False
+        # Asked for every delivery, and most services have no such file.
+        return self.bots_file is None or NOBODYS not in self.bot_for(inbox_id).rules
+
+    def _listens_to(self, inbox: Inbox) -> bool:
+        wanted = self.chatwoot_inbox_id
+        return not wanted or inbox in wanted or inbox == WEB
 
     @property
     def chatwoot_configured(self) -> bool:
@@ -274,7 +374,44 @@ class Settings(pydantic.BaseModel):
 
     def unused(self) -> list[str]:
         """Return the variables that are set and have no effect in this release."""
-        return sorted(name.upper() for name in self.model_fields_set & RESERVED)
+        ours = sorted(name.upper() for name in self.model_fields_set & RESERVED)
+        return [*ours, *(place for bot in self._bots for place in bot.unused)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotSettings:
+    """The operator's choices for one bot.
+
+    Attributes:
+        settings: the environment's, with the bot's own in their place.
+        inboxes: that it serves; none for all without another bot.
+        languages: codes of those it speaks; all when empty.
+        rules: call a human.
+        own: the settings that it says itself, by field.
+        unused: the places in `BOTS_FILE` that have no effect in this release.
+    """
+
+    settings: Settings
+    inboxes: tuple[Inbox, ...] = ()
+    languages: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    own: frozenset[str] = frozenset()
+    unused: tuple[str, ...] = ()
+
+    def prompt(self) -> str:
+        """Return the system prompt, with the languages to answer in."""
+        prompt = self.settings.prompt()
+        if not self.languages:
+            return prompt
+        only, first = ", ".join(self.languages), self.languages[0]
+        return (
+            f"{prompt}\n\nAnswer in no other languages than these (ISO 639-1): {only}. "
+            f"A contact who writes in another is answered in {first}."
+        )
+
+
+# What was asked before the file left out an inbox is answered by a human.
+NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 
 
 # Part of the public contract, read and checked, but used only by later releases.
@@ -291,7 +428,6 @@ RESERVED = frozenset(
         "knowledge_dir",
         "embedding_model",
         "tools",
-        "bots_file",
     }
 )
 

@@ -11,7 +11,7 @@ than the service's first start: the bot must not wake an inbox's past.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 
 import structlog
 
@@ -40,7 +40,7 @@ class Sweep:
         client: with the bot's token.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
-        inbox_ids: the bot's; empty for all.
+        serves: returns whether an inbox is any business of ours.
         every_s: how often.
         not_older_than_s: messages beyond that age are left alone.
     """
@@ -53,7 +53,7 @@ class Sweep:
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
-        inbox_ids: Collection[int],
+        serves: Callable[[int | None], bool],
         every_s: float,
         not_older_than_s: float,
         clock: Callable[[], float] = time.time,
@@ -63,7 +63,7 @@ class Sweep:
         self._client = client
         self._reader = reader
         self._account_id = account_id
-        self._inbox_ids = inbox_ids
+        self._serves = serves
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -108,7 +108,7 @@ class Sweep:
             event.kind is Kind.CONTACT_MESSAGE
             # Chatwoot shows whole seconds.
             and fetched.written_at >= int(oldest)
-            and (not self._inbox_ids or event.inbox_id in (None, *self._inbox_ids))
+            and self._serves(event.inbox_id)
         )
 
     def _fetch(self, oldest: float) -> AsyncIterator[Fetched]:

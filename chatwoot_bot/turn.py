@@ -196,7 +196,8 @@ class Turn:
     ) -> tuple[Sequence[Draft], Decision, Answer | None]:
         """Return what to say, why, and what the responder did for it."""
         if decision.route is Route.HANDOVER:
-            return await self._handover(situation, decision.reason), decision, None
+            drafts = await self._handover(situation, decision.reason, decision.detail)
+            return drafts, decision, None
         try:
             answer = await self._in_time(
                 situation, self.engine.responder.respond(situation.transcript)
@@ -325,6 +326,9 @@ class Turn:
         situation = await self.engine.db.read(
             turns.load, self.lease, history=self.engine.history
         )
+        bot = self.engine.serving(situation.conversation.inbox)
+        if bot is not self.engine:
+            self.engine, self._outbox = bot, Outbox(bot, self.lease, self.log)
         self.version = situation.conversation.version
         self.failures = situation.conversation.failures
         return situation

@@ -59,6 +59,8 @@ def doctor(
 
 def _unusable(name: str, problem: str) -> Finding:
     mend = "mend it in the environment or in .env"
+    if ":" in name:
+        mend = "mend that line"
     if name.startswith("CHATWOOT_"):
         mend = "run chatwoot-bot setup, which writes what Chatwoot needs to .env"
     return fail("settings", f"{name} {problem}", setting=name, mend=mend)

@@ -159,6 +159,8 @@ class Conversation:
         bot_turns: answers of the bot since a human or a resolve.
         switch: what a label or an attribute said last, or None.
         switch_at: Chatwoot's clock (Unix seconds) at that.
+        marks: what operators' rules heed of labels and attributes; see `core.rules`.
+        released: an agent gave it to the bot, and it was not resolved since.
         owed_since: Unix seconds of the oldest message without an answer.
         due_at: Unix seconds when somebody should look at it; None for never. While
             it is leased, the end of the lease.
@@ -186,9 +188,20 @@ class Conversation:
     bot_turns: int = 0
     switch: str | None = None
     switch_at: float = 0.0
+    marks: str = ""
+    released: bool = False
     owed_since: float | None = None
     due_at: float | None = None
     leased: bool = False
+
+    @property
+    def inbox(self) -> "Inbox":
+        """Whose bot serves it; a web chat has no inbox of Chatwoot's."""
+        return self.channel if self.inbox_id is None else self.inbox_id
+
+
+# Chatwoot's id of an inbox, or the name of a channel without one, such as ``web``.
+Inbox = int | str
 
 
 def status_to_tell(conversation: Conversation, status: Status) -> Status | None:

@@ -6,13 +6,14 @@ the model.
 """
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 
 from .conversation import Conversation, Message, State, Status
+from .hours import Hours
+from .phrases import holds_any
+from .rules import Rule
 
 
 class Route(StrEnum):
@@ -26,10 +27,15 @@ class Route(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A route and the rule that chose it; `reason` is a log and metric label."""
+    """A route and the rule that chose it; `reason` is a log and metric label.
+
+    Attributes:
+        detail: what the agents read besides the reason.
+    """
 
     route: Route
     reason: str
+    detail: str = ""
 
 
 # A turn that has failed three times will fail again.
@@ -40,14 +46,18 @@ MAX_ATTEMPTS = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The operator's choices, read once from the settings.
+    """The operator's choices for one bot, read once from the settings.
 
     Attributes:
+        rules: call a human without asking the model.
+        hours: when agents are at work; None for always.
         max_bot_turns: answers without a human or a resolve; 0 is no limit.
         answer_deadline_s: a contact who waits longer gets a human.
     """
 
     handover_keywords: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    hours: Hours | None = None
     max_bot_turns: int = 0
     answer_deadline_s: float = math.inf
 
@@ -76,12 +86,24 @@ def decide(
     if conversation.status is Status.RESOLVED:
         # Chatwoot reopens on a message unless the contact is muted or blocked.
         return Decision(Route.IGNORE, "resolved")
+    called = _call(messages, conversation, policy)
+    return called or Decision(Route.BOT, "default")
+
+
+def _call(
+    messages: Sequence[Message], conversation: Conversation, policy: Policy
+) -> Decision | None:
+    """Return why a human is called before anything is tried, or None."""
     if any(asks_for_human(m.content or "", policy) for m in messages):
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
+    for rule in policy.rules:
+        if rule.fits(messages, conversation, policy.hours):
+            reason = "unsupported" if rule.unsupported else "operator_rule"
+            return Decision(Route.HANDOVER, reason, rule.because)
     if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:
         return Decision(Route.HANDOVER, "turn_limit")
-    return Decision(Route.BOT, "default")
+    return None
 
 
 def give_up(
@@ -105,27 +127,4 @@ def give_up(
 
 def asks_for_human(text: str, policy: Policy) -> bool:
     """Return whether *text* holds a handover keyword as whole words, in any case."""
-    pattern = _any_of(policy.handover_keywords)
-    return pattern is not None and pattern.search(_folded(text)) is not None
-
-
-@lru_cache
-def _any_of(keywords: tuple[str, ...]) -> re.Pattern[str] | None:
-    """Match any keyword as whole words; Chinese and Japanese write them unseparated.
-
-    The keywords stand in one group behind one look at the word's beginning: with a
-    look of their own each, most of a turn's decision would be spent here.
-    """
-    folded = sorted(set(map(_folded, keywords)))
-    whole = [re.escape(word) for word in folded if not UNSEPARATED.search(word)]
-    anywhere = [re.escape(word) for word in folded if UNSEPARATED.search(word)]
-    if whole:
-        anywhere.append(rf"(?<!\w)(?:{'|'.join(whole)})(?!\w)")
-    return re.compile("|".join(anywhere)) if anywhere else None
-
-
-UNSEPARATED = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
-
-
-def _folded(text: str) -> str:
-    return " ".join(text.casefold().split())
+    return holds_any(text, policy.handover_keywords)

@@ -20,6 +20,7 @@ from ..errors import PayloadError
 from . import attachments, updates
 from .conversation import Attachment, Sender, Status
 from .outgoing import TWILIO_WHATSAPP
+from .rules import UNSUPPORTED
 
 
 class Kind(StrEnum):
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     AGENT_REPLY = "agent_reply"  # a human spoke: the bot falls silent
     AGENT_NOTE = "agent_note"  # a human's private note: it may ask something of us
     BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
+    UNSUPPORTED = "unsupported"  # a contact sent what Chatwoot itself cannot show
     EDITED = "edited"  # a contact's message has another text now
     DELETED = "deleted"  # a message was taken back
     UNDELIVERED = "undelivered"  # an outgoing message did not reach the contact
@@ -54,6 +56,7 @@ class Sighting:
             shown.
         labels: None when not shown.
         attributes: the custom ones; None when not shown.
+        contact_attributes: the contact's custom ones; None when not shown.
     """
 
     display_id: int
@@ -65,6 +68,7 @@ class Sighting:
     can_reply: bool | None = None
     labels: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] | None = None
+    contact_attributes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,7 @@ class _Named(_Wire):
     name: Text | None = None
     type: Text | None = None
     blocked: Flag | None = None
+    custom_attributes: Any = None
 
 
 class _Meta(_Wire):
@@ -303,6 +308,8 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
     message = _validated(_Message, payload)
     kind, reason = classify(message)
     attached = attachments.read(message.attachments or ())
+    if kind is Kind.UNSUPPORTED:
+        attached = (Attachment(kind=UNSUPPORTED, line="[a message of unknown form]"),)
     said = Said(
         external_id=message.id,
         sender=SENDERS[kind],
@@ -371,6 +378,7 @@ def _submitted(
 
 SENDERS = {
     Kind.CONTACT_MESSAGE: Sender.CONTACT,
+    Kind.UNSUPPORTED: Sender.CONTACT,
     Kind.AGENT_REPLY: Sender.AGENT,
     Kind.AGENT_NOTE: Sender.AGENT,
     Kind.BOT_MESSAGE: Sender.BOT,
@@ -407,7 +415,7 @@ def _classify_incoming(
     if message.sender and message.sender.blocked:
         return Kind.OTHER, "blocked_contact"
     if attributes.get("is_unsupported"):
-        return Kind.OTHER, "unsupported"
+        return Kind.UNSUPPORTED, "unsupported"
     email = attributes.get("email")
     if isinstance(email, dict) and email.get("auto_reply"):
         return Kind.OTHER, "auto_reply"
@@ -496,6 +504,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         can_reply=_flag(conversation.can_reply),
         labels=_labels(conversation.labels),
         attributes=_attributes(conversation.custom_attributes),
+        contact_attributes=_attributes(contact.custom_attributes) if contact else None,
     )
 
 

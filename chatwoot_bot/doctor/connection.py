@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import pydantic
 
@@ -9,6 +10,7 @@ from ..chatwoot.admin import DOCUMENTED_HEADER, PLAIN_HEADER, AdminClient
 from ..chatwoot.shown import Installation
 from ..errors import ChatwootError
 from ..store.condition import Condition
+from .bots import check_bots
 from .delivery import WEBHOOK_PATH, check_address, check_webhook
 from .findings import Finding, ok, skip, warn
 from .installation import check_clock, check_installation
@@ -58,6 +60,13 @@ async def check_connection(
     if seen.installation is not None:
         findings += await bounded("token", _identities(subject, token, seen))
         findings += await bounded("account", _account(subject, token, seen))
+        checking = check_bots(
+            subject.settings,
+            seen.office,
+            _webhook_url(subject, seen),
+            partial(_whose, subject),
+        )
+        findings += await bounded("bots", checking)
     condition = (await database)[1]
     delivered_at = condition.delivered_at if condition else None
     return findings + await _deliveries(subject, seen, delivered_at)
@@ -84,22 +93,24 @@ async def _installation(
     return [finding, check_clock(seen.installation, now=subject.clock())]
 
 
+async def _whose(subject: Subject, token: pydantic.SecretStr) -> Identity:
+    return await identify(
+        _client(subject, token), _client(subject, token, PLAIN_HEADER)
+    )
+
+
 async def _identities(
     subject: Subject, token: pydantic.SecretStr, seen: _Seen
 ) -> list[Finding]:
     """Find out whose the tokens are."""
     user_token = subject.settings.chatwoot_user_token
 
-    async def whose(one: pydantic.SecretStr) -> Identity:
-        return await identify(
-            _client(subject, one), _client(subject, one, PLAIN_HEADER)
-        )
-
     async def nobody() -> None:
         return None
 
     bot, user = await asyncio.gather(
-        whose(token), nobody() if user_token is None else whose(user_token)
+        _whose(subject, token),
+        nobody() if user_token is None else _whose(subject, user_token),
     )
     seen.bot, seen.user = bot, user
     account_id = subject.settings.chatwoot_account_id

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 import pydantic
 
 from ..settings import Settings
+from .bots import check_models
 from .connection import check_connection
 from .database import check_database
 from .findings import Finding, ok, redacted
-from .model import check_model
 from .subject import Subject
 
 
@@ -23,17 +23,18 @@ async def examine(subject: Subject) -> list[Finding]:
     settings = subject.settings
     async with asyncio.TaskGroup() as group:
         database = group.create_task(check_database(settings))
-        model = group.create_task(check_model(settings, subject.http))
+        models = group.create_task(check_models(settings, subject.http))
         there = group.create_task(check_connection(subject, database))
     finding, _ = database.result()
-    found = [ok("settings", "readable"), finding, model.result(), *there.result()]
+    found = [ok("settings", "readable"), finding, *models.result(), *there.result()]
     return [redacted(each, _secrets(settings)) for each in found]
 
 
 def _secrets(settings: Settings) -> Iterator[str]:
     """Yield every secret that is set; a database's URL holds a password."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        for each in value if isinstance(value, tuple) else (value,):
-            if isinstance(each, pydantic.SecretStr):
-                yield each.get_secret_value()
+    for one in (settings, *(bot.settings for bot in settings.bots)):
+        for name in type(one).model_fields:
+            value = getattr(one, name)
+            for each in value if isinstance(value, tuple) else (value,):
+                if isinstance(each, pydantic.SecretStr):
+                    yield each.get_secret_value()

@@ -96,14 +96,15 @@ def check_inboxes(
         message = f"account {office.account_id} has no inbox"
         return fail(check, message, setting=INBOX, mend=mend)
     wanted = settings.chatwoot_inbox_id or tuple(names)
-    silent = [i for i in wanted if not _reaches_us(office, i, url)]
+    silent = [i for i in wanted if not reaches_us(office, i, url)]
     if not silent or (not settings.chatwoot_inbox_id and len(silent) < len(wanted)):
         shown = ", ".join(names[i] for i in wanted if i not in silent)
         return ok(check, f"connected: {shown}")
     return _not_connected(office, silent[0], names)
 
 
-def _reaches_us(office: Office, inbox_id: int, url: str | None) -> bool:
+def reaches_us(office: Office, inbox_id: int, url: str | None) -> bool:
+    """Return whether something delivers the inbox's events to this service."""
     bot = office.connected.get(inbox_id)
     if bot is not None and office.bot is not None and bot.id == office.bot.id:
         return True

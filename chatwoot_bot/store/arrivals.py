@@ -1,7 +1,9 @@
 """An event at our door, the rules it is met with, and what became of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..core.conversation import Inbox
 from ..core.decision import Decision, Policy
 from ..core.events import Event
 from ..core.remote import Remote
@@ -15,7 +17,7 @@ MAX_RESTARTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """The operator's choices that `accept` applies.
+    """The operator's choices that `accept` applies, for one bot.
 
     Attributes:
         quiet_s: how long a conversation must be quiet before it is answered.
@@ -23,6 +25,7 @@ class Rules:
         account_id: the account of bodies that name none; None when unknown.
         remote: how agents steer the bot from within Chatwoot.
         routing: where a conversation goes when a human is called.
+        bots: the rules of the inboxes that have a bot of their own.
     """
 
     policy: Policy
@@ -31,6 +34,11 @@ class Rules:
     account_id: int | None = None
     remote: Remote = field(default_factory=Remote)
     routing: Routing = field(default_factory=Routing)
+    bots: Mapping[Inbox, "Rules"] = field(default_factory=dict)
+
+    def serving(self, inbox: Inbox) -> "Rules":
+        """Return the rules of the bot that serves *inbox*."""
+        return self.bots.get(inbox, self)
 
     def due_at(self, *, last: float, owed_since: float) -> float:
         """Return when messages, the last one of *last*, want their answer."""

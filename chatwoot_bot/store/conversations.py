@@ -209,6 +209,8 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         bot_turns=row["bot_turns"],
         switch=row["switch"],
         switch_at=row["switch_at"],
+        marks=row["marks"],
+        released=row["released"],
         owed_since=row["owed_since"],
         due_at=row["due_at"],
         leased=row["lease"] is not None,
@@ -300,6 +302,7 @@ def save_all(
 # A lease, and what only its holder writes, are not among them.
 SAVED = (
     "channel",
+    "inbox_id",
     "chatwoot_channel",
     "can_reply",
     "state",
@@ -313,6 +316,8 @@ SAVED = (
     "bot_turns",
     "switch",
     "switch_at",
+    "marks",
+    "released",
     "owed_since",
     "due_at",
 )

@@ -40,6 +40,8 @@ conversations = sa.Table(
     sa.Column("bot_turns", sa.Integer, nullable=False, server_default="0"),
     sa.Column("switch", sa.Text),
     sa.Column("switch_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("marks", sa.Text, nullable=False, server_default=""),
+    sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("owed_since", sa.Double),
     sa.Column("due_at", sa.Double),
     sa.Column("lease", sa.Text),

@@ -22,8 +22,9 @@ from ..core.conversation import (
     status_to_tell,
     status_trigger,
 )
-from ..core.decision import Route, decide
-from ..core.events import UPDATES, Kind, Said, Sighting
+from ..core.decision import Decision, Route, decide
+from ..core.events import UPDATES, Event, Kind, Said, Sighting
+from ..core.rules import marks
 from . import remote
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
@@ -69,8 +70,10 @@ class Story:
         if event.conversation is not None:
             # The first conversations may date from before Chatwoot was configured.
             self.now.channel = arrival.channel
+            self._take_inbox(event)
             self._take_channel(event.conversation)
             self.take_status(event.conversation, arrival.received_at, result)
+            self._take_marks(event.conversation)
             remote.heed_switch(self, event.conversation, arrival, result)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
@@ -127,7 +130,8 @@ class Story:
             # What silenced the bot is asked again when the contact comes back.
             self.change(switch=None)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
-            self.change(held_at=self.now.status_at)
+            given = trigger is Trigger.RELEASED
+            self.change(held_at=self.now.status_at, released=given)
 
     def _fall_silent(self) -> None:
         for row, _ in self.new_messages:
@@ -154,6 +158,21 @@ class Story:
         older = 0 < seen.updated_at < self.now.status_at
         if seen.can_reply not in (None, self.now.can_reply) and not older:
             self.change(can_reply=seen.can_reply)
+
+    def _take_inbox(self, event: Event) -> None:
+        """Note the inbox, which one that an operator named first does not show."""
+        if event.inbox_id not in (None, self.now.inbox_id):
+            self.change(inbox_id=event.inbox_id)
+
+    def _take_marks(self, seen: Sighting) -> None:
+        """Note what the bot's rules heed of labels and attributes."""
+        rules = self.rules.serving(self.now.inbox).policy.rules
+        older = 0 < seen.updated_at < self.now.status_at
+        if not rules or seen.labels is None or older:
+            return
+        new = marks(rules, seen.labels, seen.attributes, seen.contact_attributes)
+        if new != self.now.marks:
+            self.change(marks=new)
 
     def take_status(self, seen: Sighting, now: float, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""
@@ -187,6 +206,8 @@ class Story:
         match arrival.event.kind:
             case Kind.CONTACT_MESSAGE:
                 self._take_question(arrival, said, result)
+            case Kind.UNSUPPORTED:
+                self._take_unsupported(arrival, said, result)
             case Kind.AGENT_NOTE:
                 remote.obey(self, arrival, said, result)
             case Kind.AGENT_REPLY:
@@ -219,21 +240,32 @@ class Story:
         return seen is not None and 0 < seen.updated_at < self.now.held_at
 
     def _take_question(self, arrival: Arrival, said: Said, result: Accepted) -> None:
-        now = arrival.received_at
-        question = Message(
-            id=0, sender=Sender.CONTACT, content=said.content, created_at=now
-        )
         result.outcome = Outcome.ACCEPTED
-        result.decision = decide(
-            [question],
-            self.now,
-            human_mode=self.human_mode,
-            policy=self.rules.policy,
-        )
+        result.decision = self._decide(arrival, said)
         owed = result.decision.route in (Route.BOT, Route.HANDOVER)
         self._record(arrival, said, result, owed=owed)
         if owed:
             self._make_due(arrival, result)
+
+    def _take_unsupported(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        """Ignore what nobody can read here, unless a rule calls a human for it."""
+        if self._decide(arrival, said).reason in ("unsupported", "operator_rule"):
+            self._take_question(arrival, said, result)
+
+    def _decide(self, arrival: Arrival, said: Said) -> Decision:
+        question = Message(
+            id=0,
+            sender=Sender.CONTACT,
+            content=said.content,
+            created_at=arrival.received_at,
+            attachments=said.attachments,
+        )
+        return decide(
+            [question],
+            self.now,
+            human_mode=self.human_mode,
+            policy=self.rules.serving(self.now.inbox).policy,
+        )
 
     def _make_due(self, arrival: Arrival, result: Accepted) -> None:
         now = arrival.received_at

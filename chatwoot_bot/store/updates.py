@@ -127,7 +127,7 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
             story.tx,
             story.now.id,
             reply["turn_id"],
-            story.rules.routing,
+            story.rules.serving(story.now.inbox).routing,
             arrival.received_at,
         )
     story.change(due_at=arrival.received_at)

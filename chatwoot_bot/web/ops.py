@@ -38,7 +38,7 @@ async def ready(request: Request) -> Response:
     fine = all(part.get("ok", True) for part in parts.values())
     body = {
         "status": "ready" if fine else "not_ready",
-        "bot_name": ctx.settings.bot_name,
+        "bot_name": ctx.settings.bot_for("web").settings.bot_name,
         **parts,
     }
     return JSONResponse(body, status_code=200 if fine else 503)

@@ -85,8 +85,7 @@ def _elsewhere(event: Event, settings: Settings) -> str | None:
         return "other_account"
     if settings.chatwoot_configured and event.message and not event.conversation:
         return "no_conversation"  # there is nowhere to post an answer
-    inboxes = settings.chatwoot_inbox_id
-    if inboxes and event.inbox_id is not None and event.inbox_id not in inboxes:
+    if not settings.serves(event.inbox_id):
         return "other_inbox"
     return None
 

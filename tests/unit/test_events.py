@@ -44,7 +44,10 @@ DECIDED = {
     "message_created__incoming_location_whatsapp": (CONTACT, ""),
     "message_created__incoming_reply_to_webwidget": (CONTACT, ""),
     "message_created__incoming_text_webwidget": (CONTACT, ""),
-    "message_created__incoming_unsupported_whatsapp": (Kind.OTHER, "unsupported"),
+    "message_created__incoming_unsupported_whatsapp": (
+        Kind.UNSUPPORTED,
+        "unsupported",
+    ),
     "message_created__outgoing_agent_bot": (BOT, "bot_message"),
     "message_created__outgoing_agent_bot_email": (BOT, "bot_message"),
     "message_created__outgoing_external_echo_whatsapp": (AGENT, "agent_reply"),
@@ -371,7 +374,6 @@ def test_mail_without_a_cut_text_is_read_whole(email):
         ({"content": " \n\t"}, "empty"),
         ({"content": "", "attachments": []}, "empty"),
         ({"content_attributes": {"deleted": True}}, "deleted"),
-        ({"content_attributes": {"is_unsupported": True}}, "unsupported"),
         ({"content_attributes": {"email": {"auto_reply": True}}}, "auto_reply"),
         ({"sender": {"id": 163, "blocked": True}}, "blocked_contact"),
         ({"message_type": "activity"}, "activity"),
@@ -389,6 +391,15 @@ def test_what_is_never_answered(changes, reason):
 
     assert (event.kind, event.reason) == (Kind.OTHER, reason)
     assert event.message.sender is Sender.SYSTEM
+
+
+def test_what_chatwoot_cannot_show_is_an_attachment_that_nobody_can_read():
+    """It is ignored like those above, unless an operator's rule calls a human."""
+    event = read(delivery(content_attributes={"is_unsupported": True}))
+
+    assert (event.kind, event.reason) == (Kind.UNSUPPORTED, "unsupported")
+    assert [each.kind for each in event.message.attachments] == ["unsupported"]
+    assert event.message.content.endswith("[a message of unknown form]")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""what a channel can carry, attachments, options to choose from, resolves."""
+"""what channels carry, attachments, options to choose from, resolves, marks."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -19,6 +19,14 @@ def upgrade() -> None:
     op.add_column(
         "conversations",
         sa.Column("switch_at", sa.Double(), server_default="0", nullable=False),
+    )
+    op.add_column(
+        "conversations",
+        sa.Column("marks", sa.Text(), server_default="", nullable=False),
+    )
+    op.add_column(
+        "conversations",
+        sa.Column("released", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
     op.add_column("messages", sa.Column("attachments", sa.Text()))
     op.add_column(

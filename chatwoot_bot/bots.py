@@ -1,0 +1,447 @@
+"""`bots.toml` (`BOTS_FILE`): many inboxes, many bots.
+
+`read` checks the form: the keys there are, the types they have, the environment
+variables and files they name. What a value may be, an URL or a time zone, is the rule
+of the setting that it stands in for, and `Settings.load` applies it. All problems are
+found in one pass; each has the line where it is.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import pydantic
+from pydantic import StringConstraints
+
+from .core.conversation import Inbox
+from .core.rules import Rule, When, attribute_mark, label_mark
+from .language import languages
+
+# The bot of our own web chat, which is no inbox of Chatwoot's.
+WEB = "web"
+Key = tuple[str | int, ...]
+
+# A setting → the key of a bot's table that stands in for it.
+KEYS: Mapping[str, Key] = {
+    "bot_name": ("name",),
+    "system_prompt": ("prompt",),
+    "system_prompt_file": ("prompt_file",),
+    "openai_model": ("model",),
+    "openai_base_url": ("base_url",),
+    "openai_api_key": ("api_key_env",),
+    "chatwoot_api_token": ("token_env",),
+    "chatwoot_webhook_secret": ("secret_env",),
+    "business_hours": ("business_hours",),
+    "timezone": ("timezone",),
+    "knowledge_dir": ("knowledge",),
+    "tools": ("tools",),
+    "max_bot_turns": ("handoff", "max_turns"),
+    "handoff_message": ("handoff", "message"),
+    "handoff_keywords": ("handoff", "keywords"),
+    "handoff_team_id": ("handoff", "team"),
+    "handoff_assignee_id": ("handoff", "assignee"),
+    "handoff_priority": ("handoff", "priority"),
+    "handoff_labels": ("handoff", "labels"),
+    "handoff_attributes": ("handoff", "attributes"),
+}
+# They hold the name of an environment variable, never the secret itself.
+SECRETS = ("openai_api_key", "chatwoot_api_token", "chatwoot_webhook_secret")
+# Relative to the folder of the file.
+PATHS = ("system_prompt_file", "knowledge_dir")
+
+
+def _inboxes(value: list[Any]) -> list[Inbox]:
+    for each in value:
+        number = isinstance(each, int) and not isinstance(each, bool) and each > 0
+        if not number and each != WEB:
+            raise ValueError(f'holds {each!r}; write Chatwoot\'s numbers and "{WEB}"')
+    if not value:
+        raise ValueError("is empty; leave it out for all inboxes without another bot")
+    return value
+
+
+def _languages(value: list[str]) -> list[str]:
+    for code in value:
+        if code not in languages():
+            raise ValueError(f"{code!r} is none of {', '.join(languages())}")
+    return value
+
+
+def _words(value: Mapping[str, Any]) -> dict[str, str]:
+    """Return the values of custom attributes as text."""
+    words = {}
+    for name, each in value.items():
+        if not isinstance(each, str | int | float):
+            raise ValueError(f"{name} must be a text, a number, true or false")
+        words[name] = str(each).lower() if isinstance(each, bool) else str(each)
+    return words
+
+
+def _environment(value: str) -> str:
+    # In capitals, so that a token pasted here is not taken for a name, and shown.
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+        raise ValueError(
+            "must be the name of an environment variable, such as SALES_BOT_TOKEN; "
+            "the secret itself belongs there or in .env"
+        )
+    return value
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Texts = list[Text]
+Attributes = Annotated[dict[str, Any], pydantic.AfterValidator(_words)]
+Variable = Annotated[Text, pydantic.AfterValidator(_environment)]
+
+
+class _Table(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(
+        extra="forbid", strict=True, hide_input_in_errors=True
+    )
+
+
+class _Rule(_Table):
+    because: Text | None = None
+    says: Texts = []
+    labels: Texts = []
+    attributes: Attributes = {}
+    hours: Annotated[When, pydantic.Strict(False)] | None = None
+    first_message: bool = False
+    unsupported: bool = False
+
+    def conditions(self) -> dict[str, Any]:
+        """Return what the rule names, by its keys."""
+        named = self.model_dump(exclude={"because"}, exclude_defaults=True)
+        return {name: value for name, value in named.items() if value}
+
+
+class _Handoff(_Table):
+    message: Text | None = None
+    keywords: Texts | None = None
+    team: int | None = None
+    assignee: int | None = None
+    priority: Text | None = None
+    labels: Texts | None = None
+    attributes: Attributes | None = None
+    max_turns: int | None = None
+    rules: list[_Rule] = []
+
+
+class _Bot(_Table):
+    inboxes: Annotated[list[Any], pydantic.AfterValidator(_inboxes)] = []
+    name: Text | None = None
+    prompt: Text | None = None
+    prompt_file: Text | None = None
+    model: Text | None = None
+    base_url: Text | None = None
+    api_key_env: Variable | None = None
+    token_env: Variable | None = None
+    secret_env: Variable | None = None
+    languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
+    business_hours: Text | None = None
+    timezone: Text | None = None
+    knowledge: Text | None = None
+    tools: Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")] | None = None
+    handoff: _Handoff = _Handoff()
+
+
+class _File(_Table):
+    bots: list[_Bot] = []
+
+
+class Source:
+    """A file as it was read; it knows where things are."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path = path
+        self._lines = [f"{line}\n" for line in text.split("\n")]
+
+    def place(self, key: Key) -> str:
+        """Return where *key* is, such as ``bots.toml:12 handoff.team``."""
+        shown = ""
+        for part in key[2:] if key[:1] == ("bots",) else key:
+            shown += f"[{part + 1}]" if isinstance(part, int) else f".{part}"
+        return f"{self.path}:{self.line(key)} {shown[1:] or 'bots'}"
+
+    def line(self, key: Key) -> int:
+        """Return the line of *key*, or of what it would stand in, from 1."""
+        for length in range(len(key), 0, -1):
+            for line, content in self._statements:
+                if _lookup(content, key[:length]) is not None:
+                    return line
+        return 1
+
+    @cached_property
+    def _statements(self) -> Sequence[tuple[int, Mapping[str, Any]]]:
+        """Return for each statement its first line, and the content up to its end.
+
+        tomllib tells no positions. But what ends in the middle of a statement cannot
+        be read, so the shortest beginning of the file that has a key ends with the
+        statement that writes it.
+        """
+        found: list[tuple[int, Mapping[str, Any]]] = []
+        first = 1
+        for number in range(1, len(self._lines) + 1):
+            try:
+                content = tomllib.loads("".join(self._lines[:number]))
+            except tomllib.TOMLDecodeError:
+                continue
+            found.append((first, content))
+            first = number + 1
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One bot of the file.
+
+    Attributes:
+        settings: what stands in for the environment's settings, by field.
+        languages: codes; all when empty.
+        rules: that call a human.
+        key: of its table.
+    """
+
+    settings: Mapping[str, Any]
+    inboxes: tuple[Inbox, ...]
+    languages: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    key: Key
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a file says, and what is wrong with it.
+
+    Attributes:
+        unreadable: why the file as a whole is of no use: place → problem.
+    """
+
+    source: Source
+    unreadable: dict[str, str] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    _wrong: dict[Key, str] = field(default_factory=dict)
+
+    def refuse(self, key: Key, problem: str) -> None:
+        """Add what is wrong, and how to mend it; a key's first problem is enough."""
+        self._wrong.setdefault(key, problem)
+
+    def is_wrong_within(self, key: Key) -> bool:
+        """Return whether a part of the table at *key* is refused."""
+        return any(wrong[: len(key)] == key for wrong in self._wrong)
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """Return what is wrong from top to bottom: place → problem."""
+        wrong = sorted(self._wrong.items(), key=lambda item: self.source.line(item[0]))
+        return self.unreadable | {self.source.place(key): text for key, text in wrong}
+
+
+def read(path: Path, variables: Mapping[str, str]) -> Reading:
+    """Read the file.
+
+    Args:
+        variables: the environment and `.env`, for what the file only names.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # as some editors write it
+        content = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        problem = f"names a file that cannot be read ({path}): {why}"
+        return Reading(Source(path, ""), {"BOTS_FILE": problem})
+    except tomllib.TOMLDecodeError as error:
+        return Reading(Source(path, ""), dict([_broken(path, text, str(error))]))
+    reading = Reading(Source(path, text))
+    if not content:
+        reading.refuse((), "has no bot; write at least one table [[bots]]")
+    file = _checked(content, reading)
+    for number, bot in enumerate(file.bots):
+        key: Key = ("bots", number)
+        reading.entries.append(_entry(key, bot, variables, reading))
+    _refuse_shared(reading)
+    return reading
+
+
+def _broken(path: Path, text: str, said: str) -> tuple[str, str]:
+    """Return (place, problem) of what tomllib says of a file that is no TOML."""
+    what, _, where = said.removesuffix(")").rpartition(" (at ")
+    found = re.fullmatch(r"line (\d+), column (\d+)", where)
+    line = found[1] if found else text.rstrip().count("\n") + 1
+    column = f" column {found[2]}" if found else ""
+    return f"{path}:{line}{column}", f"is no TOML: {what}"
+
+
+def _checked(content: dict[str, Any], reading: Reading) -> _File:
+    """Check keys and types; return what is left without the wrong ones."""
+    try:
+        return _File.model_validate(content)
+    except pydantic.ValidationError as error:
+        items = error.errors(include_input=False, include_url=False)
+    for item in items:
+        reading.refuse(item["loc"], _words_for(item))
+    for item in reversed(items):  # so that the numbers before them stay right
+        _remove(content, item["loc"], is_table=item["type"] == "model_type")
+    return _File.model_validate(content)
+
+
+MUST_BE = {
+    "string_type": 'must be a text in "quotes"',
+    "int_type": "must be a whole number without quotes",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list in [brackets]",
+    "dict_type": 'must be a table, such as { plan = "gold" }',
+    "model_type": "must be a table",
+    "string_too_short": "is empty; leave it out for the environment's",
+    "enum": f"must be one of {', '.join(When)}",
+    "string_pattern_mismatch": "must be a module, such as package.module",
+}
+
+
+def _words_for(item: Any) -> str:
+    if item["type"] == "list_type" and item["loc"][-1] in ("bots", "rules"):
+        return "must be a list of tables; write its name in [[double brackets]]"
+    if item["type"] != "extra_forbidden":
+        message: str = item["msg"].removeprefix("Value error, ")
+        return MUST_BE.get(item["type"], message)
+    known = list(_model_at(item["loc"][:-1]).model_fields)
+    near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
+    if near:
+        return f"is no key here; did you mean {near[0]}?"
+    return f"is no key here; there are {', '.join(known)}"
+
+
+def _model_at(key: Key) -> type[_Table]:
+    """Return the form of the table at *key*."""
+    model: type[_Table] = _File
+    for part in key:
+        if isinstance(part, str):
+            model = _table_in(model.model_fields[part].annotation)
+    return model
+
+
+def _table_in(annotation: Any) -> type[_Table]:
+    inner = get_args(annotation)
+    found: type[_Table] = inner[0] if inner else annotation
+    return found
+
+
+def _remove(content: Any, key: Key, *, is_table: bool) -> None:
+    """Remove what is at *key*; a table in a list keeps its place."""
+    *around, last = key
+    for part in around:
+        content = content[part]
+    if is_table and isinstance(last, int):
+        content[last] = {}
+    else:
+        del content[last]
+
+
+def _lookup(content: Any, key: Key) -> Any:
+    """Return what is at *key*, or None."""
+    for part in key:
+        try:
+            content = content[part]
+        except (LookupError, TypeError):
+            return None
+    return content
+
+
+def _entry(
+    key: Key, bot: _Bot, variables: Mapping[str, str], reading: Reading
+) -> Entry:
+    written = bot.model_dump(exclude_none=True)
+    settings: dict[str, Any] = {}
+    for name, path in KEYS.items():
+        if (value := _lookup(written, path)) is not None:
+            settings[name] = value
+    folder = reading.source.path.parent
+    for name in settings.keys() & {*PATHS}:
+        settings[name] = folder / settings[name]
+    for name in [name for name in SECRETS if name in settings]:
+        variable = settings.pop(name)
+        if value := variables.get(variable):
+            settings[name] = value
+            continue
+        problem = f"there is no environment variable {variable}; set it, or add it to"
+        reading.refuse((*key, *KEYS[name]), f"{problem} .env")
+    if "handoff_attributes" in settings:
+        settings["handoff_attributes"] = tuple(settings["handoff_attributes"].items())
+    _settle_prompt(key, settings, reading)
+    if "openai_base_url" in settings and "openai_api_key" not in settings:
+        # Another server's key is not its business; a local one takes any.
+        settings["openai_api_key"] = None
+    return Entry(
+        settings=settings,
+        inboxes=tuple(bot.inboxes),
+        languages=tuple(bot.languages),
+        rules=tuple(_rules((*key, "handoff", "rules"), bot.handoff.rules, reading)),
+        key=key,
+    )
+
+
+def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None:
+    """Have the bot's own prompt, of either kind, go before the environment's."""
+    file = settings.get("system_prompt_file")
+    if file is None:
+        if "system_prompt" in settings:
+            settings["system_prompt_file"] = None
+        return
+    place = (*key, *KEYS["system_prompt_file"])
+    if not file.is_file():
+        reading.refuse(place, f"names a file that does not exist: {file}")
+    elif "system_prompt" in settings:
+        reading.refuse(place, "says the same as prompt; leave one of them out")
+
+
+def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]:
+    for number, rule in enumerate(rules):
+        conditions = rule.conditions()
+        if not conditions and not reading.is_wrong_within((*key, number)):
+            names = ", ".join(name for name in _Rule.model_fields if name != "because")
+            reading.refuse(
+                (*key, number), f"would call a human always; name one of {names}"
+            )
+        shown = "; ".join(_shown(*condition) for condition in conditions.items())
+        yield Rule(
+            # One line: a note shows the conversation behind the first empty one.
+            because=" ".join((rule.because or shown).split()),
+            says=tuple(rule.says),
+            labels=tuple(map(label_mark, rule.labels)),
+            attributes=tuple(attribute_mark(*pair) for pair in rule.attributes.items()),
+            hours=rule.hours,
+            first_message=rule.first_message,
+            unsupported=rule.unsupported,
+        )
+
+
+def _shown(name: str, value: Any) -> str:
+    """Return a condition as agents read it."""
+    if isinstance(value, bool):
+        return name.replace("_", " ")
+    if isinstance(value, Mapping):
+        value = [f"{one} = {content}" for one, content in value.items()]
+    return f"{name}: {' or '.join(value) if isinstance(value, list) else value}"
+
+
+def _refuse_shared(reading: Reading) -> None:
+    """Refuse inboxes with two bots, and two bots for all other inboxes."""
+    taken: dict[Inbox | None, Key] = {}
+    for entry in reading.entries:
+        for inbox in entry.inboxes or (None,):
+            if inbox not in taken:
+                taken[inbox] = entry.key
+                continue
+            line = reading.source.line(taken[inbox])
+            if inbox is None:
+                problem = f"names no inboxes, and neither does the bot of line {line}"
+                reading.refuse(entry.key, f"{problem}; one bot serves all others")
+            else:
+                problem = f"{inbox} has a bot already, in line {line}"
+                reading.refuse(
+                    (*entry.key, "inboxes"), f"{problem}; take it out of one of them"
+                )

@@ -1,0 +1,42 @@
+"""Words and phrases in a contact's text: as whole words, in any case."""
+
+import re
+from functools import lru_cache
+
+# Chinese and Japanese write words unseparated.
+UNSEPARATED = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def holds_any(text: str, phrases: tuple[str, ...]) -> bool:
+    """Return whether *text* holds one of *phrases*.
+
+    Args:
+        phrases: a ``*`` at the end stands for any end of the word, as in ``refund*``.
+    """
+    pattern = _any_of(phrases)
+    return pattern is not None and pattern.search(_folded(text)) is not None
+
+
+@lru_cache
+def _any_of(phrases: tuple[str, ...]) -> re.Pattern[str] | None:
+    """Match any phrase as whole words; unseparated ones anywhere.
+
+    The phrases stand in one group behind one look at the word's beginning: with a
+    look of their own each, most of a turn's decision would be spent here.
+    """
+    folded = sorted(set(map(_folded, phrases)))
+    whole = [_word(phrase) for phrase in folded if not UNSEPARATED.search(phrase)]
+    anywhere = [re.escape(phrase) for phrase in folded if UNSEPARATED.search(phrase)]
+    if whole:
+        anywhere.append(rf"(?<!\w)(?:{'|'.join(whole)})(?!\w)")
+    return re.compile("|".join(anywhere)) if anywhere else None
+
+
+def _word(phrase: str) -> str:
+    # Only at the end: in the middle, a long text could take it for minutes.
+    begin = phrase.removesuffix("*")
+    return re.escape(phrase) if begin == phrase else rf"{re.escape(begin)}\w*"
+
+
+def _folded(text: str) -> str:
+    return " ".join(text.casefold().split())
