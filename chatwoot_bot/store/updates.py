@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..core.attachments import dump, load
 from ..core.conversation import Sender, State, Trigger
 from ..core.events import Kind, Said
 from .arrivals import MAX_RESTARTS, Accepted, Arrival
@@ -52,12 +53,23 @@ def _edit(
     story: Story, arrival: Arrival, said: Said, key: Key, result: Accepted
 ) -> None:
     """Take the new text; an answer that is being written must not miss it."""
+    edited: dict[str, Any] = {"content": said.content}
+    if said.attachments:
+        if _has_words(story, key):
+            return  # we have listened ourselves, and transcripts differ
+        edited["attachments"] = dump(said.attachments)
     for row, _ in _arriving(story, said):
-        row["content"] = said.content
-    edited = {"content": said.content, "now": arrival.received_at}
+        row.update(edited)
+    edited = {"attachments": None, **edited, "now": arrival.received_at}
     owed = story.tx.execute(_EDIT, {**_named(key), **edited}).scalar()
     if owed and story.now.leased and story.now.restarts < MAX_RESTARTS:
         result.interrupts = "superseded"
+
+
+def _has_words(story: Story, key: Key) -> bool:
+    """Return whether the words of a message's attachments are stored already."""
+    stored = story.tx.execute(_ATTACHED, _named(key)).scalar()
+    return any(each.text for each in load(stored)) if stored else False
 
 
 def _delete(story: Story, arrival: Arrival, key: Key, result: Accepted) -> None:
@@ -169,6 +181,7 @@ _NAMED = (
     messages.c.external_id == sa.bindparam("external"),
 )
 _IS_OWED = sa.select(messages.c.owed).where(*_NAMED)
+_ATTACHED = sa.select(messages.c.attachments).where(*_NAMED)
 _DELETE = (
     sa.update(messages)
     .where(*_NAMED, messages.c.deleted_at.is_(None))
@@ -186,7 +199,13 @@ _EDIT = (
         messages.c.deleted_at.is_(None),
         messages.c.content != sa.bindparam("content"),
     )
-    .values(content=sa.bindparam("content"), edited_at=sa.bindparam("now"))
+    .values(
+        content=sa.bindparam("content"),
+        attachments=sa.func.coalesce(
+            sa.bindparam("attachments", type_=sa.Text), messages.c.attachments
+        ),
+        edited_at=sa.bindparam("now"),
+    )
     .returning(messages.c.owed)
 )
 _OWED_SINCE = sa.select(

@@ -1,18 +1,11 @@
 """A conversation's life with a bot, row by row of section 7 in Chatwoot's facts."""
 
 import pytest
-from scene import NOWHERE, installed
+from scene import NOWHERE
 
 from chatwoot_bot.simulator.records import Draft
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def bot(tmp_path_factory):
-    """One service for all."""
-    with installed(tmp_path_factory.mktemp("life")) as installation:
-        yield installation
 
 
 # New.

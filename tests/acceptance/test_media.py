@@ -138,6 +138,20 @@ async def test_voice_note_is_understood_and_paid_for_once(tmp_path):
     assert OGG in model.heard[0]
 
 
+async def test_words_that_chatwoot_has_heard_are_taken_from_it(tmp_path):
+    """The enterprise build listens itself, and is done a moment after the message."""
+    settings = {"TRANSCRIPTION_MODEL": "none", "QUIET_SECONDS": 1}
+    async with Model() as model, simulated() as chatwoot:
+        with connected(tmp_path, chatwoot, model, **settings) as service:
+            attach(chatwoot, service)
+            sent = await chatwoot.contact_sends("audio", content=OGG)
+            await chatwoot.transcribe(sent.id, "Where is my order?")
+            await replies(chatwoot, sent)
+
+    assert model.last == "[audio: Where is my order?]"
+    assert model.heard == []
+
+
 async def test_voice_note_may_ask_for_a_human(tmp_path):
     """Who speaks must not be worse off than who types."""
     async with Model(words="A human, please!") as model, simulated() as chatwoot:

@@ -4,19 +4,12 @@ The numbers are the rows of section 3 in Chatwoot's facts.
 """
 
 import pytest
-from scene import NOWHERE, add_webhook, installed
+from scene import NOWHERE, add_webhook
 
 from chatwoot_bot.simulator.routes import WEBHOOK_EVENTS
 from chatwoot_bot.simulator.world import BOT_FAILURE
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def bot(tmp_path_factory):
-    """One service for all."""
-    with installed(tmp_path_factory.mktemp("sequences")) as installation:
-        yield installation
 
 
 async def test_1_opened_widget_is_no_message(bot):

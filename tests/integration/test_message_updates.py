@@ -1,5 +1,6 @@
 """Edits, deletions, choices and failures of messages we have, in both databases."""
 
+import asyncio
 import dataclasses
 from functools import partial
 
@@ -7,13 +8,15 @@ import pytest
 import sqlalchemy as sa
 from arrivals import RULES, says, shows
 
-from chatwoot_bot.core.conversation import Sender, State, Status
+from chatwoot_bot.core.attachments import lines, replaced, with_words
+from chatwoot_bot.core.conversation import Attachment, Sender, State, Status
 from chatwoot_bot.core.decision import Route
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.store import dead, human, replies, schema, turns
 from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.conversations import find
 from chatwoot_bot.store.deliveries import Outcome
+from chatwoot_bot.store.readings import keep_reading
 from chatwoot_bot.store.replies import ReplyKind
 from chatwoot_bot.store.turns import Ending, TurnRecord, Verdict
 
@@ -161,6 +164,72 @@ async def test_edit_of_a_message_we_never_had_changes_nothing(db):
     await take(db, edits(5_001, "Tuesday?"))
 
     assert await rows(db, schema.messages, "content") == []
+
+
+# Words that Chatwoot has heard in a voice note.
+
+UNHEARD = (Attachment(kind="audio", line="[audio]", url="https://chat/1.ogg"),)
+
+
+def heard(words):
+    return tuple(with_words(each, words) for each in UNHEARD)
+
+
+def voice(attachments=UNHEARD):
+    content = lines(attachments)
+    return says(message_id=5_001, content=content, attachments=attachments, at=1_000.0)
+
+
+def transcribes(words):
+    arrival = voice(heard(words))
+    return changed(arrival, kind=Kind.EDITED, reason="not_message_created")
+
+
+async def test_words_that_chatwoot_heard_are_the_contacts(db):
+    """Nobody listens to it once more."""
+    await take(db, voice())
+    for _ in range(2):
+        await take(db, transcribes("Where is my order?"))
+    _, situation = await claim(db)
+
+    [question] = situation.owed
+    assert question.content == "[audio: Where is my order?]"
+    assert question.attachments == heard("Where is my order?")
+
+
+async def test_words_that_come_while_the_bot_thinks_supersede_its_draft(db):
+    """It was about to say that it cannot listen."""
+    await take(db, voice())
+    lease, situation = await claim(db)
+    result = await take(db, transcribes("Where is my order?"))
+    verdict, _ = await keep(db, lease, situation)
+
+    assert result.interrupts == "superseded"
+    assert verdict is Verdict.SUPERSEDED
+
+
+async def test_words_that_we_have_heard_ourselves_stay(db):
+    """Two transcripts differ in a comma; that is no reason to begin again."""
+    await take(db, voice())
+    lease, situation = await claim(db)
+    [question] = situation.transcript
+    read = replaced(question, heard("Where's my order?"))
+    await db.write(keep_reading, lease, read)
+    result = await take(db, transcribes("Where is my order?"))
+    verdict, _ = await keep(db, lease, situation)
+
+    assert result.interrupts is None
+    assert verdict is Verdict.KEPT
+    assert ("[audio: Where's my order?]",) in await rows(db, schema.messages, "content")
+
+
+async def test_voice_note_and_its_words_at_one_moment(db):
+    """Both before the first commit."""
+    await asyncio.gather(take(db, voice()), take(db, transcribes("Where is it?")))
+    _, situation = await claim(db)
+
+    [question] = situation.owed
+    assert question.attachments == heard("Where is it?")
 
 
 # Deletions.

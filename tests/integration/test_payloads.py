@@ -226,6 +226,15 @@ IN_CONTEXT = [
         "message_updated__deleted",
         Row("deleted", "ai pending", ("ai: None",)),
     ),
+    (
+        ("message_created__incoming_audio_whatsapp",),
+        "message_updated__audio_transcribed",
+        Row(
+            "not_message_created",
+            "ai pending",
+            (f"user: [audio: Hi, I wanted to ask where my order is.]{OWED}",),
+        ),
+    ),
     # Somebody else's message did not arrive: that is for whoever wrote it.
     (
         ("message_created__incoming_image_whatsapp",),

@@ -58,7 +58,7 @@ DECIDED = {
     "message_created__template_csat_whatsapp": (BOT, "template"),
     "message_created__template_greeting": (BOT, "template"),
     "message_created__template_input_email": (BOT, "template"),
-    "message_updated__audio_transcribed": NOTHING,
+    "message_updated__audio_transcribed": (Kind.EDITED, "not_message_created"),
     "message_updated__csat_response": NOTHING,
     "message_updated__deleted": (Kind.DELETED, "deleted"),
     "message_updated__delivered_whatsapp": NOTHING,
@@ -323,6 +323,14 @@ def test_transcript_of_chatwoot_is_used():
 
     assert event.message.content == "[audio: Hi, I wanted to ask where my order is.]"
     assert event.message.attachments[0].text == "Hi, I wanted to ask where my order is."
+
+
+def test_voice_note_without_a_transcript_is_told_again_for_nothing():
+    """The enterprise edition does so right after the message."""
+    told = example("message_updated__audio_transcribed")
+    told["attachments"][0]["transcribed_text"] = ""
+
+    assert read(told).kind is Kind.OTHER
 
 
 def test_every_attachment_has_a_line():
