@@ -1,8 +1,8 @@
 import { find, hear, setText, tell } from './dom.js';
 import { HumanPill } from './HumanPill.js';
-import { chatwootChip, connectionStatus, modelChip, senderInitial } from './words.js';
+import { chatwootChip, connectionStatus, initial, modelChip } from './words.js';
 
-/** @typedef {import('./DemoPage.js').Service} Service */
+/** @typedef {import('./service.js').Service} Service */
 
 /**
  * The bar at the top: who answers here, with what, and whether it works.
@@ -32,7 +32,7 @@ export function AppHeader(el) {
   /** @param {Service} service */
   function showHealth({ health, botName }) {
     setText(find(el, '.name'), botName);
-    setText(find(el, '.brand > .avatar'), senderInitial('ai', botName));
+    setText(find(el, '.brand > .avatar'), initial(botName));
     showChip(find(el, '.chip.-model'), modelChip(health));
     showChip(find(el, '.chip.-chatwoot'), chatwootChip(health));
   }

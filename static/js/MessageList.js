@@ -1,7 +1,7 @@
 import { ask, find, hear, reconcile, setText } from './dom.js';
 import { isNote, isUnsent } from './logic.js';
 import { createRow, updateRow } from './MessageRow.js';
-import { jumpText, senderInitial } from './words.js';
+import { jumpText } from './words.js';
 
 const NEAR_BOTTOM_PX = 48;
 
@@ -9,7 +9,8 @@ const NEAR_BOTTOM_PX = 48;
  * The transcript: keeps the reader's place, and says when there is more below.
  *
  * @param {HTMLElement} el `.message-list`
- * @listens CustomEvent#messages detail: {rows, botName, hasOlder, isLoading, isTyping}
+ * @listens CustomEvent#messages detail: {rows, people, hasOlder, isLoading, typing}
+ * @listens CustomEvent#fresh another transcript follows
  * @fires CustomEvent#loadOlder
  * @fires CustomEvent#messagesArrived detail: {count}
  */
@@ -27,6 +28,14 @@ export function MessageList(el) {
   let lastKey = /** @type {string | undefined} */ (undefined);
 
   hear(el, 'messages', update);
+  hear(el, 'fresh', () => {
+    isAtBottom = true;
+    unread = 0;
+    newestId = null;
+    firstKey = '';
+    lastKey = undefined;
+    list.replaceChildren();
+  });
   scroller.addEventListener('scroll', follow, { passive: true });
   jump.addEventListener('click', () => {
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -45,10 +54,10 @@ export function MessageList(el) {
   new ResizeObserver(() => isAtBottom && toBottom()).observe(scroller);
 
   /**
-   * @param {{ rows: import('./logic.js').Row[], botName: string, hasOlder: boolean,
-   *   isLoading: boolean, isTyping: boolean }} detail
+   * @param {{ rows: import('./logic.js').Row[], people: import('./words.js').People,
+   *   hasOlder: boolean, isLoading: boolean, typing: import('./logic.js').Sender | null }} detail
    */
-  function update({ rows, botName, hasOlder, isLoading, isTyping }) {
+  function update({ rows, people, hasOlder, isLoading, typing: who }) {
     const fromBottom = scroller.scrollHeight - scroller.scrollTop;
     const grewAtTop = firstKey !== '' && rows.some(isOldFirst) && !isOldFirst(rows.find(isMessage));
     scroller.setAttribute('aria-busy', String(isLoading));
@@ -58,11 +67,12 @@ export function MessageList(el) {
         if (isFresh(row)) item.dataset.fresh = '';
         return item;
       },
-      update: (item, row) => updateRow(item, row, botName),
+      update: (item, row) => updateRow(item, row, people),
     });
     older.hidden = !hasOlder;
-    typing.hidden = !isTyping;
-    setText(find(typing, '.avatar'), senderInitial('ai', botName));
+    // Words that are being streamed say the same, and better.
+    typing.hidden = who === null || rows.at(-1)?.message?.delivery === 'streaming';
+    if (who) showTyping(who, people);
 
     const arrived = countArrived(rows, isLoading);
     if (wroteOne(rows)) isAtBottom = true;
@@ -76,6 +86,14 @@ export function MessageList(el) {
     showJump();
     if (arrived > 0) ask(el, 'messagesArrived', { count: arrived });
     firstKey = rows.find(isMessage)?.key ?? '';
+  }
+
+  /** @param {import('./logic.js').Sender} who @param {import('./words.js').People} people */
+  function showTyping(who, { own, names, initials }) {
+    typing.className = `typing message -${who} -starts`;
+    typing.classList.toggle('-own', own.includes(who));
+    setText(find(typing, '.avatar'), initials[who]);
+    setText(find(typing, '.sender'), names[who]);
   }
 
   /** Comes in with a small movement: not history, and not the first load. @param {any} row */
@@ -93,9 +111,7 @@ export function MessageList(el) {
     const before = newestId;
     newestId = isLoading ? null : newestOf(rows);
     if (before === null || newestId === null) return 0;
-    return rows.filter(
-      (row) => isMessage(row) && row.message.sender !== 'user' && row.message.id > before,
-    ).length;
+    return rows.filter((row) => isMessage(row) && !row.isOwn && row.message.id > before).length;
   }
 
   /** The reader's own new message is always scrolled to. */

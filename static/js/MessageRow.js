@@ -1,10 +1,11 @@
 import { ask, find, h, icon, setText } from './dom.js';
 import { linkSegments } from './links.js';
-import { dayLabel, deliveryText, senderInitial, senderLabel } from './words.js';
+import { dayLabel, deliveryText } from './words.js';
 
 /**
  * @typedef {import('./logic.js').Row} Row
  * @typedef {import('./logic.js').MessageRow} MessageRow
+ * @typedef {import('./words.js').People} People
  */
 
 /** To leave alone what did not change. @type {WeakMap<Element, any>} what each element shows */
@@ -24,42 +25,47 @@ export function createRow(row) {
       'div',
       { class: 'body' },
       h('p', { class: 'meta' }, h('span', { class: 'sender' }), ' ', h('time')),
-      h('p', { class: 'bubble', dir: 'auto' }),
+      h('div', { class: 'line' }, h('p', { class: 'bubble', dir: 'auto' })),
       h('div', { class: 'delivery' }),
     ),
   );
 }
 
-/** @param {HTMLElement} el @param {Row} row @param {string} botName */
-export function updateRow(el, row, botName) {
+/** @param {HTMLElement} el @param {Row} row @param {People} people */
+export function updateRow(el, row, people) {
   if (row.kind === 'day') {
     setText(find(el, 'span'), dayLabel(row.at, Date.now()));
     return;
   }
   const before = shown.get(el);
-  if (isUnchanged(before, row, botName)) return;
-  shown.set(el, { ...row, botName });
+  if (isUnchanged(before, row, people)) return;
+  shown.set(el, { ...row, people });
   const { message, starts } = row;
+  const { sender, delivery } = message;
   const isDeleted = message.deletedAt !== null || message.content === null;
-  el.className = `message -${message.sender} -${message.delivery}`;
+  el.className = `message -${sender} -${delivery}`;
+  el.classList.toggle('-own', people.own.includes(sender));
   el.classList.toggle('-starts', starts);
   el.classList.toggle('-deleted', isDeleted);
-  setText(find(el, '.avatar'), senderInitial(message.sender, botName));
-  setText(find(el, '.sender'), senderLabel(message.sender));
+  // A screen reader hears the finished words, not each piece of them.
+  el.setAttribute('aria-busy', String(delivery === 'streaming'));
+  setText(find(el, '.avatar'), people.initials[sender] ?? '');
+  setText(find(el, '.sender'), people.names[sender] ?? people.names.system);
   showTime(find(el, 'time'), message);
   if (before?.message.content !== message.content) {
     showText(find(el, '.bubble'), message.content ?? 'This message was deleted.');
   }
   showDelivery(find(el, '.delivery'), row);
+  if (people.actions) showActions(find(el, '.line'), message, people.actions(message));
 }
 
-/** @param {any} before @param {MessageRow} row @param {string} botName */
-function isUnchanged(before, row, botName) {
+/** @param {any} before @param {MessageRow} row @param {People} people */
+function isUnchanged(before, row, people) {
   return (
     before?.message === row.message &&
     before.starts === row.starts &&
     before.showsSent === row.showsSent &&
-    before.botName === botName
+    before.people === people
   );
 }
 
@@ -96,19 +102,41 @@ function showDelivery(el, { message, showsSent }) {
   const state = text === '' ? '' : message.delivery;
   if (el.dataset.state === state && el.textContent?.startsWith(text)) return;
   el.dataset.state = state;
-  if (state === 'failed') el.replaceChildren(h('span', {}, text), ...failedButtons(el, message));
-  else if (state === 'sent') el.replaceChildren(icon('check'), h('span', {}, text));
+  if (state === 'failed') {
+    const { clientId } = message;
+    const retry = wishButton(el, 'text-button', 'retryMessage', { clientId });
+    const edit = wishButton(el, 'text-button', 'editMessage', { clientId });
+    retry.append('Retry');
+    edit.append('Edit');
+    el.replaceChildren(h('span', {}, text), retry, edit);
+  } else if (state === 'sent') el.replaceChildren(icon('check'), h('span', {}, text));
   else el.replaceChildren(text);
 }
 
-/** @param {HTMLElement} el @param {import('./logic.js').Message} message */
-function failedButtons(el, { clientId }) {
-  return [button('Retry', 'retryMessage'), button('Edit', 'editMessage')];
-
-  /** @param {string} label @param {string} wish */
-  function button(label, wish) {
-    const made = h('button', { type: 'button', class: 'text-button' }, label);
-    made.addEventListener('click', () => ask(el, wish, { clientId }));
+/**
+ * What the reader may do with this message, beside it.
+ *
+ * @param {HTMLElement} el
+ * @param {import('./logic.js').Message} message
+ * @param {import('./words.js').Action[]} actions
+ */
+function showActions(el, { id }, actions) {
+  const wanted = actions.map(({ wish }) => wish).join();
+  if ((el.dataset.actions ?? '') === wanted) return;
+  el.dataset.actions = wanted;
+  const buttons = actions.map(({ label, wish, picture }) => {
+    const made = wishButton(el, 'icon-button', wish, { id });
+    made.setAttribute('aria-label', label);
+    made.title = label;
+    made.append(icon(picture));
     return made;
-  }
+  });
+  el.replaceChildren(find(el, '.bubble'), ...buttons);
+}
+
+/** @param {HTMLElement} el @param {string} kind @param {string} wish @param {object} detail */
+function wishButton(el, kind, wish, detail) {
+  const made = h('button', { type: 'button', class: kind });
+  made.addEventListener('click', () => ask(el, wish, detail));
+  return made;
 }

@@ -28,6 +28,15 @@ export function icon(name) {
   return svg;
 }
 
+/** @param {string} href @returns {Promise<void>} it is there, or will never be */
+export function loadStyle(href) {
+  return new Promise((resolve) => {
+    const link = h('link', { rel: 'stylesheet', href });
+    link.onload = link.onerror = () => resolve();
+    document.head.append(link);
+  });
+}
+
 /** @param {ParentNode} el @param {string} selector @returns {any} */
 export function find(el, selector) {
   const found = el.querySelector(selector);

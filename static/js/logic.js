@@ -3,8 +3,10 @@
  * Pure: no DOM, no network, no clock, so `node --test` covers it.
  *
  * @typedef {'user' | 'ai' | 'agent' | 'system'} Sender
- * @typedef {'sending' | 'waiting' | 'failed' | 'sent'} Delivery
- *   waiting = written without a connection, goes out by itself
+ * @typedef {'sending' | 'waiting' | 'failed' | 'sent' | 'streaming'} Delivery
+ *   waiting = written without a connection, goes out by itself;
+ *   streaming = the bot is still writing it
+ * @typedef {{ title: string, value: string }} Option a quick reply
  *
  * @typedef {object} Message
  * @property {number | null} id the server's; null for notes and until confirmed
@@ -17,6 +19,8 @@
  * @property {Delivery} delivery
  * @property {string | null} problem why it failed, one sentence
  * @property {number | null} sentAt our clock when the server confirmed it, in ms
+ * @property {string | null} turnId of the bot's words: the turn they come from
+ * @property {Option[]} options what the reader may choose from
  * @property {number | null} afterId of a note of this page: the message it follows
  *
  * @typedef {{ kind: 'day', key: string, at: string }} DayRow
@@ -26,6 +30,7 @@
  * @property {string} key
  * @property {Message} message
  * @property {boolean} starts first of its group: shows who and when
+ * @property {boolean} isOwn written on this side
  * @property {boolean} showsSent the newest own message says that it arrived
  *
  * @typedef {DayRow | MessageRow} Row
@@ -46,6 +51,8 @@ const BLANK = {
   delivery: /** @type {Delivery} */ ('sent'),
   problem: null,
   sentAt: null,
+  turnId: null,
+  options: /** @type {Option[]} */ ([]),
   afterId: null,
 };
 
@@ -60,21 +67,23 @@ export function fromServer(wire) {
     clientId: wire.client_id ?? null,
     sender: wire.sender,
     content: wire.content ?? null,
-    createdAt: wire.created_at,
+    createdAt: wire.created_at ?? wire.timestamp,
     editedAt: wire.edited_at ?? null,
     deletedAt: wire.deleted_at ?? null,
+    turnId: wire.turn_id ?? null,
+    options: wire.options ?? [],
   };
 }
 
 /**
- * A visitor's message that the server has not seen yet.
+ * A message that the server has not seen yet.
  *
  * @param {string} content
- * @param {{ clientId: string, createdAt: string }} facts
+ * @param {{ clientId: string, createdAt: string, sender?: Sender }} facts
  * @returns {Message}
  */
-export function outgoing(content, { clientId, createdAt }) {
-  return { ...BLANK, clientId, sender: 'user', content, createdAt, delivery: 'sending' };
+export function outgoing(content, { clientId, createdAt, sender = 'user' }) {
+  return { ...BLANK, clientId, sender, content, createdAt, delivery: 'sending' };
 }
 
 /**
@@ -144,7 +153,7 @@ export function isUnsent(message) {
 
 /**
  * Say how the sending of one message goes. A message that the server has
- * meanwhile confirmed (by the poll) is left alone: a late failure is wrong.
+ * meanwhile confirmed (by the socket) is left alone: a late failure is wrong.
  *
  * @param {Message[]} messages not changed
  * @param {string | null} clientId
@@ -189,11 +198,11 @@ export function firstId(messages) {
  * What the list shows: a row per message, and one before each new day.
  *
  * @param {Message[]} messages oldest first
- * @param {{ dayOf?: (iso: string) => string }} [options] dayOf: the local day
+ * @param {{ own?: Sender, dayOf?: (iso: string) => string }} [options] dayOf: the local day
  * @returns {Row[]}
  */
-export function toRows(messages, { dayOf = localDay } = {}) {
-  const newestOwn = messages.findLast((message) => message.sender === 'user');
+export function toRows(messages, { own = 'user', dayOf = localDay } = {}) {
+  const newestOwn = messages.findLast((message) => message.sender === own);
   /** @type {Row[]} */
   const rows = [];
   messages.forEach((message, index) => {
@@ -205,6 +214,7 @@ export function toRows(messages, { dayOf = localDay } = {}) {
       kind: 'message',
       key,
       message,
+      isOwn: message.sender === own,
       starts: newDay || !continues(previous, message),
       showsSent: message === newestOwn && message.delivery === 'sent',
     });
@@ -240,4 +250,16 @@ export function typingUntil(messages, { holder, humanMode }) {
   if (newest?.sender !== 'user' || newest.deletedAt !== null) return null;
   // After a reload only the server's clock is known; it is near enough.
   return (newest.sentAt ?? Date.parse(newest.createdAt)) + TYPING_LIMIT_MS;
+}
+
+/**
+ * What the reader may answer with one press: of the newest words, and only as
+ * long as nothing was said after them.
+ *
+ * @param {Message[]} messages oldest first
+ * @returns {Option[]}
+ */
+export function quickReplies(messages) {
+  const newest = messages.findLast((message) => !isNote(message));
+  return newest?.sender === 'ai' && newest.deletedAt === null ? newest.options : [];
 }

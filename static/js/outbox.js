@@ -47,7 +47,7 @@ export function createOutbox({
   async function deliver(message) {
     let problem = '';
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
-      // The poll may have confirmed it meanwhile, or the visitor started over.
+      // The socket may have confirmed it meanwhile, or the visitor started over.
       if (next()?.clientId !== message.clientId) return true;
       mark(message, 'sending');
       try {

@@ -6,25 +6,38 @@
  * @typedef {import('./logic.js').Sender} Sender
  * @typedef {'good' | 'bad' | 'warn' | 'quiet'} Tone
  * @typedef {{ text: string, tone: Tone, title?: string }} Chip
- * @typedef {{ browserOnline: boolean, heartbeat: boolean | null, poll: boolean | null }} Link
- *   null = not known yet; poll is null while there is no conversation
+ * @typedef {{ browserOnline: boolean, heartbeat: boolean | null, socket: boolean | null }} Link
+ *   null = not known yet; socket is null while there is no conversation
  * @typedef {Record<string, any>} Health the body of GET /health/ready
  */
 
-const SENDERS = { user: 'You', ai: 'Bot', agent: 'Human Agent', system: 'System' };
-
-/** @param {Sender} sender */
-export function senderLabel(sender) {
-  return SENDERS[sender] ?? 'System';
+/**
+ * Who speaks in a transcript, as its reader sees them.
+ *
+ * @typedef {{ label: string, wish: string, picture: string }} Action
+ * @typedef {object} People
+ * @property {Sender[]} own shown on the reader's side
+ * @property {Record<Sender, string>} names
+ * @property {Record<Sender, string>} initials the letter in the round picture
+ * @property {(message: Message) => Action[]} [actions] what the reader may do with it
+ *
+ * @param {string} botName
+ * @param {Partial<People>} [other] what differs from the visitor's view
+ * @returns {People}
+ */
+export function peopleFor(botName, other = {}) {
+  const names = { user: 'You', ai: 'Bot', agent: 'Human Agent', system: 'System', ...other.names };
+  const initials = {
+    user: initial(names.user),
+    ai: initial(botName),
+    agent: initial(names.agent),
+    system: initial(names.system),
+  };
+  return { own: ['user'], initials, ...other, names };
 }
 
-/**
- * @param {Sender} sender
- * @param {string} botName
- * @returns {string} the letter in the round picture
- */
-export function senderInitial(sender, botName) {
-  const name = sender === 'ai' ? botName : senderLabel(sender);
+/** @param {string} name */
+export function initial(name) {
   // Iterating keeps an emoji or a letter outside the BMP in one piece.
   const [first = 'B'] = name.trim();
   return first.toUpperCase();
@@ -34,10 +47,10 @@ export function senderInitial(sender, botName) {
  * @param {Link} link
  * @returns {'offline' | 'reconnecting' | 'connecting' | 'online'}
  */
-export function linkState({ browserOnline, heartbeat, poll }) {
+export function linkState({ browserOnline, heartbeat, socket }) {
   if (!browserOnline) return 'offline';
-  if (heartbeat === false || poll === false) return 'reconnecting';
-  return heartbeat === null && poll === null ? 'connecting' : 'online';
+  if (heartbeat === false || socket === false) return 'reconnecting';
+  return heartbeat === null && socket === null ? 'connecting' : 'online';
 }
 
 const CONNECTION = {
