@@ -16,8 +16,7 @@ import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.middleware.cors import CORSMiddleware
 
 from .breaker import Breaker
 from .channels.base import Channel
@@ -35,7 +34,8 @@ from .hub import Hub
 from .intake import Intake
 from .language import keywords
 from .media.fetch import Fetcher
-from .media.guard import Guard, origin_of
+from .media.guard import Guard
+from .media.guard import origin_of as host_of
 from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
@@ -49,11 +49,11 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
-from .web import chat, ops, webhook
-from .web import human as human_routes
-from .web.auth import Visitors
+from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
+from .web.ops import SecurityHeaders
+from .web.routes import ROUTES
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -63,26 +63,6 @@ GRACE_S = 20.0
 ECHO_S = 1.0
 # A worker that has not looked for work for this long is not well.
 WORKER_SILENT_S = 15.0
-
-ROUTES: list[BaseRoute] = [
-    Route("/webhook/chatwoot", webhook.receive, methods=["POST"]),
-    Route("/toggle-human", human_routes.toggle, methods=["POST"]),
-    Route("/human-status", human_routes.status),
-    Route("/conversations", chat.create_conversation, methods=["POST"]),
-    Route("/conversations/{conversation_id}", chat.get_conversation),
-    Route("/conversations/{conversation_id}/messages", chat.list_messages),
-    Route(
-        "/conversations/{conversation_id}/messages",
-        chat.create_message,
-        methods=["POST"],
-    ),
-    Route("/conversations/{conversation_id}/escalate", chat.escalate, methods=["POST"]),
-    Route("/health", ops.health),
-    Route("/health/ready", ops.ready),
-    Route("/metrics", ops.metrics),
-    Route("/", ops.demo_page),
-    Mount("/static", StaticFiles(directory=ops.STATIC)),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +84,24 @@ def build(settings: Settings, *, with_worker: bool = True) -> Starlette:
 
     return Starlette(
         routes=ROUTES,
-        middleware=[Middleware(ops.SecurityHeaders)],
+        middleware=_middleware(settings),
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    friends = [origin_of(url) for url in settings.cors_origins]
+    # Without credentials: a visitor's token travels in a header, and the console's
+    # cookie is for the console's own site.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=friends,
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Prefer"),
+    )
+    headers = Middleware(SecurityHeaders, friends=friends)
+    return [headers, cors] if friends else [headers]
 
 
 @contextlib.asynccontextmanager
@@ -157,7 +151,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             metrics=engine.metrics,
             rules=engine.rules,
             intake=intake,
-            visitors=Visitors(await _secret_key(settings, db)),
+            gate=Gate(settings, await _secret_key(settings, db)),
             handover=engine.handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
@@ -287,7 +281,7 @@ async def _media(
         yield None
         return
     own = [settings.chatwoot_base_url] if settings.chatwoot_base_url else []
-    guard = Guard([origin_of(url) for url in (*own, *settings.media_hosts)])
+    guard = Guard([host_of(url) for url in (*own, *settings.media_hosts)])
     transcriber = None
     if (server := settings.transcription()) is not None:
         base_url, api_key, model = server

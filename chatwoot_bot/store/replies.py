@@ -26,6 +26,7 @@ from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
 from .statements import change
+from .states import note_change
 
 # Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
 IN_DOUBT_S = 15.0
@@ -262,7 +263,7 @@ def refused(
     if reply.kind in FOR_AGENTS:
         return
     if conversation.state is State.AI:
-        call_human(tx, conversation)
+        call_human(tx, conversation, reason="refused", now=now)
         # The parts that follow would be dropped now; so they can be replayed with it.
         tx.execute(_REFUSE_REST, {"turn": reply.turn_id})
     _insert_note(tx, reply, conversation.id, "refused", note, now)
@@ -299,7 +300,7 @@ def withdraw(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) -> bo
     _insert_note(tx, reply, conversation.id, "withdrawn", note, now)
     if conversation.state is not State.AI:
         return False
-    call_human(tx, conversation)
+    call_human(tx, conversation, reason="cannot_reply", now=now)
     return True
 
 
@@ -325,17 +326,26 @@ def _insert_note(
     tx.execute(insert_new(replies, tx.dialect.name), row)
 
 
-def call_human(tx: sa.Connection, conversation: Conversation) -> None:
-    """Put a locked conversation into the humans' queue."""
+def call_human(
+    tx: sa.Connection, conversation: Conversation, *, reason: str, now: float
+) -> None:
+    """Put a locked conversation into the humans' queue.
+
+    Args:
+        reason: the rule; see `states.note_change`.
+    """
     pending = conversation.status is Status.PENDING
+    state = next_state(conversation.state, Trigger.HANDOVER_REQUESTED)
     change(
         tx,
         conversations,
         {"id": conversation.id},
-        state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
+        state=state,
         wanted_status=Status.OPEN if pending else None,
         version=conversation.version + 1,
     )
+    note_change(tx, conversation.id, state, reason=reason, now=now)
+    notify(tx, [Signal(conversation_id=conversation.id)])
 
 
 def _reply_of(row: Any) -> Reply:
