@@ -40,6 +40,7 @@ from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
+from .relay import Relay
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
@@ -53,6 +54,8 @@ from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
 from .web.ops import SecurityHeaders
+from .web.presence import Presence
+from .web.rooms import Rooms
 from .web.routes import ROUTES
 from .worker import Worker
 
@@ -138,9 +141,12 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             await stack.enter_async_context(_working(worker))
         stack.callback(engine.hub.close)
         intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
+        rooms = Rooms(db, engine.hub)
+        presence = Presence(db, engine.hub, engine.clock)
+        await stack.enter_async_context(_beside(rooms.run(), "rooms"))
+        await stack.enter_async_context(_beside(presence.run(), "presence"))
         if not db.is_sqlite:
-            listening = signals.listen(db.url, intake.heed, intake.look)
-            await stack.enter_async_context(_beside(listening, "listen"))
+            await _hear_others(stack, db, engine.hub, intake, rooms)
         if clients is not None and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
             await stack.enter_async_context(_beside(sweep.run(), "sweep"))
@@ -151,12 +157,34 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             metrics=engine.metrics,
             rules=engine.rules,
             intake=intake,
+            rooms=rooms,
+            presence=presence,
             gate=Gate(settings, await _secret_key(settings, db)),
             handover=engine.handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
         )
+
+
+async def _hear_others(
+    stack: contextlib.AsyncExitStack,
+    db: Database,
+    hub: Hub,
+    intake: Intake,
+    rooms: Rooms,
+) -> None:
+    """Tell the processes on the same database what happens here, and listen to them."""
+    relay = Relay(db, hub)
+    hub.attach(relay)
+
+    def missed() -> None:
+        intake.look()
+        rooms.look_at_all()
+
+    listening = signals.listen(db.url, intake.heed, missed, relay.heard)
+    await stack.enter_async_context(_beside(listening, "listen"))
+    await stack.enter_async_context(_beside(relay.run(), "relay"))
 
 
 def _engine(
@@ -168,15 +196,16 @@ def _engine(
     media: MediaReader | None,
 ) -> Engine:
     mock = MockResponder(settings.bot_name)
+    hub = Hub()
     metrics = Metrics()
     for name, breaker in circuits.items():
         metrics.show_circuit(name, breaker)
     return Engine(
         db=db,
-        hub=Hub(),
+        hub=hub,
         metrics=metrics,
         rules=rules(settings),
-        channels=_channels(settings, clients),
+        channels=_channels(settings, clients, hub),
         responder=_responder(settings, http, circuits["llm"]) or mock,
         fallback=mock if settings.fallback == "mock" else None,
         media=media,
@@ -220,8 +249,10 @@ def rules(settings: Settings) -> Rules:
     )
 
 
-def _channels(settings: Settings, clients: Clients | None) -> dict[str, Channel]:
-    web = WebChannel()
+def _channels(
+    settings: Settings, clients: Clients | None, hub: Hub
+) -> dict[str, Channel]:
+    web = WebChannel(hub.typing)
     if clients is None:
         # Conversations of an earlier, configured run can be read but not answered.
         return {"web": web, "chatwoot": web}

@@ -196,6 +196,7 @@ def delivered(
             "external_id": external_id,
             "sender": Sender.BOT,
             "content": reply.content,
+            "options": _dumped(reply.options),
             "turn_id": reply.turn_id,
             "created_at": now,
         },

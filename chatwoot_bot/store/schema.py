@@ -102,6 +102,8 @@ messages = sa.Table(
     sa.Column("content", sa.Text),
     # JSON: a list of objects, see `core.conversation.Attachment`.
     sa.Column("attachments", sa.Text),
+    # JSON: what the contact may choose from; see `replies.options`.
+    sa.Column("options", sa.Text),
     sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
     # Since when, if an agent asked for another answer; otherwise since created_at.
     sa.Column("owed_at", sa.Double),

@@ -256,7 +256,7 @@ async def stats(request: Request) -> Response:
             "waiting_for_human": load.waiting_for_human,
             "dead_letters": load.dead_letters,
             "writes_waiting": ctx.db.waiting,
-            "sockets": 0,
+            "sockets": ctx.rooms.sockets,
         },
     }
     return JSONResponse(answer)

@@ -174,12 +174,14 @@ async def create_message(request: Request) -> Response:
     else:
         ctx.gate.require_visitor(request, request.path_params["conversation_id"])
     row = await find(request, ctx)
-    message = await say(ctx, row, body)
+    message, _ = await say(ctx, row, body)
     return JSONResponse(message_out(message), status_code=201)
 
 
-async def say(ctx: Context, row: sa.RowMapping, body: NewMessage) -> sa.RowMapping:
-    """Store a message and return its row; the same `client_id` twice is one message.
+async def say(
+    ctx: Context, row: sa.RowMapping, body: NewMessage
+) -> tuple[sa.RowMapping, bool]:
+    """Store a message; return its row, and whether its `client_id` is a new one.
 
     Raises:
         ConflictError: the conversation takes place elsewhere.
@@ -191,7 +193,7 @@ async def say(ctx: Context, row: sa.RowMapping, body: NewMessage) -> sa.RowMappi
     )
     if message is None:
         raise NotFoundError("There is no such message.")
-    return message
+    return message, message_id is not None
 
 
 async def _store(

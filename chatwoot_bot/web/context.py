@@ -14,6 +14,8 @@ from ..settings import Settings
 from ..store.arrivals import Rules
 from ..store.engine import Database
 from .auth import Gate
+from .presence import Presence
+from .rooms import Rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,8 @@ class Context:
     rules: Rules
     intake: Intake
     gate: Gate
+    rooms: Rooms
+    presence: Presence
     handover: Handover
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]

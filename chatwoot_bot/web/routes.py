@@ -5,11 +5,11 @@ from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
-from . import agents, chat, human, ops, session, webhook
+from . import agents, chat, human, ops, session, sockets, webhook
 from .openapi import Document, Operation, Who, document
 from .schemas import (
     Bookings,
@@ -34,6 +34,7 @@ from .schemas import (
     StatsQuery,
     TurnPage,
     TurnQuery,
+    UserStatus,
 )
 
 ONE = "/conversations/{conversation_id}"
@@ -158,6 +159,13 @@ OPERATIONS: Sequence[Operation] = [
     ),
     Operation(
         method="GET",
+        path="/ws/users/{user_id}/status",
+        handler=sockets.status,
+        who=Who.VISITOR,
+        answer=UserStatus,
+    ),
+    Operation(
+        method="GET",
         path="/bookings",
         handler=agents.list_bookings,
         who=Who.AGENT,
@@ -236,6 +244,11 @@ def described() -> Document:
     return document(OPERATIONS, version=__version__)
 
 
+SOCKETS: list[BaseRoute] = [
+    WebSocketRoute("/ws/conversations/{conversation_id}", sockets.conversation),
+    WebSocketRoute("/ws/users/{user_id}", sockets.user),
+    WebSocketRoute("/ws/agents", sockets.agents),
+]
 PAGES: list[BaseRoute] = [
     Route("/", ops.page("index.html")),
     Route("/console", ops.page("console.html")),
@@ -249,5 +262,6 @@ ROUTES: list[BaseRoute] = [
         Route(operation.path, operation.handler, methods=[operation.method])
         for operation in OPERATIONS
     ),
+    *SOCKETS,
     *PAGES,
 ]

@@ -4,10 +4,11 @@ What comes in is a pydantic model and is checked; what goes out is a TypedDict a
 is described. `/openapi.json` is made from both.
 """
 
+import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 import pydantic
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
@@ -98,6 +99,24 @@ class SignIn(pydantic.BaseModel):
     token: Annotated[str, pydantic.Field(max_length=1_000)] = ""
 
 
+class Frame(pydantic.BaseModel):
+    """What a client sends on a socket: one of `message`, `typing` and `after`."""
+
+    message: Content | None = None
+    typing: Annotated[bool, pydantic.Field(strict=True)] | None = None
+    after: int | None = pydantic.Field(None, ge=0, le=MAX_ID)
+    conversation_id: Line | None = None
+    client_id: Line | None = None
+    sender: Literal["user", "agent", "ai"] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        given = (self.message, self.typing, self.after)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("must have one of message, typing and after")
+        return self
+
+
 class MessageQuery(pydantic.BaseModel):
     """Query of GET /conversations/{id}/messages."""
 
@@ -131,6 +150,13 @@ class StatsQuery(pydantic.BaseModel):
     inbox_id: int | None = pydantic.Field(None, ge=1, le=MAX_ID)
 
 
+class OptionOut(TypedDict):
+    """Something to choose from; the value is what is then said."""
+
+    title: str
+    value: str
+
+
 class MessageOut(TypedDict):
     """One message; a deleted one keeps its place and has no content."""
 
@@ -148,6 +174,7 @@ class MessageOut(TypedDict):
     closes: Annotated[
         bool, pydantic.Field(description="The conversation was resolved after it.")
     ]
+    options: Annotated[list[OptionOut], pydantic.Field(description="Quick replies.")]
 
 
 class MessagePage(TypedDict):
@@ -371,6 +398,7 @@ def message_out(row: Mapping[Any, Any]) -> MessageOut:
         "deleted_at": maybe_iso(row["deleted_at"]),
         "turn_id": row["turn_id"],
         "closes": row["closes"],
+        "options": json.loads(row["options"]) if row["options"] else [],
     }
 
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
         "conversation_id",
         "edited_at IS NOT NULL OR deleted_at IS NOT NULL",
     )
+    op.add_column("messages", sa.Column("options", sa.Text()))
     for name, kind in (
         ("cost", sa.Double()),
         ("tools", sa.Text()),
