@@ -2,26 +2,23 @@ import { find, hear, setText, tell } from './dom.js';
 import { HumanPill } from './HumanPill.js';
 import { chatwootChip, connectionStatus, initial, modelChip } from './words.js';
 
-/** @typedef {import('./service.js').Service} Service */
-
 /**
  * The bar at the top: who answers here, with what, and whether it works.
  *
- * @param {HTMLElement} el `.app-header`
+ * @param el `.app-header`
  * @listens CustomEvent#service
  */
 export function AppHeader(el) {
   const pill = find(el, '.human-pill');
   HumanPill(pill);
 
-  hear(el, 'service', (/** @type {Service} */ service) => {
+  hear(el, 'service', (service) => {
     showConnection(connectionStatus(service.link, service.health));
     if (service.health) showHealth(service);
     setText(find(el, '.refusal'), service.refusal ?? '');
     tell(pill, 'service', service);
   });
 
-  /** @param {import('./words.js').Chip} chip */
   function showConnection({ text, tone, title = '' }) {
     const status = find(el, '.connection');
     setText(find(status, '.text'), text);
@@ -29,7 +26,6 @@ export function AppHeader(el) {
     status.title = title;
   }
 
-  /** @param {Service} service */
   function showHealth({ health, botName }) {
     setText(find(el, '.name'), botName);
     setText(find(el, '.brand > .avatar'), initial(botName));
@@ -38,7 +34,6 @@ export function AppHeader(el) {
   }
 }
 
-/** @param {HTMLElement} el @param {import('./words.js').Chip} chip */
 function showChip(el, { text, tone, title = '' }) {
   setText(find(el, '.text'), text);
   el.dataset.tone = tone;

@@ -3,7 +3,7 @@ import { ask, find, hear, setText } from './dom.js';
 /**
  * The panel's own bar: who holds this chat, and the two ways out of it.
  *
- * @param {HTMLElement} el `.chat-head`
+ * @param el `.chat-head`
  * @listens CustomEvent#holder detail: {holder, chip, isEmpty}
  * @fires CustomEvent#askForHuman
  * @fires CustomEvent#newChat
@@ -25,7 +25,6 @@ export function ChatHead(el) {
   onPress(human, 'askForHuman');
   onPress(fresh, 'newChat');
 
-  /** @param {HTMLElement} button @param {string} wish */
   function onPress(button, wish) {
     button.addEventListener('click', () => {
       if (button.getAttribute('aria-disabled') !== 'true') ask(el, wish);

@@ -3,7 +3,7 @@ import { ask, find, hear } from './dom.js';
 /**
  * Where the message is written. Enter sends, Shift+Enter breaks the line.
  *
- * @param {HTMLFormElement} el `form.composer`
+ * @param el `form.composer`
  * @listens CustomEvent#draft detail: string, text to put back
  * @listens CustomEvent#fill detail: string, text to write on from
  * @listens CustomEvent#write move the focus here
@@ -11,7 +11,7 @@ import { ask, find, hear } from './dom.js';
  * @fires CustomEvent#wrote detail: {text}, what stands in the field
  */
 export function Composer(el) {
-  const field = /** @type {HTMLTextAreaElement} */ (find(el, 'textarea'));
+  const field = find(el, 'textarea');
   const button = find(el, '.send');
   const growsByItself = CSS.supports('field-sizing', 'content');
 

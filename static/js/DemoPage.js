@@ -11,9 +11,9 @@ import { VisitorChat } from './VisitorChat.js';
  * The demo: the visitor's chat, and the agent console beside it, which is
  * loaded when the chat is there.
  *
- * @param {HTMLElement} el `.demo-page`
+ * @param el `.demo-page`
  */
-export function DemoPage(el) {
+export function mount(el) {
   const header = find(el, '.app-header');
   const chat = find(el, '.visitor-chat');
   const desk = find(el, '.agent-console');

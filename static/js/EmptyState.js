@@ -4,7 +4,7 @@ import { initial } from './words.js';
 /**
  * What a visitor sees before the first message: three things the bot can do.
  *
- * @param {HTMLElement} el `.empty-state`
+ * @param el `.empty-state`
  * @listens CustomEvent#welcome detail: {isEmpty, canReturn, botName}
  * @fires CustomEvent#sendMessage detail: {text}
  * @fires CustomEvent#returnToPrevious

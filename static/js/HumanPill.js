@@ -4,7 +4,7 @@ import { humanModeTitle } from './words.js';
 /**
  * The switch that makes the bot silent in every conversation.
  *
- * @param {HTMLButtonElement} el `.human-pill`
+ * @param el `.human-pill`
  * @listens CustomEvent#service
  * @fires CustomEvent#setHumanMode detail: {enabled}
  */

@@ -8,7 +8,7 @@ const NEAR_BOTTOM_PX = 48;
 /**
  * The transcript: keeps the reader's place, and says when there is more below.
  *
- * @param {HTMLElement} el `.message-list`
+ * @param el `.message-list`
  * @listens CustomEvent#messages detail: {rows, people, hasOlder, isLoading, typing}
  * @listens CustomEvent#fresh another transcript follows
  * @fires CustomEvent#loadOlder
@@ -23,9 +23,9 @@ export function MessageList(el) {
   let isAtBottom = true;
   let lastTop = 0;
   let unread = 0;
-  let newestId = /** @type {number | null} */ (null); // null: nothing shown yet
+  let newestId = null; // null: nothing shown yet
   let firstKey = '';
-  let lastKey = /** @type {string | undefined} */ (undefined);
+  let lastKey = undefined;
 
   hear(el, 'messages', update);
   hear(el, 'fresh', () => {
@@ -53,10 +53,6 @@ export function MessageList(el) {
   // The composer grows, a keyboard opens, the window turns: stay with the newest.
   new ResizeObserver(() => isAtBottom && toBottom()).observe(scroller);
 
-  /**
-   * @param {{ rows: import('./logic.js').Row[], people: import('./words.js').People,
-   *   hasOlder: boolean, isLoading: boolean, typing: import('./logic.js').Sender | null }} detail
-   */
   function update({ rows, people, hasOlder, isLoading, typing: who }) {
     const fromBottom = scroller.scrollHeight - scroller.scrollTop;
     const grewAtTop = firstKey !== '' && rows.some(isOldFirst) && !isOldFirst(rows.find(isMessage));
@@ -88,7 +84,6 @@ export function MessageList(el) {
     firstKey = rows.find(isMessage)?.key ?? '';
   }
 
-  /** @param {import('./logic.js').Sender} who @param {import('./words.js').People} people */
   function showTyping(who, { own, names, initials }) {
     typing.className = `typing message -${who} -starts`;
     typing.classList.toggle('-own', own.includes(who));
@@ -96,18 +91,17 @@ export function MessageList(el) {
     setText(find(typing, '.sender'), names[who]);
   }
 
-  /** Comes in with a small movement: not history, and not the first load. @param {any} row */
+  /** Comes in with a small movement: not history, and not the first load. */
   function isFresh(row) {
     return isMessage(row) && newestId !== null && (row.message.id ?? Infinity) > newestId;
   }
 
-  /** @param {any} row */
   function isOldFirst(row) {
     return row?.kind === 'message' && row.key === firstKey;
   }
 
   /** Messages of others that were not there before; none on the first load. */
-  function countArrived(/** @type {any[]} */ rows, /** @type {boolean} */ isLoading) {
+  function countArrived(rows, isLoading) {
     const before = newestId;
     newestId = isLoading ? null : newestOf(rows);
     if (before === null || newestId === null) return 0;
@@ -115,7 +109,7 @@ export function MessageList(el) {
   }
 
   /** The reader's own new message is always scrolled to. */
-  function wroteOne(/** @type {any[]} */ rows) {
+  function wroteOne(rows) {
     const last = rows.findLast((row) => isMessage(row) && !isNote(row.message));
     const isNew = last?.key !== lastKey;
     lastKey = last?.key;
@@ -144,12 +138,10 @@ export function MessageList(el) {
   }
 }
 
-/** @param {any} row */
 function isMessage(row) {
   return row.kind === 'message';
 }
 
-/** @param {any[]} rows @returns {number} */
 function newestOf(rows) {
   return rows.reduce((newest, row) => Math.max(newest, row.message?.id ?? 0), 0);
 }

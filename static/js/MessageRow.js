@@ -2,19 +2,12 @@ import { ask, find, h, icon, setText } from './dom.js';
 import { linkSegments } from './links.js';
 import { dayLabel, deliveryText } from './words.js';
 
-/**
- * @typedef {import('./logic.js').Row} Row
- * @typedef {import('./logic.js').MessageRow} MessageRow
- * @typedef {import('./words.js').People} People
- */
-
 /** To leave alone what did not change. @type {WeakMap<Element, any>} what each element shows */
 const shown = new WeakMap();
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
 
-/** @param {Row} row @returns {HTMLElement} */
 export function createRow(row) {
   if (row.kind === 'day') return h('li', { class: 'day' }, h('span'));
   return h(
@@ -31,7 +24,6 @@ export function createRow(row) {
   );
 }
 
-/** @param {HTMLElement} el @param {Row} row @param {People} people */
 export function updateRow(el, row, people) {
   if (row.kind === 'day') {
     setText(find(el, 'span'), dayLabel(row.at, Date.now()));
@@ -59,7 +51,6 @@ export function updateRow(el, row, people) {
   if (people.actions) showActions(find(el, '.line'), message, people.actions(message));
 }
 
-/** @param {any} before @param {MessageRow} row @param {People} people */
 function isUnchanged(before, row, people) {
   return (
     before?.message === row.message &&
@@ -69,7 +60,6 @@ function isUnchanged(before, row, people) {
   );
 }
 
-/** @param {HTMLTimeElement} el @param {import('./logic.js').Message} message */
 function showTime(el, { createdAt, editedAt }) {
   const at = new Date(createdAt);
   el.dateTime = createdAt;
@@ -77,12 +67,7 @@ function showTime(el, { createdAt, editedAt }) {
   setText(el, editedAt ? `${clock.format(at)} · edited` : clock.format(at));
 }
 
-/**
- * Text nodes and checked links only: the text is a stranger's.
- *
- * @param {Element} el
- * @param {string} text
- */
+/** Text nodes and checked links only: the text is a stranger's. */
 function showText(el, text) {
   const parts = linkSegments(text).map((segment) =>
     segment.href === null
@@ -96,7 +81,6 @@ function showText(el, text) {
   el.replaceChildren(...parts);
 }
 
-/** @param {HTMLElement} el @param {MessageRow} row */
 function showDelivery(el, { message, showsSent }) {
   const text = deliveryText(message, showsSent);
   const state = text === '' ? '' : message.delivery;
@@ -113,13 +97,7 @@ function showDelivery(el, { message, showsSent }) {
   else el.replaceChildren(text);
 }
 
-/**
- * What the reader may do with this message, beside it.
- *
- * @param {HTMLElement} el
- * @param {import('./logic.js').Message} message
- * @param {import('./words.js').Action[]} actions
- */
+/** What the reader may do with this message, beside it. */
 function showActions(el, { id }, actions) {
   const wanted = actions.map(({ wish }) => wish).join();
   if ((el.dataset.actions ?? '') === wanted) return;
@@ -134,7 +112,6 @@ function showActions(el, { id }, actions) {
   el.replaceChildren(find(el, '.bubble'), ...buttons);
 }
 
-/** @param {HTMLElement} el @param {string} kind @param {string} wish @param {object} detail */
 function wishButton(el, kind, wish, detail) {
   const made = h('button', { type: 'button', class: kind });
   made.addEventListener('click', () => ask(el, wish, detail));

@@ -3,7 +3,7 @@ import { hear } from './dom.js';
 /**
  * Count what arrived while nobody looked, in the title of the browser tab.
  *
- * @param {HTMLElement} el the page
+ * @param el the page
  * @listens CustomEvent#service detail: {botName}
  * @listens CustomEvent#messagesArrived detail: {count}
  */

@@ -3,7 +3,7 @@ import { ask, h, hear } from './dom.js';
 /**
  * The bot's suggestions for an answer, as buttons below its words.
  *
- * @param {HTMLElement} el `.quick-replies`
+ * @param el `.quick-replies`
  * @listens CustomEvent#choices detail: {options}
  * @fires CustomEvent#sendMessage detail: {text}
  */
@@ -16,7 +16,7 @@ export function QuickReplies(el) {
     shown = next;
     el.hidden = options.length === 0;
     el.replaceChildren(
-      ...options.map((/** @type {import('./logic.js').Option} */ { title, value }) => {
+      ...options.map(({ title, value }) => {
         const button = h('button', { type: 'button', class: 'button choice' }, title);
         button.addEventListener('click', () => ask(el, 'sendMessage', { text: value }));
         return button;

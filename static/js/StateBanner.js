@@ -3,7 +3,7 @@ import { ask, find, hear, setText } from './dom.js';
 /**
  * Says above the composer why the bot does not answer.
  *
- * @param {HTMLElement} el `.state-banner`
+ * @param el `.state-banner`
  * @listens CustomEvent#banner detail: {banner, mayRelease}
  * @fires CustomEvent#backToBot
  */

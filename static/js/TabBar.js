@@ -4,11 +4,11 @@ import { find, hear } from './dom.js';
  * On a phone the panels take turns. On a wide screen the bar is not there and
  * both are shown.
  *
- * @param {HTMLElement} el `.tab-bar`, its tabs name their panels
+ * @param el `.tab-bar`, its tabs name their panels
  * @listens CustomEvent#waiting on the document, detail: {count}
  */
 export function TabBar(el) {
-  const tabs = /** @type {HTMLElement[]} */ ([...el.querySelectorAll('[role=tab]')]);
+  const tabs = [...el.querySelectorAll('[role=tab]')];
 
   for (const tab of tabs) {
     tab.addEventListener('click', () => open(tab));
@@ -29,7 +29,6 @@ export function TabBar(el) {
     return find(el, '[aria-selected=true]');
   }
 
-  /** @param {HTMLElement} chosen */
   function open(chosen) {
     for (const tab of tabs) {
       const isChosen = tab === chosen;

@@ -8,18 +8,13 @@ import { MessageList } from './MessageList.js';
 import { QuickReplies } from './QuickReplies.js';
 import { StateBanner } from './StateBanner.js';
 import { createTypingTeller } from './typing.js';
-import { bannerFor, holderChip, humanModeNote, peopleFor } from './words.js';
+import { bannerFor, connectionStatus, holderChip, humanModeNote, linkState, peopleFor } from './words.js';
 
 /**
  * The visitor's panel: gives the session's state to its parts, and their wishes
  * to the session.
  *
- * @param {HTMLElement} el `.visitor-chat`
- * @param {{
- *   api: import('./api.js').Api,
- *   store: import('./storage.js').Store,
- *   isReachable: () => Promise<boolean>,
- * }} tools
+ * @param el `.visitor-chat`
  * @listens CustomEvent#service
  * @listens CustomEvent#linkUp the server answers
  * @listens CustomEvent#lineDown the browser is offline
@@ -33,10 +28,12 @@ export function VisitorChat(el, { api, store, isReachable }) {
   const choices = find(el, '.quick-replies');
   const banner = find(el, '.state-banner');
   const composer = find(el, '.composer');
-  let humanMode = /** @type {boolean | null} */ (null);
-  let mayRelease = true;
+  let humanMode = null;
+  let mayRelease = false;
   let botName = 'Bot';
   let people = peopleFor(botName);
+  /** What the head says instead of who holds the chat. */
+  let cut = null;
   let typingTimer = 0;
 
   const session = createChatSession({
@@ -76,23 +73,23 @@ export function VisitorChat(el, { api, store, isReachable }) {
   tell(composer, 'write', null);
 
   /** The button that was pressed may be gone now; the focus must not be lost. */
-  function andWrite(/** @type {() => unknown} */ act) {
+  function andWrite(act) {
     act();
     tell(composer, 'write', null);
   }
 
-  /** @param {import('./service.js').Service} service */
   function follow(service) {
-    const before = { humanMode, mayRelease, botName };
+    const before = humanMode;
+    const known = JSON.stringify([humanMode, mayRelease, botName, cut]);
+    const isCut = ['offline', 'reconnecting'].includes(linkState(service.link));
+    cut = isCut ? connectionStatus(service.link, null) : null;
     humanMode = service.humanMode;
-    mayRelease = service.refusal === null;
+    mayRelease = humanMode !== null && service.refusal === null;
+    if (botName !== service.botName) people = peopleFor(service.botName);
     botName = service.botName;
-    if (before.botName !== botName) people = peopleFor(botName);
-    if (before.humanMode !== null && humanMode !== null && before.humanMode !== humanMode) {
+    if (before !== null && humanMode !== null && before !== humanMode) {
       session.say(humanModeNote(humanMode));
-    } else if (before.mayRelease !== mayRelease || before.botName !== botName) {
-      update();
-    } else if (before.humanMode !== humanMode) update();
+    } else if (known !== JSON.stringify([humanMode, mayRelease, botName, cut])) update();
   }
 
   function update() {
@@ -101,7 +98,7 @@ export function VisitorChat(el, { api, store, isReachable }) {
     const isOwed = scheduleTyping(typingUntil(messages, { holder, humanMode: isSilent }));
     const typing = other ?? (isOwed ? 'ai' : null);
     const isEmpty = !isLoading && messages.every(isNote);
-    tell(head, 'holder', { holder, chip: holderChip(holder, isSilent), isEmpty });
+    tell(head, 'holder', { holder, chip: cut ?? holderChip(holder, isSilent), isEmpty });
     tell(list, 'messages', { rows: toRows(messages), people, hasOlder, isLoading, typing });
     tell(choices, 'choices', { options: quickReplies(messages) });
     tell(empty, 'welcome', { isEmpty, canReturn, botName });
@@ -109,7 +106,7 @@ export function VisitorChat(el, { api, store, isReachable }) {
   }
 
   /** Stop the dots when the time is up, even if nothing happens any more. */
-  function scheduleTyping(/** @type {number | null} */ until) {
+  function scheduleTyping(until) {
     clearTimeout(typingTimer);
     const left = (until ?? 0) - Date.now();
     if (left <= 0) return false;

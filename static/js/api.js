@@ -9,8 +9,8 @@ const TIMEOUT_MS = 15_000;
 
 export class ApiError extends Error {
   /**
-   * @param {string} message one sentence, fit to be shown
-   * @param {{ status: number, code: string }} facts status 0: no answer came
+   * @param message one sentence, fit to be shown
+   * @param facts status 0: no answer came
    */
   constructor(message, { status, code }) {
     super(message);
@@ -33,15 +33,9 @@ export class ApiError extends Error {
 /**
  * Make the function that every call goes through.
  *
- * @param {{ fetch?: typeof fetch, token?: () => string | null }} [options]
  *   token: the operator's, for where the browser does not keep the session cookie
  */
 export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = () => null } = {}) {
-  /**
-   * @param {string} path
-   * @param {{ method?: string, chat?: Chat, body?: object, signal?: AbortSignal,
-   *   acceptStatus?: number[] }} [options]
-   */
   return async function call(path, options = {}) {
     const { method = 'GET', chat, body, signal, acceptStatus = [] } = options;
     const bearer = chat?.token ?? token();
@@ -74,7 +68,6 @@ export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = 
     return data;
   };
 
-  /** @param {string} path @param {RequestInit} init */
   async function answer(path, init) {
     try {
       const response = await fetch(path, init);
@@ -86,15 +79,10 @@ export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = 
   }
 }
 
-/** @param {{ id: string }} chat @param {string} [rest] */
 export function conversationPath(chat, rest = '') {
   return `/conversations/${encodeURIComponent(chat.id)}${rest}`;
 }
 
-/**
- * @param {{ id: string }} chat
- * @param {{ after?: number, before?: number, size: number }} page
- */
 export function messagesPath(chat, { after, before, size }) {
   const query = new URLSearchParams({ size: String(size) });
   if (after !== undefined) query.set('after', String(after));
@@ -102,7 +90,7 @@ export function messagesPath(chat, { after, before, size }) {
   return `${conversationPath(chat, '/messages')}?${query}`;
 }
 
-/** What the visitor's chat and the page around it ask for. @param {any} [options] */
+/** What the visitor's chat and the page around it ask for. */
 export function createApi(options) {
   const call = createCall(options);
 
@@ -112,10 +100,10 @@ export function createApi(options) {
 
     humanStatus: () => call('/human-status'),
 
-    /** @param {boolean} enabled for all conversations */
+    /** enabled: for all conversations */
     setHumanMode: (enabled) => call('/toggle-human', { method: 'POST', body: { enabled } }),
 
-    /** An operator's call: a visitor's token would only be refused. @param {Chat} chat */
+    /** An operator's call: a visitor's token would only be refused. */
     giveBack: (chat) =>
       call('/toggle-human', {
         method: 'POST',
@@ -124,13 +112,10 @@ export function createApi(options) {
 
     createConversation: () => call('/conversations', { method: 'POST', body: {} }),
 
-    /** @param {Chat} chat */
     conversation: (chat) => call(conversationPath(chat), { chat }),
 
-    /** @param {Chat} chat @param {{ after?: number, before?: number, size: number }} page */
     messages: (chat, page) => call(messagesPath(chat, page), { chat }),
 
-    /** @param {Chat} chat @param {{ content: string, clientId: string }} message */
     postMessage: (chat, { content, clientId }) =>
       call(conversationPath(chat, '/messages'), {
         method: 'POST',
@@ -138,15 +123,12 @@ export function createApi(options) {
         body: { content, sender: 'user', client_id: clientId },
       }),
 
-    /** @param {Chat} chat @param {string} reason */
     escalate: (chat, reason) =>
       call(conversationPath(chat, '/escalate'), { method: 'POST', chat, body: { reason } }),
   };
 }
 
-/** @typedef {ReturnType<typeof createApi>} Api */
-
-/** @param {string} text @returns {any} null when it is not JSON */
+/** @returns null when it is not JSON */
 function parse(text) {
   try {
     return JSON.parse(text);

@@ -17,34 +17,18 @@ import { createTranscript } from './transcript.js';
 import { GONE_NOTE, holderNote } from './words.js';
 
 /**
- * @typedef {import('./api.js').Chat} Chat
- * @typedef {import('./logic.js').Message} Message
- */
-
-/**
  * One visitor's chat: the conversation on the server, what the page shows of
  * it, and what still has to go out. No DOM, so tests drive it with a fake API.
  *
- * @param {{
- *   api: import('./api.js').Api,
- *   store: import('./storage.js').Store,
- *   onChange: () => void,
- *   onLink: (works: boolean | null) => void,
- *   isReachable: () => Promise<boolean>,
- *   connect?: (path: string) => WebSocket,
- * }} options
  *   onLink: whether the socket is open, null while there is nothing to follow;
  *   isReachable: ask the server whether it is there at all
  */
 export function createChatSession({ api, store, onChange, onLink, isReachable, connect }) {
-  /** @type {Chat | null} */
   let chat = null;
   let holder = 'ai';
   let isHolderKnown = true;
   let transcript = newTranscript([]);
-  /** @type {import('./socket.js').Socket | null} */
   let socket = null;
-  /** @type {Promise<Chat> | null} */
   let creating = null;
 
   const outbox = createOutbox({
@@ -71,7 +55,6 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     loadOlder: () => transcript.loadOlder(),
     say,
     resume,
-    /** @param {boolean} isTyping */
     tellTyping: (isTyping) => socket?.send({ typing: isTyping }),
     lineDown: () => socket?.drop(),
   };
@@ -81,7 +64,6 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     outbox.flush();
   }
 
-  /** @param {Chat | null} next */
   function open(next) {
     socket?.stop();
     socket = null;
@@ -98,7 +80,6 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     onChange();
   }
 
-  /** @param {Message[]} messages */
   function newTranscript(messages) {
     const made = createTranscript({
       messages,
@@ -116,10 +97,9 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
   }
 
   function known() {
-    return /** @type {Chat} */ (chat);
+    return chat;
   }
 
-  /** @param {Chat} current */
   function follow(current) {
     socket = createSocket({
       path: `/ws${conversationPath(current)}?token=${encodeURIComponent(current.token)}`,
@@ -134,26 +114,23 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     });
   }
 
-  /** @param {string} event @param {any} body */
   function receive(event, body) {
-    if (event === 'STATE_CHANGED') applyConversation(body);
+    if (event === 'STATE_CHANGED') moveTo(body);
     else if (event !== 'TYPING' || body.sender !== 'user') transcript.receive(event, body);
   }
 
-  /** @param {string} text */
   function send(text) {
     const facts = { clientId: newClientId(), createdAt: new Date().toISOString() };
     transcript.change((all) => mergeMessages(all, [outgoing(text, facts)]));
     outbox.flush();
   }
 
-  /** @param {string} clientId */
   function retry(clientId) {
     transcript.change((all) => markDelivery(all, clientId, 'sending'));
     outbox.flush();
   }
 
-  /** @param {string} clientId @returns {string} the text of what could not be sent */
+  /** @returns the text of what could not be sent */
   function takeBack(clientId) {
     const message = transcript.messages.find((one) => one.clientId === clientId && isUnsent(one));
     if (!message) return '';
@@ -161,12 +138,11 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     return message.content ?? '';
   }
 
-  /** @param {Message} message */
   async function post(message) {
     const target = await ensureChat();
     if (!transcript.messages.some((one) => one.clientId === message.clientId)) return;
     try {
-      const { content, clientId } = /** @type {any} */ (message);
+      const { content, clientId } = message;
       const saved = await api.postMessage(target, { content, clientId });
       if (target !== chat) return;
       const confirmed = { ...fromServer(saved), clientId, sentAt: Date.now() };
@@ -202,7 +178,7 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     try {
       const target = await ensureChat();
       const conversation = await api.escalate(target, 'asked on the page');
-      if (target === chat) applyConversation(conversation);
+      if (target === chat) moveTo(conversation);
     } catch (error) {
       complain('Could not ask for a human.', error);
     }
@@ -214,7 +190,7 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     try {
       await api.giveBack(target);
       const conversation = await api.conversation(target);
-      if (target === chat) applyConversation(conversation);
+      if (target === chat) moveTo(conversation);
     } catch (error) {
       complain('Could not go back to the bot.', error);
     }
@@ -243,7 +219,7 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     say(GONE_NOTE);
   }
 
-  /** @param {string} text a system line of this page @param {number} [afterId] */
+  /** text: a system line of this page */
   function say(text, afterId = lastId(transcript.messages)) {
     const clientId = newClientId();
     const createdAt = new Date().toISOString();
@@ -251,7 +227,6 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     transcript.change((all) => mergeMessages(all, [line]));
   }
 
-  /** @param {string} what @param {unknown} error */
   function complain(what, error) {
     if (!(error instanceof ApiError)) throw error; // our own mistake: show it
     say(`${what} ${error.message}`);
@@ -264,7 +239,12 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     outbox.flush();
   }
 
-  /** @param {Record<string, any>} conversation */
+  /** This is newer than what is still being read. */
+  function moveTo(conversation) {
+    transcript.moved();
+    applyConversation(conversation);
+  }
+
   function applyConversation({ state }) {
     const text = isHolderKnown ? holderNote(holder, state) : null;
     if (state === holder && isHolderKnown) return;
@@ -277,7 +257,6 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
   }
 }
 
-/** @param {Message} message */
 function isPending(message) {
   return isUnsent(message) && message.delivery !== 'failed';
 }

@@ -3,11 +3,8 @@ import { fromServer } from './logic.js';
 /**
  * What the bot is writing right now, by turn. A draft is no message: it becomes
  * one when the server says so, and is withdrawn when a human steps in.
- *
- * @typedef {import('./logic.js').Message} Message
  */
 export function createDrafts() {
-  /** @type {Map<string, Message>} */
   const drafts = new Map();
 
   return {
@@ -15,23 +12,17 @@ export function createDrafts() {
       return [...drafts.values()];
     },
 
-    /** @param {{ turn_id: string, text: string }} chunk text: what came since the last chunk */
+    /** chunk: text: what came since the last chunk */
     append({ turn_id: turnId, text }) {
       const known = drafts.get(turnId) ?? blank(turnId);
       drafts.set(turnId, { ...known, content: known.content + text });
     },
 
-    /** @param {string} turnId */
     drop: (turnId) => drafts.delete(turnId),
 
     clear: () => drafts.clear(),
 
-    /**
-     * The finished words take the draft's place on the page, without a flicker.
-     *
-     * @param {Message} message
-     * @returns {Message}
-     */
+    /** The finished words take the draft's place on the page, without a flicker. */
     finish(message) {
       const draft = drafts.get(message.turnId ?? '');
       if (message.sender !== 'ai' || !draft) return message;
@@ -41,12 +32,11 @@ export function createDrafts() {
   };
 }
 
-/** @param {string} turnId */
 function blank(turnId) {
   const wire = { id: null, sender: 'ai', content: '', turn_id: turnId };
   const createdAt = new Date().toISOString();
   return {
     ...fromServer({ ...wire, created_at: createdAt, client_id: `draft-${turnId}` }),
-    delivery: /** @type {const} */ ('streaming'),
+    delivery: 'streaming',
   };
 }

@@ -42,24 +42,20 @@ export const GROUP_GAP_MS = 5 * 60_000;
 /** A bot that has said nothing for this long is no longer "typing". */
 export const TYPING_LIMIT_MS = 60_000;
 
-/** @satisfies {Partial<Message>} */
 const BLANK = {
   id: null,
   clientId: null,
   editedAt: null,
   deletedAt: null,
-  delivery: /** @type {Delivery} */ ('sent'),
+  delivery: 'sent',
   problem: null,
   sentAt: null,
   turnId: null,
-  options: /** @type {Option[]} */ ([]),
+  options: [],
   afterId: null,
 };
 
-/**
- * @param {Record<string, any>} wire a message as the server writes it
- * @returns {Message}
- */
+/** @param wire a message as the server writes it */
 export function fromServer(wire) {
   return {
     ...BLANK,
@@ -75,13 +71,7 @@ export function fromServer(wire) {
   };
 }
 
-/**
- * A message that the server has not seen yet.
- *
- * @param {string} content
- * @param {{ clientId: string, createdAt: string, sender?: Sender }} facts
- * @returns {Message}
- */
+/** A message that the server has not seen yet. */
 export function outgoing(content, { clientId, createdAt, sender = 'user' }) {
   return { ...BLANK, clientId, sender, content, createdAt, delivery: 'sending' };
 }
@@ -89,10 +79,6 @@ export function outgoing(content, { clientId, createdAt, sender = 'user' }) {
 /**
  * A system line of this page. It is not on the server, so it remembers the
  * message it follows and keeps that place when the list is sorted.
- *
- * @param {string} content
- * @param {{ clientId: string, createdAt: string, afterId: number }} facts
- * @returns {Message}
  */
 export function note(content, { clientId, createdAt, afterId }) {
   return { ...BLANK, clientId, sender: 'system', content, createdAt, afterId };
@@ -101,15 +87,14 @@ export function note(content, { clientId, createdAt, afterId }) {
 /**
  * Add messages, or update the ones they confirm. Repeats are harmless.
  *
- * @param {Message[]} messages oldest first; not changed
- * @param {Message[]} incoming in any order
+ * @param messages oldest first; not changed
+ * @param incoming in any order
  * @returns {Message[]} oldest first, each id and each clientId once, unsent last
  */
 export function mergeMessages(messages, incoming) {
   return incoming.reduce(mergeOne, messages).toSorted(byPlace);
 }
 
-/** @param {Message[]} messages @param {Message} incoming */
 function mergeOne(messages, incoming) {
   const index = messages.findIndex((known) => isSame(known, incoming));
   if (index < 0) return [...messages, incoming];
@@ -124,29 +109,25 @@ function mergeOne(messages, incoming) {
     .map((other) => (other === known ? merged : other));
 }
 
-/** @param {Message} a @param {Message} b */
 function isSame(a, b) {
   return (
     (a.id !== null && a.id === b.id) || (a.clientId !== null && a.clientId === b.clientId)
   );
 }
 
-/** @param {Message} a @param {Message} b */
 function byPlace(a, b) {
   return place(a) - place(b) || Number(isNote(a)) - Number(isNote(b));
 }
 
-/** @param {Message} message */
 function place(message) {
   return message.id ?? message.afterId ?? Number.MAX_SAFE_INTEGER;
 }
 
-/** @param {Message} message */
 export function isNote(message) {
   return message.afterId !== null;
 }
 
-/** @param {Message} message one that is still to be sent, or could not be */
+/** message: one that is still to be sent, or could not be */
 export function isUnsent(message) {
   return message.id === null && !isNote(message);
 }
@@ -155,11 +136,7 @@ export function isUnsent(message) {
  * Say how the sending of one message goes. A message that the server has
  * meanwhile confirmed (by the socket) is left alone: a late failure is wrong.
  *
- * @param {Message[]} messages not changed
- * @param {string | null} clientId
- * @param {Delivery} delivery
- * @param {string | null} [problem]
- * @returns {Message[]}
+ * @param messages not changed
  */
 export function markDelivery(messages, clientId, delivery, problem = null) {
   return messages.map((message) =>
@@ -169,27 +146,18 @@ export function markDelivery(messages, clientId, delivery, problem = null) {
   );
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number} the newest id the server gave out; 0 when there is none
- */
+/** @returns {number} the newest id the server gave out; 0 when there is none */
 export function lastId(messages) {
   return messages.reduce((newest, message) => Math.max(newest, message.id ?? 0), 0);
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number} the newest id without the agent's words at the end
- */
+/** @returns {number} the newest id without the agent's words at the end */
 export function lastIdBeforeAgent(messages) {
   const index = messages.findLastIndex(({ id, sender }) => id !== null && sender !== 'agent');
   return lastId(messages.slice(0, index + 1));
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number | null} the oldest id on the page
- */
+/** @returns {number | null} the oldest id on the page */
 export function firstId(messages) {
   return messages.find((message) => message.id !== null)?.id ?? null;
 }
@@ -197,13 +165,11 @@ export function firstId(messages) {
 /**
  * What the list shows: a row per message, and one before each new day.
  *
- * @param {Message[]} messages oldest first
- * @param {{ own?: Sender, dayOf?: (iso: string) => string }} [options] dayOf: the local day
- * @returns {Row[]}
+ * @param messages oldest first
+ * @param options dayOf: the local day
  */
 export function toRows(messages, { own = 'user', dayOf = localDay } = {}) {
   const newestOwn = messages.findLast((message) => message.sender === own);
-  /** @type {Row[]} */
   const rows = [];
   messages.forEach((message, index) => {
     const previous = messages[index - 1];
@@ -222,7 +188,6 @@ export function toRows(messages, { own = 'user', dayOf = localDay } = {}) {
   return rows;
 }
 
-/** @param {Message} previous @param {Message} message */
 function continues(previous, message) {
   const gap = Date.parse(message.createdAt) - Date.parse(previous.createdAt);
   return (
@@ -230,7 +195,6 @@ function continues(previous, message) {
   );
 }
 
-/** @param {string} iso */
 function localDay(iso) {
   return new Date(iso).toDateString();
 }
@@ -238,8 +202,7 @@ function localDay(iso) {
 /**
  * Until when the bot should be shown as typing.
  *
- * @param {Message[]} messages oldest first
- * @param {{ holder: string, humanMode: boolean }} facts
+ * @param messages oldest first
  * @returns {number | null} our clock in ms; null when nobody waits for the bot
  */
 export function typingUntil(messages, { holder, humanMode }) {
@@ -256,8 +219,7 @@ export function typingUntil(messages, { holder, humanMode }) {
  * What the reader may answer with one press: of the newest words, and only as
  * long as nothing was said after them.
  *
- * @param {Message[]} messages oldest first
- * @returns {Option[]}
+ * @param messages oldest first
  */
 export function quickReplies(messages) {
   const newest = messages.findLast((message) => !isNote(message));

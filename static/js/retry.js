@@ -7,8 +7,8 @@ const LONGEST_MS = 15_000;
  * Exponential back-off with half of it random, so that a thousand pages do not
  * come back in the same second after a restart.
  *
- * @param {number} failures in a row, from 1
- * @param {number} random in [0, 1)
+ * @param failures in a row, from 1
+ * @param random in [0, 1)
  * @returns {number} ms
  */
 export function backoffMs(failures, random) {

@@ -7,24 +7,22 @@ import { createHeartbeat } from './heartbeat.js';
  * down to them as `service`.
  *
  * @typedef {object} Service
- * @property {import('./words.js').Link} link
- * @property {import('./words.js').Health | null} health
+ * @property {Link} link
+ * @property {Health | null} health
  * @property {string} botName
  * @property {boolean | null} humanMode null until the service has said so
  * @property {string | null} refusal why this caller may not switch human mode
  * @property {boolean} isSwitching
  *
- * @param {HTMLElement} el the page
- * @param {{ api: import('./api.js').Api, parts: Element[] }} options
- *   parts: who is told; a part that comes later is added here
+ * @param el the page
+ *   parts: who is told; isOperator: false where only visitors come
  * @listens CustomEvent#setHumanMode detail: {enabled}
  * @listens CustomEvent#linkChange detail: {works}, from a panel's socket
  * @fires CustomEvent#linkUp to the parts: the server answers
  * @fires CustomEvent#lineDown to the parts: the browser is offline
  * @fires CustomEvent#notice to the parts: what did not work
  */
-export function followService(el, { api, parts }) {
-  /** @type {Service} */
+export function followService(el, { api, parts, isOperator = true }) {
   let service = {
     link: { browserOnline: navigator.onLine, heartbeat: null, socket: null },
     health: null,
@@ -35,6 +33,7 @@ export function followService(el, { api, parts }) {
   };
   const heartbeat = createHeartbeat({
     api,
+    isOperator,
     onHealth: (health) => change({ health, botName: health.bot_name || 'Bot' }),
     onHumanMode: (humanMode) => change({ humanMode }),
     onRefused: (refusal) => change({ refusal }),
@@ -55,7 +54,7 @@ export function followService(el, { api, parts }) {
   return {
     start: heartbeat.start,
     isReachable: heartbeat.probe,
-    /** A part has joined: it gets the news so far. @param {Element} part */
+    /** A part has joined: it gets the news so far. */
     add(part) {
       parts.push(part);
       tell(part, 'service', service);
@@ -68,7 +67,6 @@ export function followService(el, { api, parts }) {
     else tellAll('lineDown', null);
   }
 
-  /** @param {boolean} enabled */
   async function setHumanMode(enabled) {
     change({ isSwitching: true });
     heartbeat.outdate();
@@ -85,19 +83,16 @@ export function followService(el, { api, parts }) {
     }
   }
 
-  /** @param {Partial<import('./words.js').Link>} link */
   function changeLink(link) {
     const [[name, value]] = Object.entries(link);
     if (Reflect.get(service.link, name) !== value) change({ link: { ...service.link, ...link } });
   }
 
-  /** @param {Partial<Service>} part */
   function change(part) {
     service = { ...service, ...part };
     tellAll('service', service);
   }
 
-  /** @param {string} name @param {any} detail */
   function tellAll(name, detail) {
     for (const part of parts) tell(part, name, detail);
   }

@@ -8,16 +8,6 @@ const REFUSED = new Set([4401, 4403, 4404]);
 /**
  * A WebSocket that comes back by itself until it is stopped or refused. It only
  * brings news: what was missed meanwhile is read by `onOpen`, over REST.
- *
- * @param {{
- *   path: string,
- *   onOpen: () => void,
- *   onEvent: (event: string, body: any) => void,
- *   onLink: (works: boolean) => void,
- *   onRefused: (code: number) => void,
- *   connect?: (path: string) => WebSocket,
- *   random?: () => number,
- * }} options
  */
 export function createSocket({
   path,
@@ -29,9 +19,9 @@ export function createSocket({
   random = Math.random,
 }) {
   const pause = createPause();
-  /** @type {WebSocket | null} null while there is no connection */
+  /** null while there is no connection */
   let live = null;
-  let end = (/** @type {number} */ _code) => {};
+  let end = (_code) => {};
   let failures = 0;
   let isStopped = false;
 
@@ -40,7 +30,7 @@ export function createSocket({
     get isOpen() {
       return live !== null;
     },
-    /** @param {object} frame @returns {boolean} false: there is no connection */
+    /** @returns false: there is no connection */
     send(frame) {
       live?.send(JSON.stringify(frame));
       return live !== null;
@@ -67,7 +57,7 @@ export function createSocket({
     }
   }
 
-  /** One connection, from the upgrade to its end. @returns {Promise<number>} the close code */
+  /** One connection, from the upgrade to its end. @returns the close code */
   function once() {
     return new Promise((resolve) => {
       const socket = connect(path);
@@ -96,9 +86,6 @@ export function createSocket({
   }
 }
 
-/** @param {string} path */
 function connectHere(path) {
   return new WebSocket(new URL(path, location.href.replace(/^http/, 'ws')));
 }
-
-/** @typedef {ReturnType<typeof createSocket>} Socket */

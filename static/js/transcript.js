@@ -4,7 +4,6 @@ import { firstId, fromServer, isNote, mergeMessages } from './logic.js';
 import { createTyping } from './typing.js';
 
 /**
- * @typedef {import('./logic.js').Message} Message
  * @typedef {{ before?: number, after?: number, size: number }} Page
  */
 
@@ -15,14 +14,7 @@ const MISSED_SIZE = 200;
  * The messages of one conversation: read page by page, kept up to date by the
  * socket's events, and made whole again after the line was cut. No DOM.
  *
- * @param {{
- *   messages?: Message[],
- *   readConversation: () => Promise<any>,
- *   readMessages: (page: Page) => Promise<{ items: any[] }>,
- *   onChange: () => void,
- *   onConversation: (conversation: any) => void,
- *   onGone: () => void,
- * }} options messages: what is known already; onGone: the server refuses to show it
+ * messages: what is known already; onGone: the server refuses to show it
  */
 export function createTranscript({
   messages = [],
@@ -39,6 +31,7 @@ export function createTranscript({
   /** Up to here nothing is missing; the answer to our own message may be ahead of it. */
   let readTo = 0;
   let cuts = 0;
+  let moves = 0;
   let isBehind = true;
   const drafts = createDrafts();
   const typing = createTyping(() => !isClosed && onChange());
@@ -53,7 +46,6 @@ export function createTranscript({
     get isBehind() {
       return isBehind;
     },
-    /** @param {(messages: Message[]) => Message[]} next */
     change(next) {
       messages = next(messages);
       onChange();
@@ -67,6 +59,10 @@ export function createTranscript({
       cuts += 1;
       isBehind = true;
       drafts.clear();
+    },
+    /** Somebody else holds it: what was asked for before is out of date. */
+    moved() {
+      moves += 1;
     },
     catchUp,
     loadOlder,
@@ -84,7 +80,7 @@ export function createTranscript({
     return messages.filter((one) => !isNote(one) || (one.afterId ?? 0) >= first);
   }
 
-  /** Read what the socket could not bring. @param {boolean} isFollowing it brings the rest */
+  /** Read what the socket could not bring. isFollowing: it brings the rest */
   async function catchUp(isFollowing) {
     const before = cuts;
     try {
@@ -100,21 +96,23 @@ export function createTranscript({
 
   /** The newest page first, so a long chat is on the screen at once. */
   async function readNewest() {
+    const before = moves;
     const conversation = await readConversation();
     const newest = conversation.last_message?.id ?? 0;
-    const before = newest + 1;
-    const page = newest ? await readMessages({ before, size: PAGE_SIZE }) : { items: [] };
+    const wanted = { before: newest + 1, size: PAGE_SIZE };
+    const page = newest ? await readMessages(wanted) : { items: [] };
     if (isClosed) return;
     readTo = Math.max(readTo, newest);
     hasOlder = page.items.length >= PAGE_SIZE;
     isLoading = false;
     messages = mergeMessages(messages, page.items.map(fromServer));
-    onConversation(conversation);
+    if (before === moves) onConversation(conversation);
     onChange();
   }
 
-  /** @param {boolean} again what is known may have changed meanwhile */
+  /** again: what is known may have changed meanwhile */
   async function readMissed(again) {
+    const before = moves;
     const conversation = again ? await readConversation() : null;
     if (again) merge((await readMessages({ before: readTo + 1, size: PAGE_SIZE })).items);
     for (let isFull = true; isFull && !isClosed; ) {
@@ -123,7 +121,7 @@ export function createTranscript({
       readTo = Math.max(readTo, items.at(-1)?.id ?? 0);
       isFull = items.length >= MISSED_SIZE;
     }
-    if (conversation && !isClosed) onConversation(conversation);
+    if (conversation && before === moves && !isClosed) onConversation(conversation);
   }
 
   async function loadOlder() {
@@ -142,7 +140,6 @@ export function createTranscript({
     }
   }
 
-  /** @param {string} event @param {any} body */
   function receive(event, body) {
     if (event === 'NEW_MESSAGE') {
       if (!isBehind) readTo = Math.max(readTo, body.id);
@@ -157,12 +154,10 @@ export function createTranscript({
     onChange();
   }
 
-  /** @param {any[]} items as the server writes them */
+  /** items: as the server writes them */
   function merge(items) {
     if (items.length === 0 || isClosed) return;
     messages = mergeMessages(messages, items.map(fromServer));
     onChange();
   }
 }
-
-/** @typedef {ReturnType<typeof createTranscript>} Transcript */

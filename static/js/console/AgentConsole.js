@@ -14,8 +14,7 @@ const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-pa
 /**
  * The agents' side of the chat: a panel of the demo, or a page of its own.
  *
- * @param {HTMLElement} el `.agent-console`
- * @param {{ isReachable: () => Promise<boolean> }} tools
+ * @param el `.agent-console`
  * @listens CustomEvent#service
  * @listens CustomEvent#linkUp the server answers
  * @listens CustomEvent#lineDown the browser is offline
@@ -24,7 +23,7 @@ const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-pa
  */
 export function AgentConsole(el, { isReachable }) {
   const api = createAgentApi();
-  const news = h('p', { class: 'visually-hidden', role: 'status' });
+  const news = h('p', { class: 'visually-hidden', 'aria-live': 'polite' });
   const [health, list, view, why] = PARTS.map((name) => h('section', { class: name }));
   let waiting = -1;
 
@@ -69,6 +68,10 @@ export function AgentConsole(el, { isReachable }) {
   hear(el, 'say', ({ text }) => desk.send(text));
   hear(el, 'typing', ({ typing }) => desk.tellTyping(typing));
   hear(el, 'act', act);
+  hear(el, 'signOut', async () => {
+    await api.signOut();
+    location.reload();
+  });
   hear(el, 'why', ({ turnId }) => {
     tell(why, 'open', { conversation: desk.view.selected, turnId });
   });
@@ -86,6 +89,8 @@ export function AgentConsole(el, { isReachable }) {
       if (!agent) return canSignIn ? showSignIn() : showRefusal();
       el.replaceChildren(news, health, list, view, why);
       desk.start();
+      tell(health, 'session', { canSignOut: canSignIn });
+      tell(health, 'linkUp', null);
       update();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -108,7 +113,6 @@ export function AgentConsole(el, { isReachable }) {
     el.replaceChildren(h('div', { class: 'sign-in' }, h('h2', {}, 'Agents only'), h('p', { class: 'meta' }, advice)));
   }
 
-  /** @param {{ what: (api: any, id: string) => Promise<any>, failed: string }} wish */
   async function act({ what, failed }) {
     try {
       await desk.act(what);
@@ -129,4 +133,3 @@ export function AgentConsole(el, { isReachable }) {
     }
   }
 }
-

@@ -7,7 +7,7 @@ import { AgentConsole } from './AgentConsole.js';
 /**
  * The console alone, for real use.
  *
- * @param {HTMLElement} el `.demo-page`
+ * @param el `.demo-page`
  */
 export function ConsolePage(el) {
   const header = find(el, '.app-header');

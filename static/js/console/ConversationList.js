@@ -14,7 +14,7 @@ const TICK_MS = 30_000; // "3 min" grows old
 /**
  * Every conversation, the waiting ones first.
  *
- * @param {HTMLElement} el `.conversation-list`
+ * @param el `.conversation-list`
  * @listens CustomEvent#conversations detail: {list, waiting, wanted, hasMore, isLoading, selected}
  * @listens CustomEvent#focusSelected
  * @fires CustomEvent#selectConversation detail: {id}
@@ -22,7 +22,6 @@ const TICK_MS = 30_000; // "3 min" grows old
  * @fires CustomEvent#moreConversations
  */
 export function ConversationList(el) {
-  /** @type {any} */
   let state = null;
   const search = h('input', { type: 'search', id: 'search', placeholder: 'Search', autocomplete: 'off' });
   const filters = h('div', { class: 'filters', role: 'group', 'aria-label': 'Show' });
@@ -55,16 +54,15 @@ export function ConversationList(el) {
     if (row) ask(el, 'selectConversation', { id: row.dataset.key });
   });
   list.addEventListener('keydown', (event) => {
-    const ids = state.list.map((/** @type {any} */ one) => one.id);
+    const ids = state.list.map((one) => one.id);
     const focused = document.activeElement?.closest('[role=option]');
-    const here = /** @type {any} */ (focused)?.dataset.key ?? null;
+    const here = focused?.dataset.key ?? null;
     const isOpening = event.key === 'Enter' || event.key === ' ';
     const id = isOpening ? here : movedTo(ids, here, event.key);
     if (id) go(event, ids.indexOf(id));
   });
   setInterval(() => state && update(state), TICK_MS);
 
-  /** @param {KeyboardEvent} event @param {number} index */
   function go(event, index) {
     const id = state.list[index]?.id;
     if (!id) return;
@@ -74,21 +72,20 @@ export function ConversationList(el) {
   }
 
   function selectedRow() {
-    return /** @type {HTMLElement | null} */ (list.querySelector('[aria-selected=true]'));
+    return list.querySelector('[aria-selected=true]');
   }
 
-  /** @param {any} next */
   function update(next) {
     state = next;
     const { list: rows, selected, wanted, hasMore, isLoading, waiting } = next;
-    const isSelectedShown = rows.some((/** @type {any} */ { id }) => id === selected?.id);
+    const isSelectedShown = rows.some(({ id }) => id === selected?.id);
     const stop = isSelectedShown ? selected.id : rows[0]?.id; // one tab stop for the list
     reconcile(list, rows, {
       create: createRow,
       update: (row, one) => updateRow(row, one, { isSelected: one.key === selected?.id, isStop: one.key === stop }),
     });
     for (const button of filters.children) {
-      const { filter } = /** @type {HTMLElement} */ (button).dataset;
+      const { filter } = button.dataset;
       button.setAttribute('aria-pressed', String(filter === wanted.filter));
       if (filter === 'handover_pending') setText(find(button, '.count'), waiting ? String(waiting) : '');
     }
@@ -98,7 +95,6 @@ export function ConversationList(el) {
   }
 }
 
-/** @param {{ query: string, filter: string }} wanted */
 function emptyText({ query, filter }) {
   if (query) return 'No conversation matches.';
   if (filter === 'handover_pending') return 'Nobody is waiting.';
@@ -117,11 +113,6 @@ function createRow() {
   );
 }
 
-/**
- * @param {HTMLElement} el
- * @param {any} one
- * @param {{ isSelected: boolean, isStop: boolean }} place
- */
 function updateRow(el, one, { isSelected, isStop }) {
   const badge = stateBadge(one.state);
   el.setAttribute('aria-selected', String(isSelected));

@@ -1,17 +1,17 @@
 import { Composer } from '../Composer.js';
-import { ask, find, h, hear, icon, setText, tell } from '../dom.js';
+import { ask, find, h, hear, icon, reconcile, setText, tell } from '../dom.js';
 import { toRows } from '../logic.js';
 import { MessageList } from '../MessageList.js';
 import { createTypingTeller } from '../typing.js';
 import { initial, peopleFor } from '../words.js';
-import { composerHint, moves, stateBadge } from './deskWords.js';
+import { composerHint, moves, reasonText, stateBadge } from './deskWords.js';
 
 const EMPTY = { messages: [], hasOlder: false, isLoading: true, typing: null };
 
 /**
  * One conversation: its transcript, who holds it, and what an agent may do.
  *
- * @param {HTMLElement} el `.conversation-view`
+ * @param el `.conversation-view`
  * @listens CustomEvent#service
  * @listens CustomEvent#conversation detail: {selected, transcript, isOnline}
  * @listens CustomEvent#draft detail: string, text to put back
@@ -22,15 +22,12 @@ const EMPTY = { messages: [], hasOlder: false, isLoading: true, typing: null };
  * @fires CustomEvent#backToList
  */
 export function ConversationView(el) {
-  /** @type {import('./deskLogic.js').Conversation | null} */
   let shown = null;
-  /** @type {import('../logic.js').Message[]} */
   let messages = [];
   let botName = 'Bot';
-  /** @type {import('../words.js').People} */
   let people = peopleFor(botName);
   let peopleKey = '';
-  let editing = /** @type {number | null} */ (null);
+  let editing = null;
   const teller = createTypingTeller((typing) => ask(el, 'typing', { typing }));
 
   el.setAttribute('aria-label', 'Conversation');
@@ -63,7 +60,6 @@ export function ConversationView(el) {
     if (what) move(what);
   });
 
-  /** @param {any} state */
   function update({ selected, transcript, isOnline }) {
     const isOther = selected?.id !== shown?.id;
     const isMoved = selected?.state !== shown?.state;
@@ -82,8 +78,7 @@ export function ConversationView(el) {
     if (isOther || isMoved) showFoot(selected);
   }
 
-  /** @param {import('./deskLogic.js').Conversation} one @param {boolean | null} isOnline */
-  function showHead({ name, state, channel, url }, isOnline) {
+  function showHead({ name, state, channel, url, reason, detail }, isOnline) {
     const badge = stateBadge(state);
     setText(find(el, '.avatar'), initial(name));
     setText(find(el, '.name'), name);
@@ -91,27 +86,26 @@ export function ConversationView(el) {
     find(el, '.badge').dataset.tone = badge.tone;
     const presence = find(el, '.presence');
     const place = channel === 'web' ? 'Web chat' : 'Chatwoot';
-    const known = isOnline === null ? place : `${place} · ${isOnline ? 'online' : 'away'}`;
-    setText(find(presence, '.text'), known);
+    const online = isOnline === null ? '' : isOnline ? 'online' : 'away';
+    const why = state === 'handover_pending' ? (detail ?? reasonText(reason)) : '';
+    setText(find(presence, '.text'), [place, online, why].filter(Boolean).join(' · '));
     presence.dataset.tone = isOnline ? 'good' : 'quiet';
     const link = find(el, '.link');
     link.hidden = url === null;
     if (url) link.href = url;
     const wanted = moves(state).filter(({ what }) => channel === 'web' || what !== 'resolve');
     const buttons = find(el, '.moves');
-    const key = wanted.map(({ what, isMain }) => what + isMain).join();
-    if (buttons.dataset.key === key) return;
     const hadFocus = buttons.contains(document.activeElement);
-    buttons.dataset.key = key;
-    buttons.replaceChildren(
-      ...wanted.map(({ what, label, isMain }) =>
-        h('button', { type: 'button', class: isMain ? 'button -main' : 'button', 'data-what': what }, label),
-      ),
-    );
-    if (hadFocus) buttons.firstElementChild.focus();
+    reconcile(buttons, wanted.map((one) => ({ ...one, key: one.what })), {
+      create: ({ what, label }) => h('button', { type: 'button', 'data-what': what }, label),
+      update: (button, { isMain }) => {
+        button.className = isMain ? 'button -main' : 'button';
+      },
+    });
+    if (hadFocus && !buttons.contains(document.activeElement)) buttons.firstElementChild.focus();
   }
 
-  /** The same object as long as nothing changed: rows compare it. @param {any} one */
+  /** The same object as long as nothing changed: rows compare it. */
   function choosePeople({ name, channel }) {
     const key = [name, channel, botName].join('\n');
     if (key === peopleKey) return;
@@ -119,19 +113,17 @@ export function ConversationView(el) {
     const mayChange = channel === 'web';
     people = peopleFor(botName, {
       own: ['agent', 'ai'],
-      names: /** @type {any} */ ({ user: name }),
+      names: { user: name },
       actions: (message) => actionsFor(message, mayChange),
     });
   }
 
-  /** @param {import('./deskLogic.js').Conversation} one */
   function showFoot({ state, channel }) {
     composer.hidden = channel !== 'web';
     find(el, '.elsewhere').hidden = channel === 'web';
     field.placeholder = composerHint(state);
   }
 
-  /** @param {string} text */
   function submit(text) {
     if (editing !== null) {
       const id = editing;
@@ -152,7 +144,6 @@ export function ConversationView(el) {
     field.focus();
   }
 
-  /** @param {string} what */
   function move(what) {
     if (shown?.channel === 'web') return act((api, id) => api.move(id, what), 'That did not work.');
     const enabled = what === 'takeover';
@@ -162,12 +153,10 @@ export function ConversationView(el) {
     }, 'That did not work.');
   }
 
-  /** @param {(api: any, id: string) => Promise<any>} what @param {string} failed */
   function act(what, failed) {
     ask(el, 'act', { what, failed });
   }
 
-  /** @param {number} id */
   function startEditing(id) {
     editing = id;
     showBar('Editing your message', [], {});
@@ -176,18 +165,11 @@ export function ConversationView(el) {
     field.focus();
   }
 
-  /** @param {number} id */
   function messageOf(id) {
     return messages.find((one) => one.id === id);
   }
 
-  /**
-   * A question above the composer.
-   *
-   * @param {string} text
-   * @param {[string, () => void][]} answers
-   * @param {{ focus?: boolean, isBad?: boolean }} how
-   */
+  /** A question above the composer. */
   function showBar(text, answers, { focus = false, isBad = false }) {
     hideBar();
     const buttons = answers.map(([label, answer]) => {
@@ -216,7 +198,6 @@ export function ConversationView(el) {
   }
 }
 
-/** @param {import('../logic.js').Message} message @param {boolean} mayChange */
 function actionsFor({ id, sender, deletedAt, turnId }, mayChange) {
   if (id === null || deletedAt !== null) return [];
   if (sender === 'ai' && turnId) {
@@ -271,7 +252,6 @@ function skeleton() {
   return [nothing, open];
 }
 
-/** @param {string} name @param {string} label @param {string} picture */
 function iconButton(name, label, picture) {
   const made = h('button', { type: 'button', class: `icon-button ${name}`, 'aria-label': label, title: label });
   made.append(icon(picture));

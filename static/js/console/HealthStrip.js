@@ -1,5 +1,5 @@
 import { ApiError } from '../api.js';
-import { find, h, hear, setText } from '../dom.js';
+import { ask, find, h, hear, icon, setText } from '../dom.js';
 import { circuitChip, deadLetterText, deadLetterTitle, loadChips } from './deskWords.js';
 
 const READ_EVERY = 3; // heartbeats
@@ -8,10 +8,11 @@ const READ_EVERY = 3; // heartbeats
  * Whether the machinery is well, in one line; what could not be delivered can
  * be tried again from here.
  *
- * @param {HTMLElement} el `.health-strip`
- * @param {{ api: import('./agentApi.js').AgentApi }} tools
+ * @param el `.health-strip`
  * @listens CustomEvent#service
+ * @listens CustomEvent#session detail: {canSignOut}
  * @listens CustomEvent#linkUp a heartbeat
+ * @fires CustomEvent#signOut
  */
 export function HealthStrip(el, { api }) {
   let beats = 0;
@@ -23,9 +24,16 @@ export function HealthStrip(el, { api }) {
     h('span', { class: `status -${name}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), h('span', { class: 'text' })),
   );
   el.setAttribute('aria-label', 'Health');
-  el.append(queue, running, dead, llm, chatwoot);
+  const out = h('button', { type: 'button', class: 'icon-button out', 'aria-label': 'Sign out', title: 'Sign out' });
+  out.append(icon('out'));
+  out.hidden = true;
+  out.addEventListener('click', () => ask(el, 'signOut'));
+  el.append(queue, running, dead, llm, chatwoot, out);
   dead.hidden = true;
 
+  hear(el, 'session', ({ canSignOut }) => {
+    out.hidden = !canSignOut;
+  });
   hear(el, 'service', ({ health }) => health && showHealth(health));
   hear(el, 'linkUp', () => {
     if (beats % READ_EVERY === 0) read();
@@ -35,7 +43,7 @@ export function HealthStrip(el, { api }) {
     if (key === 'Escape') dead.removeAttribute('open');
   });
 
-  /** @param {any} health the body of /health/ready */
+  /** health: the body of /health/ready */
   function showHealth({ worker, llm: model, chatwoot: office }) {
     show(running, { ...load.running, tone: worker?.ok === false ? 'bad' : 'good' });
     show(llm, circuitChip('Model', model?.circuit));
@@ -59,7 +67,6 @@ export function HealthStrip(el, { api }) {
     }
   }
 
-  /** @param {any} one */
   function letter({ id, kind, display_id: number, error }) {
     const button = h('button', { type: 'button', class: 'button' }, 'Replay');
     button.addEventListener('click', async () => {
@@ -80,8 +87,7 @@ export function HealthStrip(el, { api }) {
   }
 }
 
-/** @param {Element} el @param {import('../words.js').Chip} chip */
 function show(el, { text, tone }) {
   setText(find(el, '.text'), text);
-  /** @type {HTMLElement} */ (el).dataset.tone = tone;
+  el.dataset.tone = tone;
 }

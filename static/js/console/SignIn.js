@@ -4,10 +4,10 @@ import { h, icon, setText } from '../dom.js';
 /**
  * The way in for agents, where the operator has set ADMIN_TOKEN.
  *
- * @param {HTMLElement} el `form.sign-in`
- * @param {{ api: import('./agentApi.js').AgentApi, onToken?: (token: string) => void }} tools
+ * @param el `form.sign-in`
+ * Every part of the page then begins again as an agent's, unless told otherwise.
  */
-export function SignIn(el, { api, onToken = () => {} }) {
+export function SignIn(el, { api, onSignedIn = () => location.reload() }) {
   const field = h('input', { type: 'password', id: 'token', autocomplete: 'current-password', required: '' });
   const button = h('button', { type: 'submit', class: 'button -main' }, 'Sign in');
   const problem = h('p', { class: 'problem', role: 'alert' });
@@ -26,8 +26,7 @@ export function SignIn(el, { api, onToken = () => {} }) {
     button.disabled = true;
     try {
       await api.signIn(field.value);
-      onToken(field.value);
-      location.reload(); // every part of the page begins again as an agent's
+      onSignedIn(field.value);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setText(problem, error.message);

@@ -7,12 +7,6 @@ import { createTranscript } from '../transcript.js';
 import { conversationFrom, lastFrom, listed, unreadOf } from './deskLogic.js';
 import { waitingNews } from './deskWords.js';
 
-/**
- * @typedef {import('./deskLogic.js').Conversation} Conversation
- * @typedef {import('../transcript.js').Transcript} Transcript
- * @typedef {import('../logic.js').Message} Message
- */
-
 const LIST_SIZE = 50;
 const SEEN_KEPT = 500;
 
@@ -20,17 +14,7 @@ const SEEN_KEPT = 500;
  * The agents' side: every conversation, the one that is open, and what an agent
  * does with it. No DOM.
  *
- * @param {{
- *   api: import('./agentApi.js').AgentApi,
- *   store: import('../storage.js').Store,
- *   onChange: () => void,
- *   onLink: (works: boolean) => void,
- *   onNews: (text: string) => void,
- *   onRefused: () => void,
- *   isReachable: () => Promise<boolean>,
- *   isLookedAt: () => boolean,
- *   connect?: (path: string) => WebSocket,
- * }} options onNews: to be announced; onRefused: this caller is no agent (any more)
+ * onNews: to be announced; onRefused: this caller is no agent (any more)
  */
 export function createDesk({
   api,
@@ -43,21 +27,20 @@ export function createDesk({
   isLookedAt,
   connect,
 }) {
-  /** @type {Map<string, Conversation>} */
   const conversations = new Map();
-  /** @type {Map<string, Transcript>} of the conversations that were opened */
+  /** of the conversations that were opened */
   const transcripts = new Map();
-  /** @type {Map<string, number>} by conversation */
+  /** by conversation */
   const counted = new Map();
-  /** @type {Map<string, boolean>} by user */
+  /** by user */
   const online = new Map();
-  /** @type {Record<string, number>} the newest message seen, by conversation */
+  /** the newest message seen, by conversation */
   const seen = store.read('seen') ?? {};
-  let wanted = { filter: /** @type {any} */ (''), query: '' };
-  let selectedId = /** @type {string | null} */ (null);
-  let next = /** @type {string | null} */ (null);
+  let wanted = { filter: '', query: '' };
+  let selectedId = null;
+  let next = null;
   let isLoading = true;
-  /** @type {import('../socket.js').Socket | null} */
+  let moves = 0;
   let socket = null;
 
   const outbox = createOutbox({
@@ -90,7 +73,6 @@ export function createDesk({
     resume,
     lineDown: () => socket?.drop(),
     select,
-    /** @param {Partial<typeof wanted>} part */
     want(part) {
       const isOther = part.filter !== undefined && part.filter !== wanted.filter;
       wanted = { ...wanted, ...part };
@@ -104,7 +86,6 @@ export function createDesk({
     takeBack,
     act,
     looked,
-    /** @param {boolean} typing */
     tellTyping: (typing) =>
       selectedId && socket?.send({ conversation_id: selectedId, typing }),
   };
@@ -124,17 +105,20 @@ export function createDesk({
   }
 
   function readAll() {
+    online.clear();
+    if (conversations.has(selectedId)) readPresence(conversations.get(selectedId));
     readList();
     for (const transcript of transcripts.values()) transcript.catchUp(true);
   }
 
-  /** @param {string | null} [before] a page's cursor; without one, from the newest */
+  /** before: a page's cursor; without one, from the newest */
   async function readList(before = null) {
     const { filter } = wanted;
+    const asked = moves;
     try {
       const page = await api.conversations({ state: filter, before, limit: LIST_SIZE });
       if (filter !== wanted.filter) return;
-      page.items.forEach(keep);
+      for (const wire of page.items) keep(wire, asked !== moves);
       next = page.next;
       isLoading = false;
       onChange();
@@ -144,22 +128,39 @@ export function createDesk({
     }
   }
 
-  /** @param {any} wire */
-  function keep(wire) {
-    if (wire.online !== undefined && wire.user_id) online.set(wire.user_id, wire.online);
-    conversations.set(wire.id, conversationFrom(wire));
+  /** The list is read while events come in: what is newer stays. */
+  function keep(wire, isOld = false) {
+    const known = conversations.get(wire.id);
+    const next = conversationFrom(wire);
+    if (known && isOld) next.state = known.state;
+    if (known?.last && known.last.id > (next.last?.id ?? 0)) {
+      next.last = known.last;
+      next.activeAt = known.activeAt;
+    }
+    conversations.set(wire.id, next);
   }
 
-  /** @param {string} id */
   function select(id) {
     looked();
     selectedId = id;
     if (!transcripts.has(id)) openTranscript(id);
     looked();
     onChange();
+    readPresence(conversations.get(id));
   }
 
-  /** @param {string} id */
+  /** Later changes come as events. */
+  async function readPresence({ userId, channel }) {
+    if (channel !== 'web' || !userId || online.has(userId)) return;
+    try {
+      const status = await api.presence(userId);
+      online.set(userId, status.online);
+      onChange();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error; // then it is not shown
+    }
+  }
+
   function openTranscript(id) {
     const transcript = createTranscript({
       readConversation: () => api.conversation(id),
@@ -182,7 +183,6 @@ export function createDesk({
     transcript.catchUp(socket?.isOpen ?? false);
   }
 
-  /** @param {string} event @param {any} body */
   function receive(event, body) {
     if (event === 'PRESENCE') {
       online.set(body.user_id, body.online);
@@ -192,7 +192,7 @@ export function createDesk({
     const known = conversations.get(body.conversation_id);
     if (!known) return event === 'NEW_MESSAGE' || event === 'STATE_CHANGED' ? meet(body) : undefined;
     if (event === 'NEW_MESSAGE') hearMessage(known, body);
-    if (event === 'STATE_CHANGED') moveTo(known, body.state);
+    if (event === 'STATE_CHANGED') moveTo(known, body);
     if (known.last?.id === body.id && /UPDATED|DELETED/.test(event)) {
       conversations.set(known.id, { ...known, last: lastFrom(body) });
     }
@@ -200,7 +200,6 @@ export function createDesk({
     onChange();
   }
 
-  /** @param {Conversation} known @param {any} body */
   function hearMessage(known, body) {
     const last = lastFrom(body);
     conversations.set(known.id, { ...known, last, activeAt: last.at });
@@ -208,14 +207,15 @@ export function createDesk({
     looked();
   }
 
-  /** @param {Conversation} known @param {import('./deskLogic.js').State} state */
-  function moveTo(known, state) {
+  function moveTo(known, { state, reason = null, detail = null }) {
+    moves += 1;
+    transcripts.get(known.id)?.moved();
     if (state === known.state) return;
-    conversations.set(known.id, { ...known, state });
+    conversations.set(known.id, { ...known, state, reason, detail });
     if (state === 'handover_pending') onNews(waitingNews(known.name));
   }
 
-  /** A conversation that is not in the list yet. @param {any} body */
+  /** A conversation that is not in the list yet. */
   async function meet({ conversation_id: id }) {
     try {
       const wire = await api.conversation(id);
@@ -240,12 +240,10 @@ export function createDesk({
     store.write('seen', Object.fromEntries(newestFirst.slice(0, SEEN_KEPT)));
   }
 
-  /** @param {Conversation} one */
   function unread(one) {
     return unreadOf(one, counted.get(one.id) ?? 0, seen[one.id]);
   }
 
-  /** @param {string} text */
   function send(text) {
     const facts = { clientId: newClientId(), createdAt: new Date().toISOString() };
     const message = outgoing(text, { ...facts, sender: 'agent' });
@@ -253,14 +251,13 @@ export function createDesk({
     outbox.flush();
   }
 
-  /** @param {string} clientId */
   function retry(clientId) {
     const transcript = transcripts.get(selectedId ?? '');
     transcript?.change((all) => markDelivery(all, clientId, 'sending'));
     outbox.flush();
   }
 
-  /** @param {string} clientId @returns {string} the text of what could not be sent */
+  /** @returns the text of what could not be sent */
   function takeBack(clientId) {
     const transcript = transcripts.get(selectedId ?? '');
     const message = transcript?.messages.find((one) => one.clientId === clientId);
@@ -268,15 +265,13 @@ export function createDesk({
     return message?.content ?? '';
   }
 
-  /** @param {Message} message */
   async function post(message) {
-    const [id, transcript] = /** @type {[string, Transcript]} */ (ownerOf(message));
-    const saved = await api.say(id, /** @type {any} */ (message));
+    const [id, transcript] = ownerOf(message);
+    const saved = await api.say(id, message);
     const confirmed = { ...fromServer(saved), clientId: message.clientId };
     transcript.change((all) => mergeMessages(all, [confirmed]));
   }
 
-  /** @param {Message} message */
   function ownerOf(message) {
     return [...transcripts].find(([, { messages }]) =>
       messages.some((one) => one.clientId === message.clientId),
@@ -286,15 +281,13 @@ export function createDesk({
   /**
    * Do something with the open conversation; what comes of it comes as an event
    * too, but the one who pressed need not wait for it.
-   *
-   * @param {(api: import('./agentApi.js').AgentApi, id: string) => Promise<any>} what
    */
   async function act(what) {
     const id = selectedId;
     if (!id) return;
     const answer = await what(api, id);
     const known = conversations.get(id);
-    if (answer.state && known) moveTo(known, answer.state);
+    if (answer.state && known) moveTo(known, answer);
     else if (answer.sender) transcripts.get(id)?.receive('MESSAGE_UPDATED', answer);
     onChange();
   }
@@ -310,14 +303,10 @@ export function createDesk({
   }
 }
 
-/** @param {Conversation} one */
 function isWaiting({ state }) {
   return state === 'handover_pending';
 }
 
-/** @param {Message} message */
 function isPending(message) {
   return isUnsent(message) && message.delivery !== 'failed';
 }
-
-/** @typedef {ReturnType<typeof createDesk>} Desk */

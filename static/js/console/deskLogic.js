@@ -19,7 +19,6 @@
 /** Waiting ones first: somebody sits there. */
 const ORDER = { handover_pending: 0, human: 1, ai: 1 };
 
-/** @param {Record<string, any>} wire @returns {Conversation} */
 export function conversationFrom(wire) {
   const last = wire.last_message ? lastFrom(wire.last_message) : null;
   return {
@@ -36,12 +35,12 @@ export function conversationFrom(wire) {
   };
 }
 
-/** @param {Record<string, any>} wire a message */
+/** wire: a message */
 export function lastFrom({ id, sender, content, created_at, timestamp }) {
   return { id, sender, content: content ?? null, at: created_at ?? timestamp };
 }
 
-/** Tell two nameless visitors apart. @param {string | null | undefined} userId */
+/** Tell two nameless visitors apart. */
 function visitorName(userId) {
   return userId ? `Visitor ${userId.slice(-4)}` : 'Visitor';
 }
@@ -49,8 +48,6 @@ function visitorName(userId) {
 /**
  * The list as it is shown.
  *
- * @param {Iterable<Conversation>} conversations
- * @param {{ filter: State | '', query: string }} wanted
  * @returns {Conversation[]} waiting first, then the newest activity
  */
 export function listed(conversations, { filter, query }) {
@@ -60,7 +57,7 @@ export function listed(conversations, { filter, query }) {
     .sort((a, b) => ORDER[a.state] - ORDER[b.state] || b.activeAt.localeCompare(a.activeAt));
 }
 
-/** @param {Conversation} one @param {string} words in lower case */
+/** words: in lower case */
 function matches({ name, id, last }, words) {
   return [name, id, last?.content ?? ''].some((text) => text.toLowerCase().includes(words));
 }
@@ -69,9 +66,7 @@ function matches({ name, id, last }, words) {
  * What a contact wrote that nobody has looked at. Counted here, where it arrives;
  * of what came while no console was open, only that there is something is known.
  *
- * @param {Conversation} conversation
- * @param {number} counted
- * @param {number | undefined} seenId the newest message that was on the screen
+ * @param seenId the newest message that was on the screen
  */
 export function unreadOf({ last, state }, counted, seenId) {
   if (last?.sender !== 'user' && state === 'ai') return 0; // the bot has answered
@@ -80,9 +75,8 @@ export function unreadOf({ last, state }, counted, seenId) {
 }
 
 /**
- * @param {string[]} ids in their order
- * @param {string | null} selected
- * @param {string} key a keyboard event's
+ * @param ids in their order
+ * @param key a keyboard event's
  * @returns {string | null} the one to go to; null: the key does not move
  */
 export function movedTo(ids, selected, key) {
