@@ -103,7 +103,12 @@ def _middleware(settings: Settings) -> list[Middleware]:
         allow_methods=("GET", "POST", "PUT", "DELETE"),
         allow_headers=("Authorization", "Content-Type", "Prefer"),
     )
-    headers = Middleware(SecurityHeaders, friends=friends)
+    chatwoot = settings.chatwoot_base_url
+    headers = Middleware(
+        SecurityHeaders,
+        friends=friends,
+        chatwoot=origin_of(chatwoot) if chatwoot else None,
+    )
     return [headers, cors] if friends else [headers]
 
 

@@ -77,19 +77,20 @@ class SecurityHeaders:
 
     Args:
         friends: origins whose pages may frame the visitor chat.
+        chatwoot: Chatwoot's origin, which may frame the panel; None without one.
     """
 
-    def __init__(self, app: ASGIApp, friends: Sequence[str] = ()) -> None:
+    def __init__(
+        self, app: ASGIApp, friends: Sequence[str] = (), chatwoot: str | None = None
+    ) -> None:
         self._app = app
         self._everywhere = _headers("'none'")
         self._embedded = _headers(" ".join(["'self'", *friends]))
+        self._panel = _headers(chatwoot or "'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request."""
-        headers = self._everywhere
-        if scope["type"] == "http" and scope["path"] == "/":
-            query = QueryParams(scope["query_string"])
-            headers = self._embedded if query.get("embed") == "1" else headers
+        headers = self._for(scope)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -97,6 +98,14 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+    def _for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        if scope["type"] == "http" and scope["path"] == "/dashboard-app":
+            return self._panel
+        if scope["type"] == "http" and scope["path"] == "/":
+            if QueryParams(scope["query_string"]).get("embed") == "1":
+                return self._embedded
+        return self._everywhere
 
 
 def _headers(frame_ancestors: str) -> list[tuple[bytes, bytes]]:

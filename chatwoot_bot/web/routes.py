@@ -252,6 +252,7 @@ SOCKETS: list[BaseRoute] = [
 PAGES: list[BaseRoute] = [
     Route("/", ops.page("index.html")),
     Route("/console", ops.page("console.html")),
+    Route("/dashboard-app", ops.page("dashboard-app.html")),
     Route("/docs", ops.page("docs.html")),
     Route("/widget.js", ops.widget),
     Route("/openapi.json", describe),
