@@ -11,7 +11,8 @@ import pydantic
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .schemas import Problem
+from .events import CLOSE_CODES, EVENTS, SOCKETS
+from .schemas import Frame, Problem
 
 Handler = Callable[[Request], Awaitable[Response]]
 Document = dict[str, Any]
@@ -65,6 +66,12 @@ class Operation:
     status: int = 200
 
     @property
+    def name(self) -> str:
+        """Return what no other operation is called."""
+        module = self.handler.__module__.rpartition(".")[2]
+        return f"{module}_{self.handler.__name__}"
+
+    @property
     def summary(self) -> str:
         """Return the first line of the handler's docstring."""
         return (inspect.getdoc(self.handler) or "").partition("\n")[0]
@@ -82,6 +89,7 @@ def document(operations: Sequence[Operation], *, version: str) -> Document:
         "openapi": "3.1.0",
         "info": {"title": "chatwoot-bot", "version": version},
         "paths": paths,
+        "x-websockets": _websockets(schemas),
         "components": {
             "schemas": schemas.found,
             "securitySchemes": {
@@ -97,6 +105,18 @@ def document(operations: Sequence[Operation], *, version: str) -> Document:
                 },
             },
         },
+    }
+
+
+def _websockets(schemas: "_Schemas") -> Document:
+    """Describe what OpenAPI has no words for."""
+    return {
+        "sockets": SOCKETS,
+        "frame": schemas.reference(Frame, sent=False),
+        "events": {
+            name: schemas.reference(body, sent=True) for name, body in EVENTS.items()
+        },
+        "close_codes": CLOSE_CODES,
     }
 
 
@@ -133,7 +153,7 @@ class _Schemas:
 
 def _described(operation: Operation, schemas: _Schemas) -> Document:
     described: Document = {
-        "operationId": operation.handler.__name__,
+        "operationId": operation.name,
         "summary": operation.summary,
         "description": f"For {operation.who}.",
         "tags": [str(operation.who)],

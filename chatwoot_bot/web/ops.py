@@ -100,11 +100,11 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
     def _for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        if scope["type"] == "http" and scope["path"] == "/dashboard-app":
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == "/dashboard-app":
             return self._panel
-        if scope["type"] == "http" and scope["path"] == "/":
-            if QueryParams(scope["query_string"]).get("embed") == "1":
-                return self._embedded
+        if path == "/" and QueryParams(scope["query_string"]).get("embed") == "1":
+            return self._embedded
         return self._everywhere
 
 

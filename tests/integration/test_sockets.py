@@ -1,6 +1,5 @@
 """The WebSockets: what each kind of guest hears and may say, event by event."""
 
-
 import pytest
 from sockets import opened
 from test_chat import begin, say
