@@ -6,7 +6,7 @@ import { chatwootChip, connectionStatus, initial, modelChip } from './words.js';
  * The bar at the top: who answers here, with what, and whether it works.
  *
  * @param el `.app-header`
- * @listens CustomEvent#service
+ * @listens service
  */
 export function AppHeader(el) {
   const pill = find(el, '.human-pill');

@@ -4,9 +4,9 @@ import { ask, find, hear, setText } from './dom.js';
  * The panel's own bar: who holds this chat, and the two ways out of it.
  *
  * @param el `.chat-head`
- * @listens CustomEvent#holder detail: {holder, chip, isEmpty}
- * @fires CustomEvent#askForHuman
- * @fires CustomEvent#newChat
+ * @listens holder detail: {holder, chip, isEmpty}
+ * @fires askForHuman
+ * @fires newChat
  */
 export function ChatHead(el) {
   const human = find(el, '.ask-human');

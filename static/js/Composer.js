@@ -4,11 +4,11 @@ import { ask, find, hear } from './dom.js';
  * Where the message is written. Enter sends, Shift+Enter breaks the line.
  *
  * @param el `form.composer`
- * @listens CustomEvent#draft detail: string, text to put back
- * @listens CustomEvent#fill detail: string, text to write on from
- * @listens CustomEvent#write move the focus here
- * @fires CustomEvent#sendMessage detail: {text}
- * @fires CustomEvent#wrote detail: {text}, what stands in the field
+ * @listens draft detail: string, text to put back
+ * @listens fill detail: string, text to write on from
+ * @listens write move the focus here
+ * @fires sendMessage detail: {text}
+ * @fires wrote detail: {text}, what stands in the field
  */
 export function Composer(el) {
   const field = find(el, 'textarea');

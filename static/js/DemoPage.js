@@ -4,7 +4,6 @@ import { find, loadStyle } from './dom.js';
 import { PageTitle } from './PageTitle.js';
 import { followService } from './service.js';
 import { createStore } from './storage.js';
-import { TabBar } from './TabBar.js';
 import { VisitorChat } from './VisitorChat.js';
 
 /**
@@ -23,16 +22,17 @@ export function mount(el) {
 
   AppHeader(header);
   VisitorChat(chat, { api, store: createStore(), isReachable: service.isReachable });
-  TabBar(tabs);
   PageTitle(el);
   service.start();
   openConsole();
 
   async function openConsole() {
-    const [{ AgentConsole }] = await Promise.all([
+    const [{ AgentConsole }, { TabBar }] = await Promise.all([
       import('./console/AgentConsole.js'),
+      import('./console/TabBar.js'),
       loadStyle('/static/css/console/agent-console.css'),
     ]);
+    TabBar(tabs);
     AgentConsole(desk, { isReachable: service.isReachable });
     service.add(desk);
   }

@@ -5,9 +5,9 @@ import { initial } from './words.js';
  * What a visitor sees before the first message: three things the bot can do.
  *
  * @param el `.empty-state`
- * @listens CustomEvent#welcome detail: {isEmpty, canReturn, botName}
- * @fires CustomEvent#sendMessage detail: {text}
- * @fires CustomEvent#returnToPrevious
+ * @listens welcome detail: {isEmpty, canReturn, botName}
+ * @fires sendMessage detail: {text}
+ * @fires returnToPrevious
  */
 export function EmptyState(el) {
   const back = find(el, '.return');

@@ -5,8 +5,8 @@ import { humanModeTitle } from './words.js';
  * The switch that makes the bot silent in every conversation.
  *
  * @param el `.human-pill`
- * @listens CustomEvent#service
- * @fires CustomEvent#setHumanMode detail: {enabled}
+ * @listens service
+ * @fires setHumanMode detail: {enabled}
  */
 export function HumanPill(el) {
   let enabled = false;

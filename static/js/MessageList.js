@@ -9,10 +9,10 @@ const NEAR_BOTTOM_PX = 48;
  * The transcript: keeps the reader's place, and says when there is more below.
  *
  * @param el `.message-list`
- * @listens CustomEvent#messages detail: {rows, people, hasOlder, isLoading, typing}
- * @listens CustomEvent#fresh another transcript follows
- * @fires CustomEvent#loadOlder
- * @fires CustomEvent#messagesArrived detail: {count}
+ * @listens messages detail: {rows, people, hasOlder, isLoading, typing}
+ * @listens fresh another transcript follows
+ * @fires loadOlder
+ * @fires messagesArrived detail: {count}
  */
 export function MessageList(el) {
   const scroller = find(el, '.scroller');

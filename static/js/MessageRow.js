@@ -2,7 +2,7 @@ import { ask, find, h, icon, setText } from './dom.js';
 import { linkSegments } from './links.js';
 import { dayLabel, deliveryText } from './words.js';
 
-/** To leave alone what did not change. @type {WeakMap<Element, any>} what each element shows */
+/** What each element shows, to leave alone what did not change. */
 const shown = new WeakMap();
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -48,7 +48,7 @@ export function updateRow(el, row, people) {
     showText(find(el, '.bubble'), message.content ?? 'This message was deleted.');
   }
   showDelivery(find(el, '.delivery'), row);
-  if (people.actions) showActions(find(el, '.line'), message, people.actions(message));
+  people.decorate?.(find(el, '.line'), message);
 }
 
 function isUnchanged(before, row, people) {
@@ -97,22 +97,8 @@ function showDelivery(el, { message, showsSent }) {
   else el.replaceChildren(text);
 }
 
-/** What the reader may do with this message, beside it. */
-function showActions(el, { id }, actions) {
-  const wanted = actions.map(({ wish }) => wish).join();
-  if ((el.dataset.actions ?? '') === wanted) return;
-  el.dataset.actions = wanted;
-  const buttons = actions.map(({ label, wish, picture }) => {
-    const made = wishButton(el, 'icon-button', wish, { id });
-    made.setAttribute('aria-label', label);
-    made.title = label;
-    made.append(icon(picture));
-    return made;
-  });
-  el.replaceChildren(find(el, '.bubble'), ...buttons);
-}
-
-function wishButton(el, kind, wish, detail) {
+/** A button that asks the owner for something. */
+export function wishButton(el, kind, wish, detail) {
   const made = h('button', { type: 'button', class: kind });
   made.addEventListener('click', () => ask(el, wish, detail));
   return made;

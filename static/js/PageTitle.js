@@ -4,8 +4,8 @@ import { hear } from './dom.js';
  * Count what arrived while nobody looked, in the title of the browser tab.
  *
  * @param el the page
- * @listens CustomEvent#service detail: {botName}
- * @listens CustomEvent#messagesArrived detail: {count}
+ * @listens service detail: {botName}
+ * @listens messagesArrived detail: {count}
  */
 export function PageTitle(el) {
   let name = '';

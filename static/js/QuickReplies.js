@@ -4,8 +4,8 @@ import { ask, h, hear } from './dom.js';
  * The bot's suggestions for an answer, as buttons below its words.
  *
  * @param el `.quick-replies`
- * @listens CustomEvent#choices detail: {options}
- * @fires CustomEvent#sendMessage detail: {text}
+ * @listens choices detail: {options}
+ * @fires sendMessage detail: {text}
  */
 export function QuickReplies(el) {
   let shown = '';

@@ -15,11 +15,11 @@ import { bannerFor, connectionStatus, holderChip, humanModeNote, linkState, peop
  * to the session.
  *
  * @param el `.visitor-chat`
- * @listens CustomEvent#service
- * @listens CustomEvent#linkUp the server answers
- * @listens CustomEvent#lineDown the browser is offline
- * @listens CustomEvent#notice detail: string, a line to show in the chat
- * @fires CustomEvent#linkChange detail: {works}
+ * @listens service
+ * @listens linkUp the server answers
+ * @listens lineDown the browser is offline
+ * @listens notice detail: string, a line to show in the chat
+ * @fires linkChange detail: {works}
  */
 export function VisitorChat(el, { api, store, isReachable }) {
   const head = find(el, '.chat-head');

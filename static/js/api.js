@@ -1,17 +1,13 @@
 /**
  * The service's REST interface, as functions. One rule: a call returns the
  * parsed body, or throws an ApiError that says whether trying again can help.
- *
- * @typedef {{ id: string, token: string }} Chat how a visitor gets back in
+ * A chat, {id, token}, is how a visitor gets back in.
  */
 
 const TIMEOUT_MS = 15_000;
 
 export class ApiError extends Error {
-  /**
-   * @param message one sentence, fit to be shown
-   * @param facts status 0: no answer came
-   */
+  /** message: one sentence, fit to be shown; status 0: no answer came */
   constructor(message, { status, code }) {
     super(message);
     this.name = 'ApiError';
@@ -30,11 +26,7 @@ export class ApiError extends Error {
   }
 }
 
-/**
- * Make the function that every call goes through.
- *
- *   token: the operator's, for where the browser does not keep the session cookie
- */
+/** token: the operator's, for where the browser does not keep the session cookie */
 export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = () => null } = {}) {
   return async function call(path, options = {}) {
     const { method = 'GET', chat, body, signal, acceptStatus = [] } = options;

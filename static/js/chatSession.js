@@ -20,8 +20,8 @@ import { GONE_NOTE, holderNote } from './words.js';
  * One visitor's chat: the conversation on the server, what the page shows of
  * it, and what still has to go out. No DOM, so tests drive it with a fake API.
  *
- *   onLink: whether the socket is open, null while there is nothing to follow;
- *   isReachable: ask the server whether it is there at all
+ * onLink: whether the socket is open, null while there is nothing to follow;
+ * isReachable: ask the server whether it is there at all
  */
 export function createChatSession({ api, store, onChange, onLink, isReachable, connect }) {
   let chat = null;

@@ -1,19 +1,13 @@
 /**
  * Find web addresses in plain text. Pure; the caller makes the elements, so a
  * stranger's text never becomes markup.
- *
- * @typedef {{ text: string, href: string | null }} Segment
  */
 
 const ADDRESS = /https?:\/\/[^\s<>"'`]+/gi;
 const TRAILING = /[.,:;!?…*_~]$/;
 const BRACKETS = { ')': '(', ']': '[', '}': '{' };
 
-/**
- * Cut a text into plain parts and links; joined, they are the text again.
- *
- * @returns {Segment[]} http and https links only; no empty parts
- */
+/** Cut a text into {text, href} parts; joined, they are the text again. */
 export function linkSegments(text) {
   const segments = [];
   let end = 0;

@@ -2,38 +2,10 @@
  * What a chat page knows about its messages, and how each event changes it.
  * Pure: no DOM, no network, no clock, so `node --test` covers it.
  *
- * @typedef {'user' | 'ai' | 'agent' | 'system'} Sender
- * @typedef {'sending' | 'waiting' | 'failed' | 'sent' | 'streaming'} Delivery
- *   waiting = written without a connection, goes out by itself;
- *   streaming = the bot is still writing it
- * @typedef {{ title: string, value: string }} Option a quick reply
- *
- * @typedef {object} Message
- * @property {number | null} id the server's; null for notes and until confirmed
- * @property {string | null} clientId ours; the server stores it once
- * @property {Sender} sender
- * @property {string | null} content null when deleted
- * @property {string} createdAt ISO, UTC
- * @property {string | null} editedAt
- * @property {string | null} deletedAt
- * @property {Delivery} delivery
- * @property {string | null} problem why it failed, one sentence
- * @property {number | null} sentAt our clock when the server confirmed it, in ms
- * @property {string | null} turnId of the bot's words: the turn they come from
- * @property {Option[]} options what the reader may choose from
- * @property {number | null} afterId of a note of this page: the message it follows
- *
- * @typedef {{ kind: 'day', key: string, at: string }} DayRow
- *
- * @typedef {object} MessageRow
- * @property {'message'} kind
- * @property {string} key
- * @property {Message} message
- * @property {boolean} starts first of its group: shows who and when
- * @property {boolean} isOwn written on this side
- * @property {boolean} showsSent the newest own message says that it arrived
- *
- * @typedef {DayRow | MessageRow} Row
+ * A message has the server's `id` (null until confirmed) and our `clientId`, which
+ * the server stores once; its `delivery` is sending, waiting (for the connection),
+ * failed, streaming or sent; `sentAt` is our clock in ms; `afterId`, of a note of
+ * this page, is the message that it follows.
  */
 
 /** Messages of one sender closer together than this share a heading. */
@@ -135,8 +107,6 @@ export function isUnsent(message) {
 /**
  * Say how the sending of one message goes. A message that the server has
  * meanwhile confirmed (by the socket) is left alone: a late failure is wrong.
- *
- * @param messages not changed
  */
 export function markDelivery(messages, clientId, delivery, problem = null) {
   return messages.map((message) =>
@@ -162,12 +132,7 @@ export function firstId(messages) {
   return messages.find((message) => message.id !== null)?.id ?? null;
 }
 
-/**
- * What the list shows: a row per message, and one before each new day.
- *
- * @param messages oldest first
- * @param options dayOf: the local day
- */
+/** What the list shows: a row per message, and one before each new day. */
 export function toRows(messages, { own = 'user', dayOf = localDay } = {}) {
   const newestOwn = messages.findLast((message) => message.sender === own);
   const rows = [];
@@ -199,12 +164,7 @@ function localDay(iso) {
   return new Date(iso).toDateString();
 }
 
-/**
- * Until when the bot should be shown as typing.
- *
- * @param messages oldest first
- * @returns {number | null} our clock in ms; null when nobody waits for the bot
- */
+/** Until when the bot is shown as typing, in ms; null when nobody waits for it. */
 export function typingUntil(messages, { holder, humanMode }) {
   if (humanMode || holder !== 'ai') return null;
   const newest = messages.findLast(
@@ -218,8 +178,6 @@ export function typingUntil(messages, { holder, humanMode }) {
 /**
  * What the reader may answer with one press: of the newest words, and only as
  * long as nothing was said after them.
- *
- * @param messages oldest first
  */
 export function quickReplies(messages) {
   const newest = messages.findLast((message) => !isNote(message));

@@ -4,23 +4,13 @@ import { createHeartbeat } from './heartbeat.js';
 
 /**
  * What all parts of a page share (is the service there, who may speak), handed
- * down to them as `service`.
+ * down to them as `service`: {link, health, botName, humanMode (null: not known),
+ * refusal (why this caller may not switch human mode), isSwitching}.
  *
- * @typedef {object} Service
- * @property {Link} link
- * @property {Health | null} health
- * @property {string} botName
- * @property {boolean | null} humanMode null until the service has said so
- * @property {string | null} refusal why this caller may not switch human mode
- * @property {boolean} isSwitching
- *
- * @param el the page
- *   parts: who is told; isOperator: false where only visitors come
- * @listens CustomEvent#setHumanMode detail: {enabled}
- * @listens CustomEvent#linkChange detail: {works}, from a panel's socket
- * @fires CustomEvent#linkUp to the parts: the server answers
- * @fires CustomEvent#lineDown to the parts: the browser is offline
- * @fires CustomEvent#notice to the parts: what did not work
+ * @param parts who is told; isOperator: false where only visitors come
+ * @listens setHumanMode detail: {enabled}
+ * @listens linkChange detail: {works}, from a panel's socket
+ * @fires linkUp, lineDown, notice to the parts
  */
 export function followService(el, { api, parts, isOperator = true }) {
   let service = {

@@ -3,9 +3,6 @@ import { createDrafts } from './drafts.js';
 import { firstId, fromServer, isNote, mergeMessages } from './logic.js';
 import { createTyping } from './typing.js';
 
-/**
- * @typedef {{ before?: number, after?: number, size: number }} Page
- */
 
 const PAGE_SIZE = 50;
 const MISSED_SIZE = 200;

@@ -2,22 +2,14 @@
  * Every sentence the page says by itself, so wording is in one place and the
  * rules behind it are tested. Pure.
  *
- * @typedef {'good' | 'bad' | 'warn' | 'quiet'} Tone
- * @typedef {{ text: string, tone: Tone, title?: string }} Chip
- * @typedef {{ browserOnline: boolean, heartbeat: boolean | null, socket: boolean | null }} Link
- *   null = not known yet; socket is null while there is no conversation
- * @typedef {Record<string, any>} Health the body of GET /health/ready
+ * A chip is {text, tone, title?}, a tone good, bad, warn or quiet; a link is
+ * {browserOnline, heartbeat, socket}, where null is not known yet.
  */
 
 /**
- * Who speaks in a transcript, as its reader sees them.
- *
- * @typedef {{ label: string, wish: string, picture: string }} Action
- * @typedef {object} People
- * @property {Sender[]} own shown on the reader's side
- * @property {Record<Sender, string>} names
- * @property {Record<Sender, string>} initials the letter in the round picture
- * @property {(message: Message) => Action[]} [actions] what the reader may do with it
+ * Who speaks in a transcript, as its reader sees them: who is on the `own` side,
+ * `names` and `initials` by sender, and `decorate(line, message)`, which adds what
+ * the reader may do with a message.
  *
  * @param other what differs from the visitor's view
  */

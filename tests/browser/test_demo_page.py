@@ -280,7 +280,7 @@ def test_everything_by_keyboard(open_page):
     assert bubbles(page, "user").inner_text() == "first line\nsecond line"
     expect(bubbles(page, "ai")).to_have_count(1)
 
-    for name in ("Conversation", "New chat", "Talk to a human"):
+    for name in ("human", "Conversation", "New chat", "Talk to a human"):
         page.keyboard.press("Shift+Tab")
         here = page.locator(":focus")
         expect(here).to_have_accessible_name(name)

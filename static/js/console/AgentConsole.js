@@ -15,11 +15,11 @@ const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-pa
  * The agents' side of the chat: a panel of the demo, or a page of its own.
  *
  * @param el `.agent-console`
- * @listens CustomEvent#service
- * @listens CustomEvent#linkUp the server answers
- * @listens CustomEvent#lineDown the browser is offline
- * @fires CustomEvent#waiting on the body, detail: {count}
- * @fires CustomEvent#deskLink detail: {works}
+ * @listens service
+ * @listens linkUp the server answers
+ * @listens lineDown the browser is offline
+ * @fires waiting on the body, detail: {count}
+ * @fires deskLink detail: {works}
  */
 export function AgentConsole(el, { isReachable }) {
   const api = createAgentApi();

@@ -15,11 +15,11 @@ const TICK_MS = 30_000; // "3 min" grows old
  * Every conversation, the waiting ones first.
  *
  * @param el `.conversation-list`
- * @listens CustomEvent#conversations detail: {list, waiting, wanted, hasMore, isLoading, selected}
- * @listens CustomEvent#focusSelected
- * @fires CustomEvent#selectConversation detail: {id}
- * @fires CustomEvent#wantConversations detail: {filter?, query?}
- * @fires CustomEvent#moreConversations
+ * @listens conversations detail: {list, waiting, wanted, hasMore, isLoading, selected}
+ * @listens focusSelected
+ * @fires selectConversation detail: {id}
+ * @fires wantConversations detail: {filter?, query?}
+ * @fires moreConversations
  */
 export function ConversationList(el) {
   let state = null;

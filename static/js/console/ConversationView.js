@@ -5,6 +5,7 @@ import { MessageList } from '../MessageList.js';
 import { createTypingTeller } from '../typing.js';
 import { initial, peopleFor } from '../words.js';
 import { composerHint, moves, reasonText, stateBadge } from './deskWords.js';
+import { showActions } from './messageActions.js';
 
 const EMPTY = { messages: [], hasOlder: false, isLoading: true, typing: null };
 
@@ -12,14 +13,14 @@ const EMPTY = { messages: [], hasOlder: false, isLoading: true, typing: null };
  * One conversation: its transcript, who holds it, and what an agent may do.
  *
  * @param el `.conversation-view`
- * @listens CustomEvent#service
- * @listens CustomEvent#conversation detail: {selected, transcript, isOnline}
- * @listens CustomEvent#draft detail: string, text to put back
- * @listens CustomEvent#complaint detail: string, what did not work
- * @fires CustomEvent#act detail: {what, failed}
- * @fires CustomEvent#say detail: {text}
- * @fires CustomEvent#why detail: {turnId}
- * @fires CustomEvent#backToList
+ * @listens service
+ * @listens conversation detail: {selected, transcript, isOnline}
+ * @listens draft detail: string, text to put back
+ * @listens complaint detail: string, what did not work
+ * @fires act detail: {what, failed}
+ * @fires say detail: {text}
+ * @fires why detail: {turnId}
+ * @fires backToList
  */
 export function ConversationView(el) {
   let shown = null;
@@ -114,7 +115,7 @@ export function ConversationView(el) {
     people = peopleFor(botName, {
       own: ['agent', 'ai'],
       names: { user: name },
-      actions: (message) => actionsFor(message, mayChange),
+      decorate: (line, message) => showActions(line, message, actionsFor(message, mayChange)),
     });
   }
 

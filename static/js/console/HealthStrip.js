@@ -9,10 +9,10 @@ const READ_EVERY = 3; // heartbeats
  * be tried again from here.
  *
  * @param el `.health-strip`
- * @listens CustomEvent#service
- * @listens CustomEvent#session detail: {canSignOut}
- * @listens CustomEvent#linkUp a heartbeat
- * @fires CustomEvent#signOut
+ * @listens service
+ * @listens session detail: {canSignOut}
+ * @listens linkUp a heartbeat
+ * @fires signOut
  */
 export function HealthStrip(el, { api }) {
   let beats = 0;

@@ -6,9 +6,9 @@ import { turnEntry } from './TurnEntry.js';
  * Why the bot said what it said: every decision of one conversation.
  *
  * @param el `.why-panel`
- * @listens CustomEvent#open detail: {conversation, turnId}
- * @listens CustomEvent#conversation what is open now; its turns are read again
- * @listens CustomEvent#close
+ * @listens open detail: {conversation, turnId}
+ * @listens conversation what is open now; its turns are read again
+ * @listens close
  */
 export function WhyPanel(el, { api }) {
   let conversationId = '';

@@ -1,11 +1,11 @@
-import { find, hear } from './dom.js';
+import { find, hear } from '../dom.js';
 
 /**
  * On a phone the panels take turns. On a wide screen the bar is not there and
  * both are shown.
  *
  * @param el `.tab-bar`, its tabs name their panels
- * @listens CustomEvent#waiting on the document, detail: {count}
+ * @listens waiting on the document, detail: {count}
  */
 export function TabBar(el) {
   const tabs = [...el.querySelectorAll('[role=tab]')];
