@@ -20,8 +20,8 @@ class Closed(Exception):
 class Wire:
     """One socket: `await wire.next("NEW_MESSAGE")`, `await wire.send(typing=True)`."""
 
-    def __init__(self):
-        self.incoming = asyncio.Queue()
+    def __init__(self, room=0):
+        self.incoming = asyncio.Queue(room)
         self.outgoing = asyncio.Queue()
         self.events = []
 
@@ -50,10 +50,11 @@ class Wire:
 
 
 @asynccontextmanager
-async def opened(client, path, *, address="127.0.0.1", **headers):
+async def opened(client, path, *, address="127.0.0.1", room=0, **headers):
     """Open a socket to the application behind *client* (an httpx client over ASGI).
 
-    One that is refused is closed with a code: the first event raises `Closed`.
+    One that is refused is closed with a code: the first event raises `Closed`. Of
+    what is not read, *room* events fit on the way (0: all); then sending waits.
     """
     app = client._transport.app
     parts = urlsplit(path)
@@ -71,7 +72,7 @@ async def opened(client, path, *, address="127.0.0.1", **headers):
         "root_path": "",
         "state": {},
     }
-    wire = Wire()
+    wire = Wire(room)
     await wire.outgoing.put({"type": "websocket.connect"})
     task = asyncio.create_task(
         app(scope, wire.outgoing.get, wire.incoming.put), name="socket"

@@ -1,11 +1,15 @@
 """The WebSockets: what each kind of guest hears and may say, event by event."""
 
+import asyncio
+
 import pytest
-from sockets import opened
+from sockets import Closed, opened
 from test_chat import begin, say
 from test_webhook import SIGNED, delivery, post_signed, rows, serving
 
 from chatwoot_bot.store import schema
+from chatwoot_bot.web import socket, sockets
+from chatwoot_bot.web.socket import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
 
@@ -82,10 +86,12 @@ async def test_agents_hear_every_conversation(quiet):
 
 
 async def test_agents_hear_chatwoots_conversations(database_url):
-    async with serving(database_url, worker=False, **SIGNED) as client:
-        async with opened(client, "/ws/agents") as wire:
-            await post_signed(client, delivery())
-            heard = await wire.next("NEW_MESSAGE")
+    async with (
+        serving(database_url, worker=False, **SIGNED) as client,
+        opened(client, "/ws/agents") as wire,
+    ):
+        await post_signed(client, delivery())
+        heard = await wire.next("NEW_MESSAGE")
 
     assert heard["sender"] == "user"
 
@@ -226,7 +232,7 @@ async def test_agents_replay_covers_every_conversation(quiet):
 
 async def test_same_client_id_twice_is_one_message_and_told_again(quiet):
     """The socket fell before the echo: the page sends again and must get it."""
-    conversation, visitor = await begin(quiet)
+    conversation, _ = await begin(quiet)
     async with opened(quiet, room(conversation)) as wire:
         await wire.send(message="Hi", client_id="a")
         first = await wire.next("NEW_MESSAGE")
@@ -404,3 +410,60 @@ async def test_agents_sockets_are_not_the_visitors(quiet):
         status = await quiet.get("/ws/users/u-1/status")
 
     assert status.json()["connections"] == 0
+
+
+async def test_slow_reader_is_dropped_and_others_do_not_feel_it(quiet):
+    """A phone in a tunnel must cost the shop's agents nothing."""
+    conversation, _ = await begin(quiet)
+    async with (
+        opened(quiet, room(conversation), room=1) as slow,
+        opened(quiet, room(conversation)) as fast,
+    ):
+        for number in range(MAX_WAITING + 5):
+            quiet.context.hub.typing(conversation["id"], "ai", number % 2 == 0)
+            await fast.next("TYPING")
+        with pytest.raises(Closed) as closed:
+            while True:
+                await slow.any()
+
+    assert closed.value.code == 1013
+    assert "too slow" in closed.value.reason
+    assert len(slow.events) < 5
+
+
+async def test_reader_that_is_stuck_for_good_leaves_nothing_behind(quiet, monkeypatch):
+    monkeypatch.setattr(socket, "CLOSE_S", 0.01)
+    conversation, _ = await begin(quiet)
+    async with opened(quiet, room(conversation), room=1):
+        for number in range(MAX_WAITING + 5):
+            quiet.context.hub.typing(conversation["id"], "ai", number % 2 == 0)
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while quiet.context.rooms.sockets:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.01)
+
+
+async def test_socket_asks_for_its_right_to_be_there_again(quiet, monkeypatch):
+    """A signed-in browser that is never closed must not stay an agent for ever."""
+    monkeypatch.setattr(sockets, "SESSION_AGE_S", 0.05)
+    async with opened(quiet, "/ws/agents") as wire:
+        with pytest.raises(Closed) as closed:
+            await wire.any()
+
+    assert closed.value.code == 4401
+
+
+async def test_nothing_is_remembered_of_sockets_that_have_gone(quiet):
+    conversation, visitor = await begin(quiet, user_id="u-1")
+    async with (
+        opened(quiet, room(conversation)),
+        opened(quiet, users(conversation)),
+        opened(quiet, "/ws/agents") as agent,
+    ):
+        await say(quiet, conversation, visitor)
+        await agent.next("NEW_MESSAGE")
+        assert quiet.context.rooms.sockets == 3
+    rooms = quiet.context.rooms
+
+    assert not any((rooms._rooms, rooms._users, rooms._agents, rooms._seen))
+    assert rooms.sockets == 0
