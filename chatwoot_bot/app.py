@@ -16,8 +16,7 @@ import structlog
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.middleware.cors import CORSMiddleware
 
 from .bots import WEB
 from .breaker import Breaker
@@ -37,11 +36,13 @@ from .hub import Hub
 from .intake import Intake
 from .language import keywords
 from .media.fetch import Fetcher
-from .media.guard import Guard, origin_of
+from .media.guard import Guard
+from .media.guard import origin_of as host_of
 from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
+from .relay import Relay
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
@@ -51,11 +52,13 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
-from .web import chat, ops, webhook
-from .web import human as human_routes
-from .web.auth import Visitors
+from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
+from .web.ops import SecurityHeaders
+from .web.presence import Presence
+from .web.rooms import Rooms
+from .web.routes import ROUTES
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -67,26 +70,6 @@ Media = Callable[[Settings], MediaReader | None]
 ECHO_S = 1.0
 # A worker that has not looked for work for this long is not well.
 WORKER_SILENT_S = 15.0
-
-ROUTES: list[BaseRoute] = [
-    Route("/webhook/chatwoot", webhook.receive, methods=["POST"]),
-    Route("/toggle-human", human_routes.toggle, methods=["POST"]),
-    Route("/human-status", human_routes.status),
-    Route("/conversations", chat.create_conversation, methods=["POST"]),
-    Route("/conversations/{conversation_id}", chat.get_conversation),
-    Route("/conversations/{conversation_id}/messages", chat.list_messages),
-    Route(
-        "/conversations/{conversation_id}/messages",
-        chat.create_message,
-        methods=["POST"],
-    ),
-    Route("/conversations/{conversation_id}/escalate", chat.escalate, methods=["POST"]),
-    Route("/health", ops.health),
-    Route("/health/ready", ops.ready),
-    Route("/metrics", ops.metrics),
-    Route("/", ops.demo_page),
-    Mount("/static", StaticFiles(directory=ops.STATIC)),
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +91,29 @@ def build(settings: Settings, *, with_worker: bool = True) -> Starlette:
 
     return Starlette(
         routes=ROUTES,
-        middleware=[Middleware(ops.SecurityHeaders)],
+        middleware=_middleware(settings),
         exception_handlers=HANDLERS,
         lifespan=lifespan,
     )
+
+
+def _middleware(settings: Settings) -> list[Middleware]:
+    friends = [origin_of(url) for url in settings.cors_origins]
+    # Without credentials: a visitor's token travels in a header, and the console's
+    # cookie is for the console's own site.
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=friends,
+        allow_methods=("GET", "POST", "PUT", "DELETE"),
+        allow_headers=("Authorization", "Content-Type", "Prefer"),
+    )
+    chatwoot = settings.chatwoot_base_url
+    headers = Middleware(
+        SecurityHeaders,
+        friends=friends,
+        chatwoot=origin_of(chatwoot) if chatwoot else None,
+    )
+    return [headers, cors] if friends else [headers]
 
 
 @contextlib.asynccontextmanager
@@ -148,9 +150,12 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             await stack.enter_async_context(_working(worker))
         stack.callback(engine.hub.close)
         intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
+        rooms = Rooms(db, engine.hub)
+        presence = Presence(db, engine.hub, engine.clock)
+        await stack.enter_async_context(_beside(rooms.run(), "rooms"))
+        await stack.enter_async_context(_beside(presence.run(), "presence"))
         if not db.is_sqlite:
-            listening = signals.listen(db.url, intake.heed, intake.look)
-            await stack.enter_async_context(_beside(listening, "listen"))
+            await _hear_others(stack, db, engine.hub, intake, rooms)
         if clients is not None and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
             await stack.enter_async_context(_beside(sweep.run(), "sweep"))
@@ -161,12 +166,34 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             metrics=engine.metrics,
             rules=engine.rules,
             intake=intake,
-            visitors=Visitors(await _secret_key(settings, db)),
+            rooms=rooms,
+            presence=presence,
+            gate=Gate(settings, await _secret_key(settings, db)),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
             clock=engine.clock,
         )
+
+
+async def _hear_others(
+    stack: contextlib.AsyncExitStack,
+    db: Database,
+    hub: Hub,
+    intake: Intake,
+    rooms: Rooms,
+) -> None:
+    """Tell the processes on the same database what happens here, and listen to them."""
+    relay = Relay(db, hub)
+    hub.attach(relay)
+
+    def missed() -> None:
+        intake.look()
+        rooms.look_at_all()
+
+    listening = signals.listen(db.url, intake.heed, missed, relay.heard)
+    await stack.enter_async_context(_beside(listening, "listen"))
+    await stack.enter_async_context(_beside(relay.run(), "relay"))
 
 
 def _engine(
@@ -177,21 +204,22 @@ def _engine(
     media: Media,
 ) -> Engine:
     """Return the engine of the bot for all inboxes without another, with the others."""
+    hub = Hub()
     metrics = Metrics()
     for name, breaker in circuits.items():
         metrics.show_circuit(name, breaker)
     others, *own = settings.bots
     engine = Engine(
         db=db,
-        hub=Hub(),
+        hub=hub,
         metrics=metrics,
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
-        **_parts(settings, others, http, circuits, media),
+        **_parts(settings, others, http, circuits, media, hub),
     )
     bots: dict[Inbox, Engine] = {}
     for bot in own:
-        parts = _parts(settings, bot, http, circuits, media)
+        parts = _parts(settings, bot, http, circuits, media, hub)
         bots |= dict.fromkeys(bot.inboxes, replace(engine, **parts))
     return replace(engine, rules=rules(settings), bots=bots)
 
@@ -202,6 +230,7 @@ def _parts(
     http: httpx.AsyncClient,
     circuits: Mapping[str, Breaker],
     media: Media,
+    hub: Hub,
 ) -> dict[str, Any]:
     """Return the parts of an `Engine` that each bot has for itself."""
     own = bot.settings
@@ -209,7 +238,7 @@ def _parts(
     llm = circuits[_llm_circuit(settings, bot)]
     return {
         "rules": _rules(settings, bot),
-        "channels": _channels(own, _clients(own, http, circuits["chatwoot"])),
+        "channels": _channels(own, _clients(own, http, circuits["chatwoot"]), hub),
         "responder": _responder(bot, http, llm) or mock,
         "fallback": mock if own.fallback == "mock" else None,
         "media": media(own),
@@ -288,8 +317,10 @@ def _hours(settings: Settings) -> Hours | None:
     return parse_hours(hours, settings.timezone) if hours else None
 
 
-def _channels(settings: Settings, clients: Clients | None) -> dict[str, Channel]:
-    web = WebChannel()
+def _channels(
+    settings: Settings, clients: Clients | None, hub: Hub
+) -> dict[str, Channel]:
+    web = WebChannel(hub.typing)
     if clients is None:
         # Conversations of an earlier, configured run can be read but not answered.
         return {"web": web, "chatwoot": web}
@@ -348,7 +379,7 @@ async def _media(settings: Settings, http: httpx.AsyncClient) -> AsyncIterator[M
         yield lambda _: None
         return
     own = [settings.chatwoot_base_url] if settings.chatwoot_base_url else []
-    guard = Guard([origin_of(url) for url in (*own, *settings.media_hosts)])
+    guard = Guard([host_of(url) for url in (*own, *settings.media_hosts)])
     async with guard.transport() as transport:
         fetcher = Fetcher(transport, max_bytes=settings.media_max_bytes)
         files = FileReader()

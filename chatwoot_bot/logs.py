@@ -42,6 +42,8 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     for chatty in ("httpx", "httpcore", "openai", "alembic", "uvicorn.access"):
         # httpx would log every URL, openai whole requests at DEBUG.
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # At INFO it logs the path of every socket, whose query holds a visitor's token.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
 
 def _renderers(form: Literal["console", "json"]) -> list[structlog.typing.Processor]:

@@ -118,7 +118,7 @@ class Settings(pydantic.BaseModel):
     )
     admin_token: SecretStr | None = None
     secret_key: SecretStr | None = None
-    cors_origins: Annotated[tuple[str, ...], Commas] = ()
+    cors_origins: Annotated[tuple[Url, ...], Commas] = ()
     max_body_bytes: int = Field(1_048_576, ge=1_024)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
@@ -417,7 +417,6 @@ NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 # Part of the public contract, read and checked, but used only by later releases.
 RESERVED = frozenset(
     {
-        "cors_origins",
         "openai_fallback_api_key",
         "openai_fallback_base_url",
         "openai_fallback_model",

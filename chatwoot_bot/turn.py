@@ -30,6 +30,7 @@ from .core.decision import Decision, Route, decide, give_up
 from .core.outgoing import compose, note_instead
 from .engine import Engine
 from .errors import ResponderError
+from .hub import Speech
 from .outbox import Outbox
 from .responders.base import Answer
 from .store import turns
@@ -69,6 +70,8 @@ class Turn:
         self.failures = 0
         self._interrupted: str | None = None
         self._thinking: asyncio.Task[Any] | None = None
+        self._speech: Speech | None = None
+        self._unsaid: str | None = None
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._outbox = Outbox(engine, lease, self.log)
 
@@ -147,10 +150,13 @@ class Turn:
         """Find out what to say, and say it."""
         conversation = situation.conversation
         typing = _Typing(self._channel(conversation), conversation)
+        if conversation.channel == "web":
+            self._speech = Speech(self.engine.hub, conversation.id, self.id)
         try:
             typing.on()
             situation, decision = await self._read(situation, decision)
             drafts, decision, answer = await self._draft(situation, decision)
+            self._unsaid = _public_text(drafts)
             if not await self._outbox.look_again(conversation):
                 drafts, decision = self._as_notes(situation, drafts, decision)
             record = self._record(decision, "kept", answer)
@@ -165,10 +171,14 @@ class Turn:
             )
             if verdict is not Verdict.KEPT:
                 return self._overtaken(decision, str(verdict))
+            if self._speech is not None and decision.route is Route.BOT:
+                self._speech.close()
             return await self._say(situation, decision, kept)
         except Interrupted as interrupted:
             return self._overtaken(decision, str(interrupted))
         finally:
+            if self._speech is not None:
+                self._speech.forget()
             await typing.off()
 
     async def _read(
@@ -200,7 +210,8 @@ class Turn:
             return drafts, decision, None
         try:
             answer = await self._in_time(
-                situation, self.engine.responder.respond(situation.transcript)
+                situation,
+                self.engine.responder.respond(situation.transcript, self._speech),
             )
         except TimeoutError:
             decision = Decision(Route.HANDOVER, "answer_deadline")
@@ -212,14 +223,17 @@ class Turn:
                 decision = Decision(Route.HANDOVER, "model_failed")
                 return await self._handover(situation, decision.reason), decision, None
             decision = Decision(Route.BOT, "model_failed")
+            if self._speech is not None:
+                self._speech.forget()
             answer = await self._think(
-                self.engine.fallback.respond(situation.transcript)
+                self.engine.fallback.respond(situation.transcript, self._speech)
             )
         if answer.handover is not None:
             decision = Decision(Route.HANDOVER, "model_asked")
             drafts = await self._handover(situation, decision.reason, answer.handover)
             return drafts, decision, answer
-        channel = situation.conversation.chatwoot_channel
+        conversation = situation.conversation
+        channel = conversation.chatwoot_channel or conversation.channel
         parts = compose(answer.text, answer.options, channel)
         return [Draft(ReplyKind.ANSWER, *part) for part in parts], decision, answer
 
@@ -320,7 +334,9 @@ class Turn:
         ending = Ending.DONE
         if reason == Verdict.SUPERSEDED:
             ending = Ending.SUPERSEDED
-        return End(ending=ending, record=self._record(decision, reason, None))
+        draft = self._unsaid or (self._speech and self._speech.text) or None
+        record = self._record(decision, reason, None)
+        return End(ending=ending, record=dataclasses.replace(record, draft=draft))
 
     async def _load(self) -> Situation:
         situation = await self.engine.db.read(
@@ -352,9 +368,22 @@ class Turn:
             outcome=outcome,
             model=answer.model if answer else None,
             tokens=answer.tokens if answer else None,
+            tools=_calls(answer) if answer else (),
             started_at=self.started_at,
             latency_ms=round((self.engine.clock() - self.started_at) * 1000),
         )
+
+
+def _public_text(drafts: Sequence[Draft]) -> str:
+    return "\n\n".join(d.content for d in drafts if d.kind not in FOR_AGENTS)
+
+
+def _calls(answer: Answer) -> Sequence[dict[str, Any]]:
+    """Return what the model called, for the record."""
+    if answer.handover is None:
+        return ()
+    arguments = {"reason": answer.handover}
+    return ({"name": "escalate_to_human", "arguments": arguments},)
 
 
 class _Typing:

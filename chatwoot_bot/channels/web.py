@@ -5,20 +5,29 @@ to send, nothing to be in doubt about, and nobody else's status to look at.
 """
 
 import time
+from collections.abc import Callable
 
-from ..core.conversation import Conversation, Status
+from ..core.conversation import Conversation, Sender, Status
 from ..core.events import Event
 from ..core.routing import Routing
 from .base import Found, Presence, ReplyView
 
 
 class WebChannel:
-    """Speak in the web chat; see `Channel`."""
+    """Speak in the web chat; see `Channel`.
+
+    Args:
+        tell_typing: takes a conversation's id, who writes, and whether they do.
+    """
 
     takes_notes = False
 
+    def __init__(self, tell_typing: Callable[[str, str, bool], None]) -> None:
+        self._tell_typing = tell_typing
+
     async def typing(self, conversation: Conversation, *, on: bool) -> None:
-        """Do nothing: the page shows by itself that it waits."""
+        """Tell whoever watches."""
+        self._tell_typing(conversation.id, Sender.BOT, on)
 
     async def look(self, conversation: Conversation) -> Event | None:
         """Return None: our own state is all there is."""

@@ -15,11 +15,14 @@ import typer
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from .. import logs
 from ..app import build
 from ..errors import ChatwootBotError, SettingsError
 from ..settings import Settings
+
+ABORT_S = 10.0
 
 
 def serve(
@@ -66,6 +69,10 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=10,
+        ws=Sockets,
+        ws_max_size=settings.max_body_bytes,
+        # 64 kB for each socket, to make small messages a little smaller.
+        ws_per_message_deflate=False,
     )
     async with app.router.lifespan_context(app):
         # What was imported stays: a collection that walks over it takes 100 ms, in
@@ -78,6 +85,20 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve()
+
+
+class Sockets(WebSocketsSansIOProtocol):
+    """uvicorn's WebSockets, without patience for a reader that takes nothing.
+
+    A closed connection stays until all that was written has been read; a stuck one
+    would stay for hours. Heartbeats are uvicorn's: a ping every 20 s, and a peer that
+    does not answer within 20 s is gone.
+    """
+
+    async def run_asgi(self) -> None:
+        """Serve one socket."""
+        await super().run_asgi()
+        self.loop.call_later(ABORT_S, self.transport.abort)
 
 
 class Server(uvicorn.Server):

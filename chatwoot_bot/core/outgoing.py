@@ -74,6 +74,7 @@ class Menu:
 # the shorter titles), Messenger's quick replies, Telegram's callback_data, and LINE's
 # message action and altText.
 MENUS = {
+    "web": Menu(),
     "Channel::WebWidget": Menu(),
     "Channel::Whatsapp": Menu(count=10, titles=20, values=200, text=1_024),
     "Channel::FacebookPage": Menu(count=13, titles=20, values=1_000),
@@ -88,7 +89,7 @@ def compose(text: str, options: Sequence[Option], channel: str | None) -> list[P
     Where the channel has no such thing, or not for these, options are lines of text.
 
     Args:
-        channel: Chatwoot's class; None for our own page.
+        channel: Chatwoot's class, or ``web`` for our own page; None when unknown.
     """
     menu = MENUS.get(channel or "")
     shown = _shown(options, menu) if menu is not None else ()

@@ -27,6 +27,16 @@ class Answer:
     handover: str | None = None
 
 
+class Listener(Protocol):
+    """Somebody who hears an answer while it is being written."""
+
+    def hear(self, piece: str) -> None:
+        """Take the next piece of the text."""
+
+    def forget(self) -> None:
+        """Forget what has been heard: the answer begins anew."""
+
+
 class Responder(Protocol):
     """Write one answer to everything that is owed.
 
@@ -38,10 +48,13 @@ class Responder(Protocol):
     name: str
     model: str | None
 
-    async def respond(self, transcript: Sequence[Message]) -> Answer:
+    async def respond(
+        self, transcript: Sequence[Message], listener: Listener | None = None
+    ) -> Answer:
         """Answer the owed messages of *transcript* (oldest first), together, once.
 
-        Cancelling the call aborts the model's work.
+        Cancelling the call aborts the model's work. What *listener* hears may differ
+        from the answer in white space, and is void when the model calls a human.
 
         Raises:
             ResponderError: there is no answer to be had.

@@ -1,13 +1,14 @@
 """A responder behind a circuit breaker."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ..breaker import Breaker
 from ..core.conversation import Message
 from ..errors import ResponderError
-from .base import Answer, Responder
+from .base import Answer, Listener, Responder
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -20,9 +21,11 @@ class GuardedResponder:
         self._inner = inner
         self._breaker = breaker
 
-    async def respond(self, transcript: Sequence[Message]) -> Answer:
+    async def respond(
+        self, transcript: Sequence[Message], listener: Listener | None = None
+    ) -> Answer:
         """Ask the model, unless it has just failed several times."""
-        return await self._guarded(self._inner.respond, transcript)
+        return await self._guarded(self._inner.respond, transcript, listener)
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:
         """Ask the model, unless it has just failed several times."""
@@ -30,13 +33,14 @@ class GuardedResponder:
 
     async def _guarded(
         self,
-        ask: Callable[[Sequence[Message]], Awaitable[T]],
-        transcript: Sequence[Message],
+        ask: Callable[P, Awaitable[T]],
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> T:
         if not self._breaker.allows():
             raise ResponderError("the model's circuit is open", retryable=True)
         try:
-            answer = await ask(transcript)
+            answer = await ask(*args, **kwargs)
         except ResponderError as error:
             if error.retryable:
                 self._breaker.failed()

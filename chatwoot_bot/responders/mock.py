@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..core.conversation import Message, Sender
 from ..core.outgoing import Option
-from .base import Answer
+from .base import Answer, Listener
 
 CLOSING = "I am a demo without a language model, so I keep to small talk."
 OFFER = "If you would rather speak with a person, just say “human”."
@@ -70,7 +70,9 @@ class MockResponder:
     def __init__(self, bot_name: str) -> None:
         self._bot_name = bot_name
 
-    async def respond(self, transcript: Sequence[Message]) -> Answer:
+    async def respond(
+        self, transcript: Sequence[Message], listener: Listener | None = None
+    ) -> Answer:
         """Answer from a handful of rules; never fails and never is empty."""
         said = [m for m in transcript if m.sender is Sender.CONTACT and m.content]
         owed = [m for m in said if m.owed] or said[-1:]
@@ -83,6 +85,8 @@ class MockResponder:
         if first:
             parts += [CLOSING, OFFER]
         text = " ".join(parts)
+        if listener is not None:
+            listener.hear(text)
         return Answer(text=text, options=HUMAN if OFFER in text else ())
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:

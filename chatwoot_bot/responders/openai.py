@@ -17,7 +17,7 @@ import tenacity
 from ..core.conversation import Message
 from ..core.transcript import ModelMessage, for_model, has_images
 from ..errors import ResponderError
-from .base import Answer
+from .base import Answer, Listener
 
 Tool = Mapping[str, Any]
 
@@ -62,17 +62,19 @@ class OpenAIResponder:
             http_client=http,  # type: ignore[arg-type]  # it names httpx2, and takes httpx
         )
 
-    async def respond(self, transcript: Sequence[Message]) -> Answer:
+    async def respond(
+        self, transcript: Sequence[Message], listener: Listener | None = None
+    ) -> Answer:
         """Ask the model; see `Responder`."""
         messages = for_model(transcript, prompt=self._prompt)
         try:
-            return await self._in_time(messages, self._tools)
+            return await self._in_time(messages, self._tools, listener)
         except ResponderError as error:
             if error.retryable or not has_images(messages):
                 raise
         # Many a model has no eyes, and its server says so by 400 or another refusal.
         messages = for_model(transcript, prompt=self._prompt, images=False)
-        return await self._in_time(messages, self._tools)
+        return await self._in_time(messages, self._tools, listener)
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:
         """Ask the model; see `Responder`."""
@@ -88,7 +90,10 @@ class OpenAIResponder:
         return (await self._in_time(messages, ())).text
 
     async def _in_time(
-        self, messages: Sequence[ModelMessage], tools: Sequence[Tool]
+        self,
+        messages: Sequence[ModelMessage],
+        tools: Sequence[Tool],
+        listener: Listener | None = None,
     ) -> Answer:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_retryable),
@@ -100,7 +105,7 @@ class OpenAIResponder:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer: Answer = await retrying(self._ask, messages, tools)
+                answer: Answer = await retrying(self._ask, messages, tools, listener)
                 return answer
         except TimeoutError as error:
             raise ResponderError(
@@ -108,15 +113,20 @@ class OpenAIResponder:
             ) from error
 
     async def _ask(
-        self, messages: Sequence[ModelMessage], tools: Sequence[Tool]
+        self,
+        messages: Sequence[ModelMessage],
+        tools: Sequence[Tool],
+        listener: Listener | None,
     ) -> Answer:
+        if listener is not None:
+            listener.forget()  # what an attempt has said that failed halfway
         try:
-            return await self._stream(messages, tools)
+            return await self._stream(messages, tools, listener)
         except openai.BadRequestError as error:
             if not tools:
                 raise _refused(error) from error
             # Many a local model knows no tools, and its server says so by 400.
-            answer = await self._ask(messages, ())
+            answer = await self._ask(messages, (), listener)
             self._tools = ()
             return answer
         except openai.APIStatusError as error:
@@ -134,7 +144,10 @@ class OpenAIResponder:
             ) from error
 
     async def _stream(
-        self, messages: Sequence[ModelMessage], tools: Sequence[Tool]
+        self,
+        messages: Sequence[ModelMessage],
+        tools: Sequence[Tool],
+        listener: Listener | None,
     ) -> Answer:
         text, arguments, tokens = [], [], None
         body = {
@@ -162,6 +175,8 @@ class OpenAIResponder:
                 for choice in chunk["choices"]:
                     delta = choice["delta"]
                     text.append(delta.get("content") or "")
+                    if listener is not None:
+                        listener.hear(text[-1])
                     for call in delta.get("tool_calls") or ():
                         called = True
                         arguments.append(call["function"].get("arguments") or "")

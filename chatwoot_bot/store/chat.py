@@ -3,27 +3,38 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
 from ..core.conversation import State
 from .conversations import new_id
 from .replies import FOR_AGENTS
-from .schema import conversations, messages, replies
+from .schema import conversations, messages, replies, state_changes
 
 Rows = Sequence[sa.RowMapping]
 
 
 def create(
-    tx: sa.Connection, *, user_id: str | None, name: str | None, now: float
+    tx: sa.Connection,
+    *,
+    user_id: str | None,
+    name: str | None,
+    now: float,
+    visitor: str | None = None,
 ) -> sa.RowMapping:
-    """Make a web conversation and return its row."""
+    """Make a web conversation and return its row.
+
+    Args:
+        visitor: whose earlier conversations belong with it; None for somebody new.
+    """
     query = (
         sa.insert(conversations)
         .values(
             id=new_id(),
             channel="web",
             user_id=user_id or f"u_{secrets.token_hex(8)}",
+            visitor=visitor or secrets.token_hex(8),
             contact_name=name,
             state=State.AI,
             created_at=now,
@@ -35,9 +46,28 @@ def create(
 
 
 def get(tx: sa.Connection, conversation_id: str) -> sa.RowMapping | None:
-    """Return the row of one conversation, or None."""
-    query = sa.select(conversations).where(conversations.c.id == conversation_id)
+    """Return the row of one conversation with the `reason` of its state, or None."""
+    query = sa.select(conversations, *why()).where(
+        conversations.c.id == conversation_id
+    )
     return tx.execute(query).mappings().first()
+
+
+def why() -> tuple[sa.Label[Any], sa.Label[Any]]:
+    """Return the `reason` and the `detail` of the newest change of state as columns."""
+    mine = state_changes.c.conversation_id == conversations.c.id
+    newest = (
+        sa.select(state_changes.c.id).where(mine).order_by(state_changes.c.id.desc())
+    )
+    newest_id = newest.limit(1).correlate(conversations).scalar_subquery()
+    reason, detail = (
+        sa.select(column)
+        .where(state_changes.c.id == newest_id)
+        .correlate(conversations)
+        .scalar_subquery()
+        for column in (state_changes.c.reason, state_changes.c.detail)
+    )
+    return reason.label("reason"), detail.label("detail")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +96,34 @@ def list_messages(
         items = tx.execute(rest.offset((page.number - 1) * page.size)).mappings().all()
     total = tx.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
     return items, total
+
+
+def of_user(
+    tx: sa.Connection, user_id: str, *, visitor: str | None, limit: int
+) -> Rows:
+    """Return a user's conversations, the newest activity first.
+
+    Args:
+        visitor: only those of this visitor; None for all, which is for agents.
+    """
+    query = sa.select(conversations, *why()).where(conversations.c.user_id == user_id)
+    if visitor is not None:
+        query = query.where(conversations.c.visitor == visitor)
+    newest = query.order_by(conversations.c.active_at.desc(), conversations.c.id)
+    return tx.execute(newest.limit(limit)).mappings().all()
+
+
+def last_messages(
+    tx: sa.Connection, conversation_ids: Sequence[str]
+) -> dict[str, sa.RowMapping]:
+    """Return the newest message of each conversation that has one."""
+    newest = (
+        sa.select(sa.func.max(messages.c.id))
+        .where(messages.c.conversation_id.in_(conversation_ids))
+        .group_by(messages.c.conversation_id)
+    )
+    rows = tx.execute(sa.select(messages).where(messages.c.id.in_(newest)))
+    return {row["conversation_id"]: row for row in rows.mappings()}
 
 
 def last_message(tx: sa.Connection, conversation_id: str) -> sa.RowMapping | None:

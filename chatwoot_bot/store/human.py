@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..core.conversation import State, Status, Trigger
+from ..core.decision import Route
 from ..core.events import Event, Kind, Sighting
 from .accept import close_stories, open_stories, tell
 from .arrivals import Accepted, Arrival, Rules
@@ -14,6 +15,7 @@ from .conversations import insert_new
 from .deliveries import Outcome
 from .schema import conversations, replies, service
 from .story import Story
+from .turns import TurnRecord, insert_record
 
 
 def set_human_mode(tx: sa.Connection, *, enabled: bool) -> None:
@@ -65,7 +67,7 @@ def hold(
         elif not enabled and story.now.ever_pending:
             story.want_status(Status.PENDING, now)
 
-    return _operate(tx, conversation_id, sighting, now, rules, change)
+    return operate(tx, conversation_id, change, now=now, rules=rules, sighting=sighting)
 
 
 def escalate(
@@ -73,16 +75,28 @@ def escalate(
     *,
     conversation_id: str,
     message: str,
+    reason: str | None,
     now: float,
     rules: Rules,
 ) -> Accepted:
-    """Call a human for a conversation that the bot holds; *message* tells so."""
+    """Call a human for a conversation that the bot holds.
+
+    Args:
+        message: tells the visitor so.
+        reason: the visitor's own words, for the agents.
+    """
 
     def change(story: Story, result: Accepted) -> None:
         if story.now.state is not State.AI:
             return
-        story.trigger(Trigger.HANDOVER_REQUESTED, result)
+        story.trigger(
+            Trigger.HANDOVER_REQUESTED,
+            result,
+            reason="asked_for_human",
+            detail=reason,
+        )
         turn_id = f"t_{secrets.token_hex(8)}"
+        insert_record(story.tx, _asked_for_human(turn_id, conversation_id, now))
         story.change(due_at=now)
         story.tx.execute(
             sa.insert(replies).values(
@@ -97,17 +111,48 @@ def escalate(
             )
         )
 
-    return _operate(tx, conversation_id, None, now, rules, change)
+    return operate(tx, conversation_id, change, now=now, rules=rules)
 
 
-def _operate(
+def _asked_for_human(turn_id: str, conversation_id: str, now: float) -> TurnRecord:
+    return TurnRecord(
+        id=turn_id,
+        conversation_id=conversation_id,
+        decision=Route.HANDOVER,
+        reason="asked_for_human",
+        outcome="kept",
+        started_at=now,
+        latency_ms=0,
+    )
+
+
+def resolve(
+    tx: sa.Connection, *, conversation_id: str, now: float, rules: Rules
+) -> Accepted:
+    """Close a conversation: what comes next is a new request, and the bot's."""
+
+    def change(story: Story, result: Accepted) -> None:
+        story.trigger(Trigger.RESOLVED, result)
+        if story.now.status is not None:
+            story.want_status(Status.RESOLVED, now)
+
+    return operate(tx, conversation_id, change, now=now, rules=rules)
+
+
+def operate(
     tx: sa.Connection,
     conversation_id: str | None,
-    sighting: Sighting | None,
+    change: Callable[[Story, Accepted], None],
+    *,
     now: float,
     rules: Rules,
-    change: Callable[[Story, Accepted], None],
+    sighting: Sighting | None = None,
 ) -> Accepted:
+    """Lock a conversation, let *change* act on it, and tell of what follows.
+
+    Args:
+        sighting: names a Chatwoot conversation that is not there yet.
+    """
     event = Event(name="", kind=Kind.OTHER, reason="operator", conversation=sighting)
     arrival = Arrival(
         event=event,
@@ -118,6 +163,7 @@ def _operate(
     result = Accepted(outcome=Outcome.ACCEPTED, reason="operator")
     [story] = open_stories(tx, [arrival], rules)
     before = story.now.state, story.now.due_at
+    story.at = now
     change(story, result)
     story.finish(before, arrival, result)
     close_stories(tx, [story])

@@ -29,6 +29,7 @@ from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
 from .statements import change
+from .states import note_change
 
 # Chatwoot's own request limit (rack-timeout) is about 15 s; its echo comes sooner.
 IN_DOUBT_S = 15.0
@@ -203,6 +204,7 @@ def delivered(
             "external_id": external_id,
             "sender": Sender.BOT,
             "content": reply.content,
+            "options": _dumped(reply.options),
             "turn_id": reply.turn_id,
             "created_at": now,
         },
@@ -272,7 +274,7 @@ def refused(
     if reply.kind in FOR_AGENTS:
         return
     if conversation.state is State.AI:
-        call_human(tx, conversation)
+        call_human(tx, conversation, reason="refused", now=now)
         insert_routing(tx, conversation.id, reply.turn_id, routing, now)
         # The parts that follow would be dropped now; so they can be replayed with it.
         tx.execute(_REFUSE_REST, {"turn": reply.turn_id})
@@ -317,7 +319,7 @@ def withdraw(
     _insert_note(tx, reply, conversation.id, "withdrawn", note, now)
     if conversation.state is not State.AI:
         return False
-    call_human(tx, conversation)
+    call_human(tx, conversation, reason="cannot_reply", now=now)
     insert_routing(tx, conversation.id, reply.turn_id, routing, now)
     return True
 
@@ -363,17 +365,26 @@ def _insert_note(
     tx.execute(insert_new(replies, tx.dialect.name), row)
 
 
-def call_human(tx: sa.Connection, conversation: Conversation) -> None:
-    """Put a locked conversation into the humans' queue."""
+def call_human(
+    tx: sa.Connection, conversation: Conversation, *, reason: str, now: float
+) -> None:
+    """Put a locked conversation into the humans' queue.
+
+    Args:
+        reason: the rule; see `states.note_change`.
+    """
     hidden = looks_pending(conversation)
+    state = next_state(conversation.state, Trigger.HANDOVER_REQUESTED)
     change(
         tx,
         conversations,
         {"id": conversation.id},
-        state=next_state(conversation.state, Trigger.HANDOVER_REQUESTED),
+        state=state,
         wanted_status=status_to_tell(conversation, Status.OPEN) if hidden else None,
         version=conversation.version + 1,
     )
+    note_change(tx, conversation.id, state, reason=reason, now=now)
+    notify(tx, [Signal(conversation_id=conversation.id)])
 
 
 def _reply_of(row: Any) -> Reply:

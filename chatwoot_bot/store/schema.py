@@ -25,6 +25,8 @@ conversations = sa.Table(
     sa.Column("chatwoot_channel", sa.Text),
     sa.Column("can_reply", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("user_id", sa.Text),
+    # Whose browser began it; a name that anybody may choose proves nothing.
+    sa.Column("visitor", sa.Text),
     sa.Column("contact_name", sa.Text),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("status", sa.Text),
@@ -76,6 +78,20 @@ sa.Index(
     sqlite_where=sa.text("ever_pending = 1"),
     postgresql_where=sa.text("ever_pending"),
 )
+# The console's list, newest first; humans' conversations are few among many.
+sa.Index("ix_conversations_active", conversations.c.active_at, conversations.c.id)
+sa.Index(
+    "ix_conversations_held",
+    conversations.c.active_at,
+    sqlite_where=sa.text("state <> 'ai'"),
+    postgresql_where=sa.text("state <> 'ai'"),
+)
+sa.Index(
+    "ix_conversations_user",
+    conversations.c.user_id,
+    sqlite_where=conversations.c.user_id.is_not(None),
+    postgresql_where=conversations.c.user_id.is_not(None),
+)
 
 messages = sa.Table(
     "messages",
@@ -89,6 +105,8 @@ messages = sa.Table(
     sa.Column("content", sa.Text),
     # JSON: a list of objects, see `core.conversation.Attachment`.
     sa.Column("attachments", sa.Text),
+    # JSON: what the contact may choose from; see `replies.options`.
+    sa.Column("options", sa.Text),
     sa.Column("owed", sa.Boolean, nullable=False, server_default=sa.false()),
     # Since when, if an agent asked for another answer; otherwise since created_at.
     sa.Column("owed_at", sa.Double),
@@ -115,6 +133,40 @@ sa.Index(
     messages.c.conversation_id,
     sqlite_where=sa.text("owed = 1"),
     postgresql_where=sa.text("owed"),
+)
+sa.Index(
+    "ix_messages_changed",
+    messages.c.conversation_id,
+    sqlite_where=sa.text("edited_at IS NOT NULL OR deleted_at IS NOT NULL"),
+    postgresql_where=sa.text("edited_at IS NOT NULL OR deleted_at IS NOT NULL"),
+)
+
+# Who held a conversation since when, and why: for agents, and for the figures.
+state_changes = sa.Table(
+    "state_changes",
+    metadata,
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    # The rule; `detail` is what a visitor gave as their reason.
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+sa.Index(
+    "ix_state_changes_conversation",
+    state_changes.c.conversation_id,
+    state_changes.c.id,
+)
+
+# Which visitors have a socket open, in which process; `seen_at` is its heartbeat.
+presence = sa.Table(
+    "presence",
+    metadata,
+    sa.Column("user_id", sa.Text, primary_key=True),
+    sa.Column("process", sa.Text, primary_key=True),
+    sa.Column("connections", sa.Integer, nullable=False),
+    sa.Column("seen_at", sa.Double, nullable=False),
 )
 
 deliveries = sa.Table(
@@ -143,6 +195,13 @@ turns = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("model", sa.Text),
     sa.Column("tokens", sa.Integer),
+    # In the currency of the operator's price list; none is known yet.
+    sa.Column("cost", sa.Double),
+    # JSON: lists of what the model called, and of what it read.
+    sa.Column("tools", sa.Text),
+    sa.Column("sources", sa.Text),
+    # What the bot was about to say when it was overtaken.
+    sa.Column("draft", sa.Text),
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Integer, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),
@@ -182,6 +241,8 @@ sa.Index(
 )
 # Literals: SQLite uses a partial index only for a condition that it can see.
 IS_OPEN = replies.c.state == sa.literal_column("'open'")
+IS_HELD = conversations.c.state != sa.literal_column("'ai'")
+HAS_CHANGED = messages.c.edited_at.is_not(None) | messages.c.deleted_at.is_not(None)
 IS_DEAD = replies.c.state == sa.literal_column("'dead'")
 IS_QUARANTINED = deliveries.c.outcome == sa.literal_column("'quarantined'")
 

@@ -9,6 +9,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -16,6 +17,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 CHANNEL = "chatwoot_bot"
+LIVE_CHANNEL = "chatwoot_bot_live"
 RECONNECT_S = 1.0
 
 
@@ -35,6 +37,22 @@ class Signal:
     version: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Something that is told once and kept nowhere.
+
+    Attributes:
+        process: who tells it; its own words come back to it.
+        event: as in the WebSocket's events.
+        conversation_id: whose watchers are told; None for agents only.
+    """
+
+    process: str
+    event: str
+    body: dict[str, Any]
+    conversation_id: str | None = None
+
+
 def notify(tx: sa.Connection, signals: Iterable[Signal]) -> None:
     """Send *signals* when *tx* commits; nothing to do where nobody listens."""
     if tx.dialect.name != "postgresql":
@@ -44,6 +62,13 @@ def notify(tx: sa.Connection, signals: Iterable[Signal]) -> None:
         tx.execute(_NOTIFY, {"channel": CHANNEL, "payloads": payloads})
 
 
+def notify_live(tx: sa.Connection, lives: Iterable[Live]) -> None:
+    """Tell the other processes; nothing is written, so no disk is waited for."""
+    payloads = [json.dumps(asdict(live)) for live in lives]
+    tx.execute(sa.text("SET LOCAL synchronous_commit = off"))
+    tx.execute(_NOTIFY, {"channel": LIVE_CHANNEL, "payloads": payloads})
+
+
 _NOTIFY = sa.text(
     "SELECT pg_notify(:channel, payload) "
     "FROM unnest(CAST(:payloads AS text[])) AS payload"
@@ -51,13 +76,17 @@ _NOTIFY = sa.text(
 
 
 async def listen(
-    url: sa.URL, heard: Callable[[Signal], None], missed: Callable[[], None]
+    url: sa.URL,
+    heard: Callable[[Signal], None],
+    missed: Callable[[], None],
+    live: Callable[[Live], None],
 ) -> None:
     """Pass on what other processes signal, until cancelled.
 
     Args:
         heard: called for each signal.
         missed: called after each connecting; there may have been signals before.
+        live: called for each thing that only passes.
     """
     import psycopg
 
@@ -68,10 +97,15 @@ async def listen(
                 dsn, autocommit=True
             ) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
+                await connection.execute(f"LISTEN {LIVE_CHANNEL}")
                 missed()
                 async for notification in connection.notifies():
                     try:
-                        heard(Signal(**json.loads(notification.payload)))
+                        told = json.loads(notification.payload)
+                        if notification.channel == LIVE_CHANNEL:
+                            live(Live(**told))
+                        else:
+                            heard(Signal(**told))
                     except (ValueError, TypeError):
                         missed()  # of another release; look instead
         log.warning("not listening to the database, trying again")

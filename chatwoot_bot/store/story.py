@@ -30,6 +30,7 @@ from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
 from .schema import messages, replies
+from .states import note_change
 
 Key = tuple[Any, ...]
 
@@ -62,10 +63,12 @@ class Story:
         self.new_messages: list[tuple[dict[str, Any], Accepted]] = []
         self.changed = False
         self.active_at: float | None = None
+        self.at = 0.0  # of the arrival that is taking effect, Unix seconds
 
     def take(self, arrival: Arrival, result: Accepted, known: set[Key]) -> None:
         """Let one arrival take effect, and say in *result* what follows."""
         event = arrival.event
+        self.at = arrival.received_at
         before = self.now.state, self.now.due_at
         if event.conversation is not None:
             # The first conversations may date from before Chatwoot was configured.
@@ -118,9 +121,25 @@ class Story:
             setattr(self.now, name, value)
         self.changed = True
 
-    def trigger(self, trigger: Trigger, result: Accepted) -> None:
-        """Move the state; when the bot may no longer speak, forget what it owed."""
+    def trigger(
+        self,
+        trigger: Trigger,
+        result: Accepted,
+        *,
+        reason: str | None = None,
+        detail: str | None = None,
+    ) -> None:
+        """Move the state; when the bot may no longer speak, forget what it owed.
+
+        Args:
+            reason: see `states.note_change`; the trigger itself when it says enough.
+        """
         state = next_state(self.now.state, trigger)
+        if state is not self.now.state or trigger is Trigger.RESOLVED:
+            why = reason or str(trigger)
+            note_change(
+                self.tx, self.now.id, state, reason=why, now=self.at, detail=detail
+            )
         self.change(state=state)
         if state is not State.AI or trigger is Trigger.RESOLVED:
             self._fall_silent()

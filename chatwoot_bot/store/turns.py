@@ -5,8 +5,9 @@ paused cannot write over its successor (fencing). A function that finds its leas
 gone raises `LeaseLostError` and has changed nothing.
 """
 
+import json
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -56,7 +57,14 @@ class Situation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRecord:
-    """Why the bot said what it said."""
+    """Why the bot said what it said.
+
+    Attributes:
+        cost: what the model charged, as far as prices are known.
+        tools: what the model called, with `name` and `arguments`.
+        sources: what it read for the answer.
+        draft: what it was about to say when it was overtaken; None if that was said.
+    """
 
     id: str
     conversation_id: str
@@ -67,6 +75,10 @@ class TurnRecord:
     latency_ms: int
     model: str | None = None
     tokens: int | None = None
+    cost: float | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    sources: Sequence[Mapping[str, Any]] = ()
+    draft: str | None = None
 
 
 class Verdict(StrEnum):
@@ -244,7 +256,7 @@ def keep(
         return Verdict.SILENCED, []
     kept = insert_drafts(tx, lease, record.id, drafts, now)
     if record.decision == Route.HANDOVER or _has_handover(drafts):
-        call_human(tx, conversation)
+        call_human(tx, conversation, reason=record.reason, now=now)
     else:
         _count_answer(tx, conversation)
     insert_record(tx, record)
@@ -415,8 +427,18 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
             "reason": record.reason,
             "model": record.model,
             "tokens": record.tokens,
+            "cost": record.cost,
+            "tools": _dumped(record.tools),
+            "sources": _dumped(record.sources),
+            "draft": record.draft,
             "outcome": record.outcome,
             "latency_ms": record.latency_ms,
             "created_at": record.started_at,
         },
     )
+
+
+def _dumped(things: Sequence[Mapping[str, Any]]) -> str | None:
+    if not things:
+        return None
+    return json.dumps([dict(thing) for thing in things], ensure_ascii=False)

@@ -62,6 +62,7 @@ def _edit(
         row.update(edited)
     edited = {"attachments": None, **edited, "now": arrival.received_at}
     owed = story.tx.execute(_EDIT, {**_named(key), **edited}).scalar()
+    result.changed = result.changed or owed is not None
     if owed and story.now.leased and story.now.restarts < MAX_RESTARTS:
         result.interrupts = "superseded"
 
@@ -79,15 +80,16 @@ def _delete(story: Story, arrival: Arrival, key: Key, result: Accepted) -> None:
         row.update(taken_back, deleted_at=arrival.received_at)
     named = _named(key)
     owed = story.tx.execute(_IS_OWED, named).scalar()
-    story.tx.execute(_DELETE, {**named, "now": arrival.received_at})
+    deleted = story.tx.execute(_DELETE, {**named, "now": arrival.received_at})
+    result.changed = result.changed or deleted.rowcount > 0
     if owed is False and not story.new_messages:
         return
-    _owe_the_rest(story)
+    owe_the_rest(story)
     if owed and story.now.leased:
         result.interrupts = "superseded"
 
 
-def _owe_the_rest(story: Story) -> None:
+def owe_the_rest(story: Story) -> None:
     """Set since when an answer is owed, after one message was taken back."""
     mine = {"conversation": story.now.id}
     since = [story.tx.execute(_OWED_SINCE, mine).scalar()]
@@ -133,7 +135,7 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
     }
     story.tx.execute(insert_new(replies, story.tx.dialect.name), note)
     if story.now.state is State.AI:
-        story.trigger(Trigger.HANDOVER_REQUESTED, result)
+        story.trigger(Trigger.HANDOVER_REQUESTED, result, reason="undelivered")
         story.show_to_humans(arrival.received_at)
         insert_routing(
             story.tx,

@@ -1,17 +1,42 @@
-"""Who may do what: visitors by their token, agents by `ADMIN_TOKEN` or loopback."""
+"""Who may do what: visitors by their token, agents by `ADMIN_TOKEN` or loopback.
+
+`Gate` is asked by every handler; nothing else decides. An agent proves it by the
+token in a header, or by the cookie that the sign-in sets. A cookie travels with
+whatever a browser sends, so it counts for a write only when `Origin` is ours.
+"""
 
 import hmac
 import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from hashlib import sha256
 from urllib.parse import urlsplit
 
 import itsdangerous
 from starlette.requests import HTTPConnection
 
-from ..errors import AccessError
+from ..errors import AccessError, BusyError
 from ..settings import Settings
 
 # A visitor may come back for a month; the page then starts a new chat.
 TOKEN_AGE_S = 30 * 86_400
+# A working day; then the console asks again.
+SESSION_AGE_S = 12 * 3_600
+COOKIE = "chatwoot_bot_session"
+# RFC 9110: requests that change nothing.
+SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class Proof(StrEnum):
+    """By what a caller was let in."""
+
+    VISITOR = "visitor"  # the token of the conversation
+    TOKEN = "token"  # `ADMIN_TOKEN` # noqa: S105 - a name
+    SESSION = "session"  # the cookie of the sign-in
+    LOOPBACK = "loopback"  # this very machine, while no `ADMIN_TOKEN` is set
 
 
 class Visitors:
@@ -26,63 +51,229 @@ class Visitors:
 
     def owns(self, token: str, conversation_id: str) -> bool:
         """Return whether *token* is for the conversation and not expired."""
+        return self.conversation(token) == conversation_id
+
+    def conversation(self, token: str) -> str | None:
+        """Return whose *token* it is, or None when it is none or has expired."""
         try:
-            return bool(
-                self._signer.loads(token, max_age=TOKEN_AGE_S) == conversation_id
-            )
+            return str(self._signer.loads(token, max_age=TOKEN_AGE_S))
+        except itsdangerous.BadData:
+            return None
+
+    def made(self, token: str) -> bool:
+        """Return whether *token* is one of ours, expired or not."""
+        try:
+            self._signer.loads(token)
+        except itsdangerous.BadData:
+            return False
+        return True
+
+
+class Sessions:
+    """Make and check the console's cookie; another `ADMIN_TOKEN` ends them all."""
+
+    def __init__(self, secret_key: str, admin_token: str) -> None:
+        salt = f"session:{sha256(admin_token.encode()).hexdigest()}"
+        self._signer = itsdangerous.URLSafeTimedSerializer(secret_key, salt=salt)
+
+    def make(self) -> str:
+        """Return the value of a new session's cookie."""
+        return str(self._signer.dumps("agent"))
+
+    def valid(self, cookie: str) -> bool:
+        """Return whether *cookie* is one of ours and not expired."""
+        try:
+            return bool(self._signer.loads(cookie, max_age=SESSION_AGE_S) == "agent")
         except itsdangerous.BadData:
             return False
 
 
-def require_visitor(
-    request: HTTPConnection,
-    settings: Settings,
-    visitors: Visitors,
-    conversation_id: str,
-) -> None:
-    """Let in the conversation's visitor, and agents.
+@dataclass(slots=True)
+class Attempts:
+    """How often each address has given a wrong `ADMIN_TOKEN` lately.
 
-    Raises:
-        AccessError: 401 without a token, or with another conversation's.
+    Attributes:
+        limit: wrong ones within `window_s`; then the address has to wait.
+        remembered: addresses, at most; the oldest is forgotten first.
     """
-    token = bearer(request)
-    if token and visitors.owns(token, conversation_id):
-        return
-    try:
-        require_agent(request, settings)
-    except AccessError as error:
-        raise AccessError(
-            "This needs the conversation's token: Authorization: Bearer <token>.",
-            status_code=401,
-        ) from error
-    if token and settings.admin_token is None:
-        # Somebody on this machine with a wrong visitor token is a page whose
-        # conversation is gone, not an agent.
-        raise AccessError("The token is not valid for this.", status_code=401)
+
+    limit: int = 10
+    window_s: float = 60.0
+    remembered: int = 10_000
+    clock: Callable[[], float] = time.monotonic
+    _failed: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+
+    def check(self, address: str) -> None:
+        """Let *address* try.
+
+        Raises:
+            BusyError: it has failed too often.
+        """
+        if len(self._recent(address)) >= self.limit:
+            raise BusyError("Too many wrong tokens; try again in a minute.")
+
+    def failed(self, address: str) -> None:
+        """Note that *address* has given a wrong token."""
+        self._failed[address] = [*self._recent(address), self.clock()]
+        self._failed.move_to_end(address)
+        if len(self._failed) > self.remembered:
+            self._failed.popitem(last=False)
+
+    def _recent(self, address: str) -> list[float]:
+        begin = self.clock() - self.window_s
+        return [at for at in self._failed.get(address, ()) if at > begin]
 
 
-def require_agent(request: HTTPConnection, settings: Settings) -> None:
-    """Let in agents and operators.
+class Gate:
+    """Let callers in, or say why not."""
 
-    Raises:
-        AccessError: 401 without a valid `ADMIN_TOKEN`; 403 from another machine
-            when none is set, or from another site's page.
-    """
-    if settings.admin_token is not None:
-        expected = settings.admin_token.get_secret_value().encode()
-        given = (bearer(request) or "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(expected, given):
+    def __init__(self, settings: Settings, secret_key: str) -> None:
+        token = settings.admin_token
+        self._admin_token = token.get_secret_value() if token else None
+        self._sessions = Sessions(secret_key, self._admin_token or "")
+        self._attempts = Attempts()
+        # Beside the host a request names, which a proxy may have changed.
+        own = [settings.public_url] if settings.public_url else []
+        self._own = {origin_of(url) for url in own}
+        self._friends = {origin_of(url) for url in settings.cors_origins}
+        self.visitors = Visitors(secret_key)
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether agents have to sign in."""
+        return self._admin_token is not None
+
+    def require_visitor(
+        self, request: HTTPConnection, conversation_id: str, token: str | None = None
+    ) -> Proof:
+        """Let in the conversation's visitor, and agents.
+
+        Args:
+            token: where it did not come in a header.
+
+        Raises:
+            AccessError: 401 without a token, or with another conversation's.
+        """
+        given = token or bearer(request)
+        if given and self.visitors.owns(given, conversation_id):
+            return Proof.VISITOR
+        try:
+            proof = self.require_agent(request, token)
+        except AccessError as error:
             raise AccessError(
-                "This needs the operator's token: Authorization: Bearer <ADMIN_TOKEN>.",
+                "This needs the conversation's token: Authorization: Bearer <token>.",
                 status_code=401,
+            ) from error
+        if given and proof is Proof.LOOPBACK:
+            # Somebody on this machine with a wrong visitor token is a page whose
+            # conversation is gone, not an agent.
+            raise AccessError("The token is not valid for this.", status_code=401)
+        return proof
+
+    def require_agent(self, request: HTTPConnection, token: str | None = None) -> Proof:
+        """Let in agents and operators.
+
+        Args:
+            token: where it did not come in a header.
+
+        Raises:
+            AccessError: 401 without a valid `ADMIN_TOKEN`; 403 from another machine
+                when none is set, or from another site's page.
+            BusyError: the address has given too many wrong tokens.
+        """
+        if self._admin_token is None:
+            if is_loopback(request):
+                return Proof.LOOPBACK
+            raise AccessError(
+                "Without ADMIN_TOKEN this is allowed from the machine itself only. "
+                "Set ADMIN_TOKEN and send it as Authorization: Bearer.",
+                status_code=403,
             )
-        return
-    if not is_loopback(request):
+        given = token or bearer(request)
+        if given and self._is_admin_token(request, given):
+            return Proof.TOKEN
+        if self._sessions.valid(request.cookies.get(COOKIE, "")):
+            self._check_cookie_origin(request)
+            return Proof.SESSION
         raise AccessError(
-            "Without ADMIN_TOKEN this is allowed from the machine itself only. "
-            "Set ADMIN_TOKEN and send it as Authorization: Bearer.",
-            status_code=403,
+            "This needs the operator's token: Authorization: Bearer <ADMIN_TOKEN>.",
+            status_code=401,
         )
+
+    def sign_in(self, request: HTTPConnection, token: str) -> str | None:
+        """Return a new session's cookie; None where agents need none.
+
+        Raises:
+            AccessError: see `require_agent`.
+            BusyError: the address has given too many wrong tokens.
+        """
+        if not self.needs_token:
+            self.require_agent(request)
+            return None
+        if not self._is_admin_token(request, token):
+            raise AccessError("This is not ADMIN_TOKEN.", status_code=401)
+        return self._sessions.make()
+
+    def check_origin(self, request: HTTPConnection) -> None:
+        """Refuse a socket that another site's page opens.
+
+        Raises:
+            AccessError: 403.
+        """
+        origin = request.headers.get("origin")
+        if origin is None or self._is_own(request, origin):
+            return  # no browser, or a page of ours
+        if origin.lower() not in self._friends:
+            raise AccessError(
+                "This site may not use the chat; CORS_ORIGINS names those that may.",
+                status_code=403,
+            )
+
+    def _is_admin_token(self, request: HTTPConnection, given: str) -> bool:
+        """Compare in constant time, and count what is wrong.
+
+        Raises:
+            BusyError: the address has given too many wrong tokens.
+        """
+        address = request.client.host if request.client else ""
+        expected = (self._admin_token or "").encode()
+        if self.visitors.made(given):
+            return False  # somebody in the wrong place guesses at nothing
+        self._attempts.check(address)
+        if hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
+            return True
+        self._attempts.failed(address)
+        return False
+
+    def _check_cookie_origin(self, request: HTTPConnection) -> None:
+        if request.scope["type"] == "http" and request.scope["method"] in SAFE:
+            return
+        origin = request.headers.get("origin")
+        if origin is None or not self._is_own(request, origin):
+            raise AccessError(
+                "A signed-in browser may do this only from our own page.",
+                status_code=403,
+            )
+
+    def _is_own(self, request: HTTPConnection, origin: str) -> bool:
+        """Return whether *origin* is the service itself, under the name in use.
+
+        The scheme may differ: a proxy that ends TLS does not say so to us.
+        """
+        own = {urlsplit(one).netloc for one in self._own}
+        try:
+            named = urlsplit(origin.lower())
+        except ValueError:  # brackets that do not hold an address
+            return False
+        if named.scheme not in ("http", "https"):
+            return False
+        return named.netloc in own | {request.headers.get("host", "").lower()}
+
+
+def origin_of(url: str) -> str:
+    """Return scheme, host and port of *url* as a browser writes them in `Origin`."""
+    parts = urlsplit(url.strip().lower())
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def bearer(request: HTTPConnection) -> str | None:

@@ -44,12 +44,22 @@ async def read_model(request: Request, model: type[Model], limit: int) -> Model:
         BodyTooLargeError: longer than *limit* bytes.
     """
     body = await read_body(request, limit)
+    return checked(model, body.strip() or b"{}")
+
+
+def checked(model: type[Model], text: str | bytes) -> Model:
+    """Return JSON as *model*.
+
+    Raises:
+        PayloadError: not JSON.
+        ValidationError: JSON, but not what was asked for; names the fields.
+    """
     try:
-        return model.model_validate_json(body.strip() or b"{}")
+        return model.model_validate_json(text)
     except pydantic.ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
         if problems[0]["type"] == "json_invalid":
-            raise PayloadError("The body is not JSON in UTF-8.") from None
+            raise PayloadError("This is not JSON in UTF-8.") from None
         raise ValidationError(
             {_name(item["loc"]): item["msg"] for item in problems}
         ) from None

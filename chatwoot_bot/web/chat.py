@@ -1,26 +1,28 @@
 """The web chat over REST: the same engine with our own page as the channel."""
 
-from typing import Any
-
 import sqlalchemy as sa
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
 from ..core.conversation import Sender
 from ..core.events import Event, Kind, Said
-from ..errors import ConflictError, NotFoundError
+from ..errors import AccessError, ConflictError, NotFoundError
 from ..intake import wait_until
-from ..store import chat, human, transcripts
+from ..store import chat, edits, human, transcripts
 from ..store.arrivals import Arrival
-from .auth import require_agent, require_visitor
+from .auth import Proof, bearer
 from .body import preferred_wait_s, query, read_model
 from .context import Context, context
 from .schemas import (
+    MAX_ID,
+    ConversationOut,
+    Edit,
     Escalation,
     MessageQuery,
     NewConversation,
     NewMessage,
     conversation_out,
+    for_agents,
     message_out,
 )
 
@@ -29,29 +31,103 @@ KINDS = {
     Sender.AGENT: Kind.AGENT_REPLY,
     Sender.BOT: Kind.BOT_MESSAGE,
 }
+# More than a returning visitor will look through.
+MAX_CONVERSATIONS = 100
 
 
 async def create_conversation(request: Request) -> Response:
     """Begin a conversation; the token lets its visitor back in."""
     ctx = context(request)
     body = await read_model(request, NewConversation, ctx.settings.max_body_bytes)
-    ctx.db.refuse_when_full()
-    row = await ctx.db.write(
-        chat.create, user_id=body.user_id, name=body.name, now=ctx.clock()
-    )
-    token = ctx.visitors.token(row["id"])
+    row = await begin(ctx, body, token=bearer(request))
+    token = ctx.gate.visitors.token(row["id"])
     return JSONResponse({**conversation_out(row), "token": token}, status_code=201)
+
+
+async def begin(
+    ctx: Context, body: NewConversation, *, token: str | None
+) -> sa.RowMapping:
+    """Make a conversation and return its row.
+
+    Anybody may call themselves anything, so a `user_id` proves nothing: only a
+    token of an earlier conversation makes the new one another of the same visitor.
+
+    Args:
+        token: the caller's, if any.
+    """
+    ctx.db.refuse_when_full()
+    earlier = await conversation_of_token(ctx, token)
+    return await ctx.db.write(
+        chat.create,
+        user_id=body.user_id or (earlier["user_id"] if earlier else None),
+        name=body.name or (earlier["contact_name"] if earlier else None),
+        visitor=earlier["visitor"] if earlier else None,
+        now=ctx.clock(),
+    )
+
+
+async def conversation_of_token(
+    ctx: Context, token: str | None
+) -> sa.RowMapping | None:
+    """Return the conversation that *token* lets its visitor into, or None."""
+    conversation_id = ctx.gate.visitors.conversation(token) if token else None
+    if conversation_id is None:
+        return None
+    return await ctx.db.read(chat.get, conversation_id)
 
 
 async def get_conversation(request: Request) -> Response:
     """Show one conversation with its state and last message."""
-    ctx, row = await _visited(request)
-    return JSONResponse(await _with_last_message(ctx, row))
+    ctx, row, proof = await _visited(request)
+    agent = proof is not Proof.VISITOR
+    return JSONResponse(await with_last_message(ctx, row, agent=agent))
+
+
+async def list_of_user(request: Request) -> Response:
+    """List a user's conversations: a returning visitor goes on with an earlier one."""
+    ctx = context(request)
+    user_id = request.path_params["user_id"]
+    visitor = await visitor_of(ctx, request, user_id, token=None)
+    rows: chat.Rows = ()
+    if "\x00" not in user_id:
+        rows = await ctx.db.read(
+            chat.of_user, user_id, visitor=visitor, limit=MAX_CONVERSATIONS
+        )
+    last = await ctx.db.read(chat.last_messages, [row["id"] for row in rows])
+    items: list[ConversationOut] = []
+    for row in rows:
+        said = last.get(row["id"])
+        item = conversation_out(row)
+        if visitor is not None:
+            item["token"] = ctx.gate.visitors.token(row["id"])
+        items.append({**item, "last_message": message_out(said) if said else None})
+    return JSONResponse({"items": items, "next": None})
+
+
+async def visitor_of(
+    ctx: Context, request: HTTPConnection, user_id: str, *, token: str | None
+) -> str | None:
+    """Return which visitor the caller is; None for an agent.
+
+    Args:
+        token: where it did not come in a header.
+
+    Raises:
+        AccessError: neither an agent nor that user.
+    """
+    given = token or bearer(request)
+    row = await conversation_of_token(ctx, given)
+    if row is not None and row["user_id"] == user_id and row["visitor"]:
+        return str(row["visitor"])
+    proof = ctx.gate.require_agent(request, token)
+    if given and proof is Proof.LOOPBACK:
+        raise AccessError("The token is not one of this user's.", status_code=401)
+    return None
 
 
 async def list_messages(request: Request) -> Response:
     """List messages; with ``Prefer: wait`` and ``after``, wait for the next change."""
-    ctx, row = await _visited(request)
+    ctx, row, _ = await _visited(request)
     parameters = query(request, MessageQuery)
     page = chat.Page(
         size=parameters.size,
@@ -63,11 +139,13 @@ async def list_messages(request: Request) -> Response:
     if wait_s is not None and parameters.after is not None:
         await _wait_for_change(ctx, row, page, wait_s)
     items, total = await ctx.db.read(chat.list_messages, row["id"], page)
-    more = len(items) == page.size
+    following = None
+    if len(items) == page.size:
+        following = items[-1 if page.before is None else 0]["id"]
     return JSONResponse(
         {
             "items": [message_out(item) for item in items],
-            "next": items[-1]["id"] if more and page.before is None else None,
+            "next": following,
             "page": page.number,
             "size": page.size,
             "total": total,
@@ -91,25 +169,34 @@ async def create_message(request: Request) -> Response:
     """Say something; a visitor's message starts a turn."""
     ctx = context(request)
     body = await read_model(request, NewMessage, ctx.settings.max_body_bytes)
-    sender = Sender(body.sender)
-    if sender is not Sender.CONTACT:
-        require_agent(request, ctx.settings)
+    if Sender(body.sender) is not Sender.CONTACT:
+        ctx.gate.require_agent(request)
     else:
-        conversation_id = request.path_params["conversation_id"]
-        require_visitor(request, ctx.settings, ctx.visitors, conversation_id)
-    row = await _conversation(request, ctx)
-    if row["channel"] != "web":
-        raise ConflictError("This conversation takes place in Chatwoot; answer there.")
-    message_id = await _say(ctx, row["id"], sender, body)
+        ctx.gate.require_visitor(request, request.path_params["conversation_id"])
+    row = await find(request, ctx)
+    message, _ = await say(ctx, row, body)
+    return JSONResponse(message_out(message), status_code=201)
+
+
+async def say(
+    ctx: Context, row: sa.RowMapping, body: NewMessage
+) -> tuple[sa.RowMapping, bool]:
+    """Store a message; return its row, and whether its `client_id` is a new one.
+
+    Raises:
+        ConflictError: the conversation takes place elsewhere.
+    """
+    require_web(row)
+    message_id = await _store(ctx, row["id"], Sender(body.sender), body)
     message = await ctx.db.read(
         chat.get_message, row["id"], message_id=message_id, client_id=body.client_id
     )
     if message is None:
         raise NotFoundError("There is no such message.")
-    return JSONResponse(message_out(message), status_code=201)
+    return message, message_id is not None
 
 
-async def _say(
+async def _store(
     ctx: Context, conversation_id: str, sender: Sender, body: NewMessage
 ) -> int | None:
     """Store a message; return its id, or None when its client_id is known."""
@@ -130,12 +217,74 @@ async def _say(
     return accepted.message_id
 
 
+async def edit_message(request: Request) -> Response:
+    """Give a message another text; visitors may change what they said themselves."""
+    ctx, row, message = await _own_message(request)
+    body = await read_model(request, Edit, ctx.settings.max_body_bytes)
+    if message["deleted_at"] is not None:
+        raise ConflictError("The message is deleted.")
+    await ctx.intake.follow(
+        ctx.db.write(
+            edits.edit,
+            conversation_id=row["id"],
+            message_id=message["id"],
+            content=body.content,
+            now=ctx.clock(),
+            rules=ctx.rules,
+        )
+    )
+    return await _show_message(ctx, message)
+
+
+async def delete_message(request: Request) -> Response:
+    """Take a message back; its place stays, and a second time does no harm."""
+    ctx, row, message = await _own_message(request)
+    await ctx.intake.follow(
+        ctx.db.write(
+            edits.delete,
+            conversation_id=row["id"],
+            message_id=message["id"],
+            now=ctx.clock(),
+            rules=ctx.rules,
+        )
+    )
+    return await _show_message(ctx, message)
+
+
+async def _own_message(
+    request: Request,
+) -> tuple[Context, sa.RowMapping, sa.RowMapping]:
+    """Return the conversation and the message of the path, if the caller may write.
+
+    Raises:
+        AccessError: a visitor may change only their own messages.
+        NotFoundError: there is no such message in the conversation.
+        ConflictError: it was said in Chatwoot.
+    """
+    ctx, row, proof = await _visited(request)
+    require_web(row)
+    message = None
+    if (message_id := request.path_params["message_id"]) <= MAX_ID:
+        message = await ctx.db.read(chat.get_message, row["id"], message_id=message_id)
+    if message is None:
+        raise NotFoundError("There is no such message.")
+    if proof is Proof.VISITOR and message["sender"] != Sender.CONTACT:
+        raise AccessError("Only your own messages can be changed.", status_code=403)
+    return ctx, row, message
+
+
+async def _show_message(ctx: Context, message: sa.RowMapping) -> Response:
+    changed = await ctx.db.read(
+        chat.get_message, message["conversation_id"], message_id=message["id"]
+    )
+    return JSONResponse(message_out(changed or message))
+
+
 async def escalate(request: Request) -> Response:
     """Call a human."""
-    ctx, row = await _visited(request)
-    await read_model(request, Escalation, ctx.settings.max_body_bytes)
-    if row["channel"] != "web":
-        raise ConflictError("This conversation takes place in Chatwoot; open it there.")
+    ctx, row, proof = await _visited(request)
+    body = await read_model(request, Escalation, ctx.settings.max_body_bytes)
+    require_web(row)
     transcript = await ctx.db.read(
         transcripts.recent, row, limit=ctx.settings.history_messages
     )
@@ -145,26 +294,40 @@ async def escalate(request: Request) -> Response:
             human.escalate,
             conversation_id=row["id"],
             message=ctx.handover.tell(transcript, "asked_for_human", now=now),
+            reason=body.reason,
             now=now,
             rules=ctx.rules,
         )
     )
-    return JSONResponse(
-        await _with_last_message(ctx, await _conversation(request, ctx))
-    )
+    row = await find(request, ctx)
+    agent = proof is not Proof.VISITOR
+    return JSONResponse(await with_last_message(ctx, row, agent=agent))
 
 
-async def _visited(request: Request) -> tuple[Context, sa.RowMapping]:
+async def _visited(request: Request) -> tuple[Context, sa.RowMapping, Proof]:
     """Return the conversation of the path, to its visitor or an agent."""
     ctx = context(request)
     # Before looking: a stranger must not learn which ids exist.
-    require_visitor(
-        request, ctx.settings, ctx.visitors, request.path_params["conversation_id"]
-    )
-    return ctx, await _conversation(request, ctx)
+    proof = ctx.gate.require_visitor(request, request.path_params["conversation_id"])
+    return ctx, await find(request, ctx), proof
 
 
-async def _conversation(request: Request, ctx: Context) -> sa.RowMapping:
+def require_web(row: sa.RowMapping) -> None:
+    """Refuse to write into a conversation that takes place in Chatwoot.
+
+    Raises:
+        ConflictError: it does.
+    """
+    if row["channel"] != "web":
+        raise ConflictError("This conversation takes place in Chatwoot; do it there.")
+
+
+async def find(request: HTTPConnection, ctx: Context) -> sa.RowMapping:
+    """Return the conversation of the path.
+
+    Raises:
+        NotFoundError: there is none.
+    """
     conversation_id = request.path_params["conversation_id"]
     row = None
     if "\x00" not in conversation_id:  # which PostgreSQL cannot even look for
@@ -174,9 +337,12 @@ async def _conversation(request: Request, ctx: Context) -> sa.RowMapping:
     return row
 
 
-async def _with_last_message(ctx: Context, row: sa.RowMapping) -> dict[str, Any]:
+async def with_last_message(
+    ctx: Context, row: sa.RowMapping, *, agent: bool
+) -> ConversationOut:
+    """Return a conversation as an agent or its visitor sees it."""
     last = await ctx.db.read(chat.last_message, row["id"])
-    return {
-        **conversation_out(row),
-        "last_message": message_out(last) if last else None,
-    }
+    shown = conversation_out(row)
+    if agent:
+        shown = for_agents(row, ctx.settings.chatwoot_base_url)
+    return {**shown, "last_message": message_out(last) if last else None}

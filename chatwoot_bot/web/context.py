@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from ..handover import Handover
 from ..hub import Hub
@@ -13,7 +13,9 @@ from ..metrics import Metrics
 from ..settings import Settings
 from ..store.arrivals import Rules
 from ..store.engine import Database
-from .auth import Visitors
+from .auth import Gate
+from .presence import Presence
+from .rooms import Rooms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +35,16 @@ class Context:
     metrics: Metrics
     rules: Rules
     intake: Intake
-    visitors: Visitors
+    gate: Gate
+    rooms: Rooms
+    presence: Presence
     handover: Handover
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
     clock: Callable[[], float]
 
 
-def context(request: Request) -> Context:
+def context(request: HTTPConnection) -> Context:
     """Return the parts of the service that *request* has reached."""
     found: Context = request.app.state.context
     return found

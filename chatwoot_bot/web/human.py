@@ -9,7 +9,6 @@ from starlette.responses import JSONResponse, Response
 
 from ..errors import NotFoundError
 from ..store import human
-from .auth import require_agent
 from .body import query, read_model
 from .context import Context, context
 
@@ -39,7 +38,7 @@ class StatusQuery(pydantic.BaseModel):
 async def toggle(request: Request) -> Response:
     """Switch human mode on or off."""
     ctx = context(request)
-    require_agent(request, ctx.settings)
+    ctx.gate.require_agent(request)
     body = await read_model(request, Toggle, ctx.settings.max_body_bytes)
     if body.conversation_id is None:
         await ctx.db.write(human.set_human_mode, enabled=body.enabled)
@@ -76,7 +75,7 @@ async def _toggle_one(
 async def status(request: Request) -> Response:
     """Tell whether human mode is on, without changing anything."""
     ctx = context(request)
-    require_agent(request, ctx.settings)
+    ctx.gate.require_agent(request)
     parameters = query(request, StatusQuery)
     return await _status(ctx, parameters.conversation_id)
 

@@ -1,9 +1,11 @@
 """For whoever runs the service: health, metrics, and the pages' files."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -11,7 +13,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .. import __version__
 from ..errors import StoreError
 from ..store import human
-from .auth import require_agent
 from .context import context
 
 PACKAGE = Path(__file__).parents[1]
@@ -47,43 +48,75 @@ async def ready(request: Request) -> Response:
 async def metrics(request: Request) -> Response:
     """Render the counters for Prometheus."""
     ctx = context(request)
-    require_agent(request, ctx.settings)
+    ctx.gate.require_agent(request)
     ctx.metrics.waiting.set(ctx.db.waiting)
     return Response(
         generate_latest(ctx.metrics.registry), media_type=CONTENT_TYPE_LATEST
     )
 
 
-async def demo_page(request: Request) -> Response:
-    """Serve the demo page."""
-    return FileResponse(STATIC / "index.html")
+def page(name: str) -> Callable[[Request], Awaitable[Response]]:
+    """Return a handler that serves one of our pages."""
+
+    async def serve(request: Request) -> Response:
+        return FileResponse(STATIC / name)
+
+    return serve
+
+
+async def widget(request: Request) -> Response:
+    """Serve the script that puts the visitor chat on another site's page."""
+    anywhere = {"cross-origin-resource-policy": "cross-origin"}
+    return FileResponse(
+        STATIC / "widget.js", media_type="text/javascript", headers=anywhere
+    )
 
 
 class SecurityHeaders:
-    """Add to every response what keeps a page's scripts ours."""
+    """Add to every response what keeps a page's scripts ours.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        friends: origins whose pages may frame the visitor chat.
+        chatwoot: Chatwoot's origin, which may frame the panel; None without one.
+    """
+
+    def __init__(
+        self, app: ASGIApp, friends: Sequence[str] = (), chatwoot: str | None = None
+    ) -> None:
         self._app = app
+        self._everywhere = _headers("'none'")
+        self._embedded = _headers(" ".join(["'self'", *friends]))
+        self._panel = _headers(chatwoot or "'none'")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Wrap one request."""
+        headers = self._for(scope)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
+    def _for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        path = scope["path"] if scope["type"] == "http" else ""
+        if path == "/dashboard-app":
+            return self._panel
+        if path == "/" and QueryParams(scope["query_string"]).get("embed") == "1":
+            return self._embedded
+        return self._everywhere
 
-HEADERS = [
-    (
-        b"content-security-policy",
-        b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-        b"form-action 'self'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    # Pages and their scripts change together at an upgrade: always ask.
-    (b"cache-control", b"no-cache"),
-]
+
+def _headers(frame_ancestors: str) -> list[tuple[bytes, bytes]]:
+    policy = (
+        f"default-src 'self'; frame-ancestors {frame_ancestors}; base-uri 'none'; "
+        "form-action 'self'"
+    )
+    return [
+        (b"content-security-policy", policy.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        # Pages and their scripts change together at an upgrade: always ask.
+        (b"cache-control", b"no-cache"),
+    ]

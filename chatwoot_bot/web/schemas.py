@@ -1,53 +1,120 @@
-"""The bodies of the web chat, as they travel."""
+"""The bodies of our REST surface, as they travel.
 
+What comes in is a pydantic model and is checked; what goes out is a TypedDict and
+is described. `/openapi.json` is made from both.
+"""
+
+import json
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, Self
 
 import pydantic
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-# What PostgreSQL cannot store, and what Chatwoot accepts at most.
-Line = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
-MAX_CONTENT = 150_000
+from ..core.conversation import State
+from ..store.console import Cursor
+
+MAX_CONTENT = 150_000  # Chatwoot accepts no more
+MAX_ID = 2**63 - 1
 
 
 def _storable(value: str) -> str:
-    if "\x00" in value:
+    if "\x00" in value:  # which PostgreSQL cannot store
         raise ValueError("must not contain NUL characters")
     return value
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be blank")
+    return value
+
+
+def _cursor(value: object) -> object:
+    """Read what `cursor_out` has written."""
+    at, _, key = str(value).partition(":")
+    try:
+        cursor = float(at), _storable(key)
+    except ValueError:
+        cursor = math.nan, ""
+    if not math.isfinite(cursor[0]):
+        raise ValueError("must be the next of an earlier answer")
+    return cursor
+
+
+def cursor_out(at: float, key: str) -> str:
+    """Return a place in a list, for the caller to give back as `before`."""
+    return f"{at!r}:{key}"
+
+
 Storable = pydantic.AfterValidator(_storable)
+Line = Annotated[str, pydantic.Field(min_length=1, max_length=200), Storable]
+Content = Annotated[
+    str,
+    pydantic.Field(min_length=1, max_length=MAX_CONTENT),
+    Storable,
+    pydantic.AfterValidator(_not_blank),
+]
+Before = Annotated[
+    Cursor, pydantic.BeforeValidator(_cursor, json_schema_input_type=str)
+]
+
+
+class Nothing(pydantic.BaseModel):
+    """A body that need not be there."""
 
 
 class NewConversation(pydantic.BaseModel):
     """Body of POST /conversations."""
 
-    user_id: Annotated[Line, Storable] | None = None
-    name: Annotated[Line, Storable] | None = None
+    user_id: Line | None = None
+    name: Line | None = None
 
 
 class NewMessage(pydantic.BaseModel):
     """Body of POST /conversations/{id}/messages."""
 
-    content: Annotated[
-        str, pydantic.Field(min_length=1, max_length=MAX_CONTENT), Storable
-    ]
+    content: Content
     sender: Literal["user", "agent", "ai"] = "user"
-    client_id: Annotated[Line, Storable] | None = None
+    client_id: Line | None = None
 
-    @pydantic.field_validator("content")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("must not be blank")
-        return value
+
+class Edit(pydantic.BaseModel):
+    """Body of PUT /conversations/{id}/messages/{message_id}."""
+
+    content: Content
 
 
 class Escalation(pydantic.BaseModel):
     """Body of POST /conversations/{id}/escalate."""
 
-    reason: Annotated[Line, Storable] | None = None
+    reason: Line | None = None
+
+
+class SignIn(pydantic.BaseModel):
+    """Body of POST /session."""
+
+    token: Annotated[str, pydantic.Field(max_length=1_000)] = ""
+
+
+class Frame(pydantic.BaseModel):
+    """What a client sends on a socket: one of `message`, `typing` and `after`."""
+
+    message: Content | None = None
+    typing: Annotated[bool, pydantic.Field(strict=True)] | None = None
+    after: int | None = pydantic.Field(None, ge=0, le=MAX_ID)
+    conversation_id: Line | None = None
+    client_id: Line | None = None
+    sender: Literal["user", "agent", "ai"] | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_three(self) -> Self:
+        given = (self.message, self.typing, self.after)
+        if sum(one is not None for one in given) != 1:
+            raise ValueError("must have one of message, typing and after")
+        return self
 
 
 class MessageQuery(pydantic.BaseModel):
@@ -55,11 +122,269 @@ class MessageQuery(pydantic.BaseModel):
 
     page: int = pydantic.Field(1, ge=1, le=1_000_000)
     size: int = pydantic.Field(10, ge=1, le=200)
-    after: int | None = pydantic.Field(None, ge=0, le=2**63 - 1)
-    before: int | None = pydantic.Field(None, ge=0, le=2**63 - 1)
+    after: int | None = pydantic.Field(None, ge=0, le=MAX_ID)
+    before: int | None = pydantic.Field(None, ge=0, le=MAX_ID)
 
 
-def message_out(row: Mapping[Any, Any]) -> dict[str, Any]:
+class ConversationQuery(pydantic.BaseModel):
+    """Query of GET /conversations."""
+
+    state: State | None = None
+    user_id: Line | None = None
+    before: Before | None = None
+    limit: int = pydantic.Field(50, ge=1, le=200)
+
+
+class TurnQuery(pydantic.BaseModel):
+    """Query of GET /conversations/{id}/turns."""
+
+    before: Before | None = None
+    limit: int = pydantic.Field(50, ge=1, le=200)
+
+
+class StatsQuery(pydantic.BaseModel):
+    """Query of GET /stats: ISO 8601 or Unix seconds; the last 30 days by default."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    inbox_id: int | None = pydantic.Field(None, ge=1, le=MAX_ID)
+
+
+class OptionOut(TypedDict):
+    """Something to choose from; the value is what is then said."""
+
+    title: str
+    value: str
+
+
+class MessageOut(TypedDict):
+    """One message; a deleted one keeps its place and has no content."""
+
+    id: int
+    conversation_id: str
+    sender: Literal["user", "agent", "ai", "system"]
+    content: str | None
+    created_at: str
+    client_id: str | None
+    edited_at: str | None
+    deleted_at: str | None
+    turn_id: Annotated[
+        str | None, pydantic.Field(description="The turn whose answer this is.")
+    ]
+    closes: Annotated[
+        bool, pydantic.Field(description="The conversation was resolved after it.")
+    ]
+    options: Annotated[list[OptionOut], pydantic.Field(description="Quick replies.")]
+
+
+class MessagePage(TypedDict):
+    """Messages, oldest first."""
+
+    items: list[MessageOut]
+    next: Annotated[
+        int | None,
+        pydantic.Field(description="Give it as `after`, or as `before` if you did."),
+    ]
+    page: int
+    size: int
+    total: int
+
+
+class ConversationOut(TypedDict):
+    """One conversation; the fields that may be missing are for agents."""
+
+    id: str
+    channel: Literal["web", "chatwoot"]
+    state: Literal["ai", "handover_pending", "human"]
+    reason: Annotated[
+        str | None, pydantic.Field(description="The rule that set the state last.")
+    ]
+    user_id: str | None
+    name: str | None
+    created_at: str
+    active_at: str
+    last_message: NotRequired[MessageOut | None]
+    token: Annotated[
+        NotRequired[str], pydantic.Field(description="Lets its visitor back in.")
+    ]
+    detail: Annotated[
+        NotRequired[str | None],
+        pydantic.Field(description="The visitor's words when they called a human."),
+    ]
+    inbox_id: NotRequired[int | None]
+    display_id: NotRequired[int | None]
+    url: Annotated[
+        NotRequired[str | None],
+        pydantic.Field(description="The conversation in Chatwoot, for a browser."),
+    ]
+
+
+class ConversationPage(TypedDict):
+    """Conversations, the newest activity first."""
+
+    items: list[ConversationOut]
+    next: Annotated[str | None, pydantic.Field(description="Give it as `before`.")]
+
+
+class ReplyOut(TypedDict):
+    """One thing a turn said or tried to say, and how its delivery went."""
+
+    key: str
+    kind: str
+    content: str
+    state: Literal["open", "delivered", "dropped", "dead"]
+    attempts: int
+    attempted_at: str | None
+    error: str | None
+    created_at: str
+
+
+class TurnOut(TypedDict):
+    """Why the bot said what it said."""
+
+    id: str
+    decision: str
+    reason: str
+    model: str | None
+    tools: list[dict[str, Any]]
+    sources: list[dict[str, Any]]
+    tokens: int | None
+    cost: float | None
+    latency_ms: int
+    outcome: str
+    created_at: str
+    draft: Annotated[
+        str | None, pydantic.Field(description="What it did not get to say.")
+    ]
+    replies: list[ReplyOut]
+
+
+class TurnPage(TypedDict):
+    """Turns, the newest first."""
+
+    items: list[TurnOut]
+    next: Annotated[str | None, pydantic.Field(description="Give it as `before`.")]
+
+
+class Bookings(TypedDict):
+    """Calls booked by the bot."""
+
+    items: list[dict[str, Any]]
+    next: None
+
+
+class DeadLetter(TypedDict):
+    """A reply that cannot be said, or a delivery that was not understood."""
+
+    id: str
+    kind: Literal["reply", "delivery"]
+    conversation_id: str | None
+    display_id: int | None
+    error: str | None
+    created_at: str
+
+
+class DeadLetters(TypedDict):
+    """All of them, oldest first, replies before deliveries."""
+
+    items: list[DeadLetter]
+    next: None
+
+
+class Replayed(TypedDict):
+    """What a replay has set going."""
+
+    id: str
+    status: Literal["queued"]
+
+
+class SessionOut(TypedDict):
+    """Whether the caller is an agent."""
+
+    agent: bool
+    sign_in: Annotated[
+        bool, pydantic.Field(description="Agents have to give ADMIN_TOKEN first.")
+    ]
+
+
+class UserStatus(TypedDict):
+    """Whether a visitor has a socket open."""
+
+    user_id: str
+    online: bool
+    connections: int
+    last_seen_at: str | None
+
+
+class FirstAnswer(TypedDict):
+    """Seconds from a visitor's first message to the first answer."""
+
+    p50: float | None
+    p90: float | None
+
+
+class OutcomesOut(TypedDict):
+    """What became of the conversations that were begun in the time asked for."""
+
+    conversations: int
+    answered_by_bot: int
+    handed_over: dict[str, int]
+    reopened: int
+    first_answer_seconds: FirstAnswer
+    tokens: int
+    cost: float | None
+
+
+class LoadOut(TypedDict):
+    """What there is to do at this moment."""
+
+    due: int
+    running: int
+    waiting_for_human: int
+    dead_letters: int
+    writes_waiting: int
+    sockets: int
+
+
+class StatsOut(TypedDict):
+    """Figures for the operator."""
+
+    since: str
+    until: str
+    inbox_id: int | None
+    outcomes: OutcomesOut
+    now: LoadOut
+
+
+class HumanMode(TypedDict):
+    """Whether humans answer: one conversation, or all when there is no id."""
+
+    human_mode: bool
+    conversation_id: str | int | None
+
+
+class Health(TypedDict):
+    """The process is alive."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ErrorBody(TypedDict):
+    """What went wrong."""
+
+    code: str
+    message: str
+
+
+class Problem(TypedDict):
+    """The one form of all our errors."""
+
+    error: ErrorBody
+    fields: NotRequired[dict[str, str]]
+
+
+def message_out(row: Mapping[Any, Any]) -> MessageOut:
     """Return a message as clients see it."""
     deleted = row["deleted_at"] is not None
     return {
@@ -69,24 +394,53 @@ def message_out(row: Mapping[Any, Any]) -> dict[str, Any]:
         "content": None if deleted else row["content"],
         "created_at": iso(row["created_at"]),
         "client_id": row["client_id"],
-        "edited_at": iso(row["edited_at"]),
-        "deleted_at": iso(row["deleted_at"]),
+        "edited_at": maybe_iso(row["edited_at"]),
+        "deleted_at": maybe_iso(row["deleted_at"]),
+        "turn_id": row["turn_id"],
+        "closes": row["closes"],
+        "options": json.loads(row["options"]) if row["options"] else [],
     }
 
 
-def conversation_out(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a conversation as clients see it."""
+def conversation_out(row: Mapping[Any, Any]) -> ConversationOut:
+    """Return a conversation as its visitor sees it."""
     return {
         "id": row["id"],
+        "channel": row["channel"],
         "state": row["state"],
+        "reason": row.get("reason"),
         "user_id": row["user_id"],
+        "name": row["contact_name"],
         "created_at": iso(row["created_at"]),
+        "active_at": iso(row["active_at"]),
     }
 
 
-def iso(seconds: float | None) -> str | None:
+def for_agents(row: Mapping[Any, Any], chatwoot_url: str | None) -> ConversationOut:
+    """Return a conversation as agents see it.
+
+    Args:
+        chatwoot_url: where Chatwoot is, or None when it is not configured.
+    """
+    account, number = row["account_id"], row["display_id"]
+    url = None
+    if chatwoot_url is not None and account and number:
+        url = f"{chatwoot_url}/app/accounts/{account}/conversations/{number}"
+    return {
+        **conversation_out(row),
+        "detail": row.get("detail"),
+        "inbox_id": row["inbox_id"],
+        "display_id": number,
+        "url": url,
+    }
+
+
+def iso(seconds: float) -> str:
     """Return Unix seconds as ISO 8601 in UTC with milliseconds."""
-    if seconds is None:
-        return None
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def maybe_iso(seconds: float | None) -> str | None:
+    """Return what `iso` does, and None for what has not happened."""
+    return iso(seconds) if seconds else None

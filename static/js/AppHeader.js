@@ -1,27 +1,24 @@
 import { find, hear, setText, tell } from './dom.js';
 import { HumanPill } from './HumanPill.js';
-import { chatwootChip, connectionStatus, modelChip, senderInitial } from './words.js';
-
-/** @typedef {import('./DemoPage.js').Service} Service */
+import { chatwootChip, connectionStatus, initial, modelChip } from './words.js';
 
 /**
  * The bar at the top: who answers here, with what, and whether it works.
  *
- * @param {HTMLElement} el `.app-header`
- * @listens CustomEvent#service
+ * @param el `.app-header`
+ * @listens service
  */
 export function AppHeader(el) {
   const pill = find(el, '.human-pill');
   HumanPill(pill);
 
-  hear(el, 'service', (/** @type {Service} */ service) => {
+  hear(el, 'service', (service) => {
     showConnection(connectionStatus(service.link, service.health));
     if (service.health) showHealth(service);
     setText(find(el, '.refusal'), service.refusal ?? '');
     tell(pill, 'service', service);
   });
 
-  /** @param {import('./words.js').Chip} chip */
   function showConnection({ text, tone, title = '' }) {
     const status = find(el, '.connection');
     setText(find(status, '.text'), text);
@@ -29,16 +26,14 @@ export function AppHeader(el) {
     status.title = title;
   }
 
-  /** @param {Service} service */
   function showHealth({ health, botName }) {
     setText(find(el, '.name'), botName);
-    setText(find(el, '.brand > .avatar'), senderInitial('ai', botName));
+    setText(find(el, '.brand > .avatar'), initial(botName));
     showChip(find(el, '.chip.-model'), modelChip(health));
     showChip(find(el, '.chip.-chatwoot'), chatwootChip(health));
   }
 }
 
-/** @param {HTMLElement} el @param {import('./words.js').Chip} chip */
 function showChip(el, { text, tone, title = '' }) {
   setText(find(el, '.text'), text);
   el.dataset.tone = tone;

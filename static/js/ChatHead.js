@@ -3,10 +3,10 @@ import { ask, find, hear, setText } from './dom.js';
 /**
  * The panel's own bar: who holds this chat, and the two ways out of it.
  *
- * @param {HTMLElement} el `.chat-head`
- * @listens CustomEvent#holder detail: {holder, chip, isEmpty}
- * @fires CustomEvent#askForHuman
- * @fires CustomEvent#newChat
+ * @param el `.chat-head`
+ * @listens holder detail: {holder, chip, isEmpty}
+ * @fires askForHuman
+ * @fires newChat
  */
 export function ChatHead(el) {
   const human = find(el, '.ask-human');
@@ -25,7 +25,6 @@ export function ChatHead(el) {
   onPress(human, 'askForHuman');
   onPress(fresh, 'newChat');
 
-  /** @param {HTMLElement} button @param {string} wish */
   function onPress(button, wish) {
     button.addEventListener('click', () => {
       if (button.getAttribute('aria-disabled') !== 'true') ask(el, wish);

@@ -1,15 +1,17 @@
-import { ask, find, hear, tell } from './dom.js';
+import { ask, find, hear } from './dom.js';
 
 /**
  * Where the message is written. Enter sends, Shift+Enter breaks the line.
  *
- * @param {HTMLFormElement} el `form.composer`
- * @listens CustomEvent#draft detail: string, text to put back
- * @listens CustomEvent#write move the focus here
- * @fires CustomEvent#sendMessage detail: {text}
+ * @param el `form.composer`
+ * @listens draft detail: string, text to put back
+ * @listens fill detail: string, text to write on from
+ * @listens write move the focus here
+ * @fires sendMessage detail: {text}
+ * @fires wrote detail: {text}, what stands in the field
  */
 export function Composer(el) {
-  const field = /** @type {HTMLTextAreaElement} */ (find(el, 'textarea'));
+  const field = find(el, 'textarea');
   const button = find(el, '.send');
   const growsByItself = CSS.supports('field-sizing', 'content');
 
@@ -24,7 +26,10 @@ export function Composer(el) {
     event.preventDefault();
     send();
   });
-  field.addEventListener('input', update);
+  field.addEventListener('input', () => {
+    update();
+    ask(el, 'wrote', { text: field.value });
+  });
   hear(el, 'write', () => {
     // On a phone the focus opens the keyboard over half of the answer.
     if (matchMedia('(pointer: fine)').matches || el.contains(document.activeElement)) {
@@ -36,14 +41,18 @@ export function Composer(el) {
     update();
     field.focus();
   });
+  hear(el, 'fill', (text) => {
+    field.value = text;
+    update();
+  });
   update(); // the browser may have kept a draft over a reload
-  tell(el, 'write', null);
 
   function send() {
     const text = field.value.trim();
     if (text === '') return;
     field.value = '';
     update();
+    ask(el, 'wrote', { text: '' });
     ask(el, 'sendMessage', { text });
   }
 

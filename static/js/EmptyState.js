@@ -1,13 +1,13 @@
 import { ask, find, hear, setText } from './dom.js';
-import { senderInitial } from './words.js';
+import { initial } from './words.js';
 
 /**
  * What a visitor sees before the first message: three things the bot can do.
  *
- * @param {HTMLElement} el `.empty-state`
- * @listens CustomEvent#welcome detail: {isEmpty, canReturn, botName}
- * @fires CustomEvent#sendMessage detail: {text}
- * @fires CustomEvent#returnToPrevious
+ * @param el `.empty-state`
+ * @listens welcome detail: {isEmpty, canReturn, botName}
+ * @fires sendMessage detail: {text}
+ * @fires returnToPrevious
  */
 export function EmptyState(el) {
   const back = find(el, '.return');
@@ -15,7 +15,7 @@ export function EmptyState(el) {
   hear(el, 'welcome', ({ isEmpty, canReturn, botName }) => {
     el.hidden = !isEmpty;
     back.hidden = !canReturn;
-    setText(find(el, '.avatar'), senderInitial('ai', botName));
+    setText(find(el, '.avatar'), initial(botName));
     setText(find(el, '.greeting'), botName === 'Bot' ? 'Hello!' : `Hello, I’m ${botName}.`);
   });
   for (const button of el.querySelectorAll('.starter')) {

@@ -4,9 +4,9 @@ import { humanModeTitle } from './words.js';
 /**
  * The switch that makes the bot silent in every conversation.
  *
- * @param {HTMLButtonElement} el `.human-pill`
- * @listens CustomEvent#service
- * @fires CustomEvent#setHumanMode detail: {enabled}
+ * @param el `.human-pill`
+ * @listens service
+ * @fires setHumanMode detail: {enabled}
  */
 export function HumanPill(el) {
   let enabled = false;

@@ -1,17 +1,18 @@
 import { ask, find, hear, reconcile, setText } from './dom.js';
 import { isNote, isUnsent } from './logic.js';
 import { createRow, updateRow } from './MessageRow.js';
-import { jumpText, senderInitial } from './words.js';
+import { jumpText } from './words.js';
 
 const NEAR_BOTTOM_PX = 48;
 
 /**
  * The transcript: keeps the reader's place, and says when there is more below.
  *
- * @param {HTMLElement} el `.message-list`
- * @listens CustomEvent#messages detail: {rows, botName, hasOlder, isLoading, isTyping}
- * @fires CustomEvent#loadOlder
- * @fires CustomEvent#messagesArrived detail: {count}
+ * @param el `.message-list`
+ * @listens messages detail: {rows, people, hasOlder, isLoading, typing}
+ * @listens fresh another transcript follows
+ * @fires loadOlder
+ * @fires messagesArrived detail: {count}
  */
 export function MessageList(el) {
   const scroller = find(el, '.scroller');
@@ -22,11 +23,19 @@ export function MessageList(el) {
   let isAtBottom = true;
   let lastTop = 0;
   let unread = 0;
-  let newestId = /** @type {number | null} */ (null); // null: nothing shown yet
+  let newestId = null; // null: nothing shown yet
   let firstKey = '';
-  let lastKey = /** @type {string | undefined} */ (undefined);
+  let lastKey = undefined;
 
   hear(el, 'messages', update);
+  hear(el, 'fresh', () => {
+    isAtBottom = true;
+    unread = 0;
+    newestId = null;
+    firstKey = '';
+    lastKey = undefined;
+    list.replaceChildren();
+  });
   scroller.addEventListener('scroll', follow, { passive: true });
   jump.addEventListener('click', () => {
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
@@ -44,11 +53,7 @@ export function MessageList(el) {
   // The composer grows, a keyboard opens, the window turns: stay with the newest.
   new ResizeObserver(() => isAtBottom && toBottom()).observe(scroller);
 
-  /**
-   * @param {{ rows: import('./logic.js').Row[], botName: string, hasOlder: boolean,
-   *   isLoading: boolean, isTyping: boolean }} detail
-   */
-  function update({ rows, botName, hasOlder, isLoading, isTyping }) {
+  function update({ rows, people, hasOlder, isLoading, typing: who }) {
     const fromBottom = scroller.scrollHeight - scroller.scrollTop;
     const grewAtTop = firstKey !== '' && rows.some(isOldFirst) && !isOldFirst(rows.find(isMessage));
     scroller.setAttribute('aria-busy', String(isLoading));
@@ -58,11 +63,12 @@ export function MessageList(el) {
         if (isFresh(row)) item.dataset.fresh = '';
         return item;
       },
-      update: (item, row) => updateRow(item, row, botName),
+      update: (item, row) => updateRow(item, row, people),
     });
     older.hidden = !hasOlder;
-    typing.hidden = !isTyping;
-    setText(find(typing, '.avatar'), senderInitial('ai', botName));
+    // Words that are being streamed say the same, and better.
+    typing.hidden = who === null || rows.at(-1)?.message?.delivery === 'streaming';
+    if (who) showTyping(who, people);
 
     const arrived = countArrived(rows, isLoading);
     if (wroteOne(rows)) isAtBottom = true;
@@ -78,28 +84,32 @@ export function MessageList(el) {
     firstKey = rows.find(isMessage)?.key ?? '';
   }
 
-  /** Comes in with a small movement: not history, and not the first load. @param {any} row */
+  function showTyping(who, { own, names, initials }) {
+    typing.className = `typing message -${who} -starts`;
+    typing.classList.toggle('-own', own.includes(who));
+    setText(find(typing, '.avatar'), initials[who]);
+    setText(find(typing, '.sender'), names[who]);
+  }
+
+  /** Comes in with a small movement: not history, and not the first load. */
   function isFresh(row) {
     return isMessage(row) && newestId !== null && (row.message.id ?? Infinity) > newestId;
   }
 
-  /** @param {any} row */
   function isOldFirst(row) {
     return row?.kind === 'message' && row.key === firstKey;
   }
 
   /** Messages of others that were not there before; none on the first load. */
-  function countArrived(/** @type {any[]} */ rows, /** @type {boolean} */ isLoading) {
+  function countArrived(rows, isLoading) {
     const before = newestId;
     newestId = isLoading ? null : newestOf(rows);
     if (before === null || newestId === null) return 0;
-    return rows.filter(
-      (row) => isMessage(row) && row.message.sender !== 'user' && row.message.id > before,
-    ).length;
+    return rows.filter((row) => isMessage(row) && !row.isOwn && row.message.id > before).length;
   }
 
   /** The reader's own new message is always scrolled to. */
-  function wroteOne(/** @type {any[]} */ rows) {
+  function wroteOne(rows) {
     const last = rows.findLast((row) => isMessage(row) && !isNote(row.message));
     const isNew = last?.key !== lastKey;
     lastKey = last?.key;
@@ -128,12 +138,10 @@ export function MessageList(el) {
   }
 }
 
-/** @param {any} row */
 function isMessage(row) {
   return row.kind === 'message';
 }
 
-/** @param {any[]} rows @returns {number} */
 function newestOf(rows) {
   return rows.reduce((newest, row) => Math.max(newest, row.message?.id ?? 0), 0);
 }

@@ -1,19 +1,13 @@
 import { ask, find, h, icon, setText } from './dom.js';
 import { linkSegments } from './links.js';
-import { dayLabel, deliveryText, senderInitial, senderLabel } from './words.js';
+import { dayLabel, deliveryText } from './words.js';
 
-/**
- * @typedef {import('./logic.js').Row} Row
- * @typedef {import('./logic.js').MessageRow} MessageRow
- */
-
-/** To leave alone what did not change. @type {WeakMap<Element, any>} what each element shows */
+/** What each element shows, to leave alone what did not change. */
 const shown = new WeakMap();
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
 const fullTime = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'short' });
 
-/** @param {Row} row @returns {HTMLElement} */
 export function createRow(row) {
   if (row.kind === 'day') return h('li', { class: 'day' }, h('span'));
   return h(
@@ -24,46 +18,48 @@ export function createRow(row) {
       'div',
       { class: 'body' },
       h('p', { class: 'meta' }, h('span', { class: 'sender' }), ' ', h('time')),
-      h('p', { class: 'bubble', dir: 'auto' }),
+      h('div', { class: 'line' }, h('p', { class: 'bubble', dir: 'auto' })),
       h('div', { class: 'delivery' }),
     ),
   );
 }
 
-/** @param {HTMLElement} el @param {Row} row @param {string} botName */
-export function updateRow(el, row, botName) {
+export function updateRow(el, row, people) {
   if (row.kind === 'day') {
     setText(find(el, 'span'), dayLabel(row.at, Date.now()));
     return;
   }
   const before = shown.get(el);
-  if (isUnchanged(before, row, botName)) return;
-  shown.set(el, { ...row, botName });
+  if (isUnchanged(before, row, people)) return;
+  shown.set(el, { ...row, people });
   const { message, starts } = row;
+  const { sender, delivery } = message;
   const isDeleted = message.deletedAt !== null || message.content === null;
-  el.className = `message -${message.sender} -${message.delivery}`;
+  el.className = `message -${sender} -${delivery}`;
+  el.classList.toggle('-own', people.own.includes(sender));
   el.classList.toggle('-starts', starts);
   el.classList.toggle('-deleted', isDeleted);
-  setText(find(el, '.avatar'), senderInitial(message.sender, botName));
-  setText(find(el, '.sender'), senderLabel(message.sender));
+  // A screen reader hears the finished words, not each piece of them.
+  el.setAttribute('aria-busy', String(delivery === 'streaming'));
+  setText(find(el, '.avatar'), people.initials[sender] ?? '');
+  setText(find(el, '.sender'), people.names[sender] ?? people.names.system);
   showTime(find(el, 'time'), message);
   if (before?.message.content !== message.content) {
     showText(find(el, '.bubble'), message.content ?? 'This message was deleted.');
   }
   showDelivery(find(el, '.delivery'), row);
+  people.decorate?.(find(el, '.line'), message);
 }
 
-/** @param {any} before @param {MessageRow} row @param {string} botName */
-function isUnchanged(before, row, botName) {
+function isUnchanged(before, row, people) {
   return (
     before?.message === row.message &&
     before.starts === row.starts &&
     before.showsSent === row.showsSent &&
-    before.botName === botName
+    before.people === people
   );
 }
 
-/** @param {HTMLTimeElement} el @param {import('./logic.js').Message} message */
 function showTime(el, { createdAt, editedAt }) {
   const at = new Date(createdAt);
   el.dateTime = createdAt;
@@ -71,12 +67,7 @@ function showTime(el, { createdAt, editedAt }) {
   setText(el, editedAt ? `${clock.format(at)} · edited` : clock.format(at));
 }
 
-/**
- * Text nodes and checked links only: the text is a stranger's.
- *
- * @param {Element} el
- * @param {string} text
- */
+/** Text nodes and checked links only: the text is a stranger's. */
 function showText(el, text) {
   const parts = linkSegments(text).map((segment) =>
     segment.href === null
@@ -90,25 +81,25 @@ function showText(el, text) {
   el.replaceChildren(...parts);
 }
 
-/** @param {HTMLElement} el @param {MessageRow} row */
 function showDelivery(el, { message, showsSent }) {
   const text = deliveryText(message, showsSent);
   const state = text === '' ? '' : message.delivery;
   if (el.dataset.state === state && el.textContent?.startsWith(text)) return;
   el.dataset.state = state;
-  if (state === 'failed') el.replaceChildren(h('span', {}, text), ...failedButtons(el, message));
-  else if (state === 'sent') el.replaceChildren(icon('check'), h('span', {}, text));
+  if (state === 'failed') {
+    const { clientId } = message;
+    const retry = wishButton(el, 'text-button', 'retryMessage', { clientId });
+    const edit = wishButton(el, 'text-button', 'editMessage', { clientId });
+    retry.append('Retry');
+    edit.append('Edit');
+    el.replaceChildren(h('span', {}, text), retry, edit);
+  } else if (state === 'sent') el.replaceChildren(icon('check'), h('span', {}, text));
   else el.replaceChildren(text);
 }
 
-/** @param {HTMLElement} el @param {import('./logic.js').Message} message */
-function failedButtons(el, { clientId }) {
-  return [button('Retry', 'retryMessage'), button('Edit', 'editMessage')];
-
-  /** @param {string} label @param {string} wish */
-  function button(label, wish) {
-    const made = h('button', { type: 'button', class: 'text-button' }, label);
-    made.addEventListener('click', () => ask(el, wish, { clientId }));
-    return made;
-  }
+/** A button that asks the owner for something. */
+export function wishButton(el, kind, wish, detail) {
+  const made = h('button', { type: 'button', class: kind });
+  made.addEventListener('click', () => ask(el, wish, detail));
+  return made;
 }

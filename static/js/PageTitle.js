@@ -3,9 +3,9 @@ import { hear } from './dom.js';
 /**
  * Count what arrived while nobody looked, in the title of the browser tab.
  *
- * @param {HTMLElement} el the page
- * @listens CustomEvent#service detail: {botName}
- * @listens CustomEvent#messagesArrived detail: {count}
+ * @param el the page
+ * @listens service detail: {botName}
+ * @listens messagesArrived detail: {count}
  */
 export function PageTitle(el) {
   let name = '';

@@ -3,9 +3,9 @@ import { ask, find, hear, setText } from './dom.js';
 /**
  * Says above the composer why the bot does not answer.
  *
- * @param {HTMLElement} el `.state-banner`
- * @listens CustomEvent#banner detail: {banner, mayRelease}
- * @fires CustomEvent#backToBot
+ * @param el `.state-banner`
+ * @listens banner detail: {banner, mayRelease}
+ * @fires backToBot
  */
 export function StateBanner(el) {
   const box = find(el, '.box');

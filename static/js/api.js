@@ -1,18 +1,13 @@
 /**
  * The service's REST interface, as functions. One rule: a call returns the
  * parsed body, or throws an ApiError that says whether trying again can help.
- *
- * @typedef {{ id: string, token: string }} Chat how a visitor gets back in
+ * A chat, {id, token}, is how a visitor gets back in.
  */
 
 const TIMEOUT_MS = 15_000;
-const POLL_GRACE_MS = 10_000; // on top of the time we ask the server to wait
 
 export class ApiError extends Error {
-  /**
-   * @param {string} message one sentence, fit to be shown
-   * @param {{ status: number, code: string }} facts status 0: no answer came
-   */
+  /** message: one sentence, fit to be shown; status 0: no answer came */
   constructor(message, { status, code }) {
     super(message);
     this.name = 'ApiError';
@@ -31,32 +26,24 @@ export class ApiError extends Error {
   }
 }
 
-/**
- * @param {{ fetch?: typeof fetch }} [options]
- */
-export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
-  /**
-   * @param {string} path
-   * @param {{ method?: string, chat?: Chat, body?: object, waitS?: number,
-   *   signal?: AbortSignal, acceptStatus?: number[] }} [options]
-   */
-  async function call(path, options = {}) {
-    const { method = 'GET', chat, body, waitS = 0, signal, acceptStatus = [] } = options;
-    const timeout = AbortSignal.timeout(
-      waitS > 0 ? waitS * 1_000 + POLL_GRACE_MS : TIMEOUT_MS,
-    );
+/** token: the operator's, for where the browser does not keep the session cookie */
+export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = () => null } = {}) {
+  return async function call(path, options = {}) {
+    const { method = 'GET', chat, body, signal, acceptStatus = [] } = options;
+    const bearer = chat?.token ?? token();
+    const timeout = AbortSignal.timeout(TIMEOUT_MS);
     const { response, data } = await answer(path, {
       method,
       headers: {
         Accept: 'application/json',
         ...(body && { 'Content-Type': 'application/json' }),
-        ...(chat && { Authorization: `Bearer ${chat.token}` }),
-        ...(waitS > 0 && { Prefer: `wait=${waitS}` }),
+        ...(bearer && { Authorization: `Bearer ${bearer}` }),
       },
       body: body && JSON.stringify(body),
       cache: 'no-store',
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
+    if (response.status === 204) return {};
     if (!response.ok && !acceptStatus.includes(response.status)) {
       throw new ApiError(data?.error?.message ?? 'The server could not do this.', {
         status: response.status,
@@ -71,9 +58,8 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
       });
     }
     return data;
-  }
+  };
 
-  /** @param {string} path @param {RequestInit} init */
   async function answer(path, init) {
     try {
       const response = await fetch(path, init);
@@ -83,10 +69,22 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
       throw new ApiError('The server cannot be reached.', { status: 0, code: 'no_answer' });
     }
   }
+}
 
-  /** @param {Chat} chat @param {string} [rest] */
-  const conversation = (chat, rest = '') =>
-    `/conversations/${encodeURIComponent(chat.id)}${rest}`;
+export function conversationPath(chat, rest = '') {
+  return `/conversations/${encodeURIComponent(chat.id)}${rest}`;
+}
+
+export function messagesPath(chat, { after, before, size }) {
+  const query = new URLSearchParams({ size: String(size) });
+  if (after !== undefined) query.set('after', String(after));
+  if (before !== undefined) query.set('before', String(before));
+  return `${conversationPath(chat, '/messages')}?${query}`;
+}
+
+/** What the visitor's chat and the page around it ask for. */
+export function createApi(options) {
+  const call = createCall(options);
 
   return {
     /** Not ready is an answer too, with the same body. */
@@ -94,10 +92,10 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
 
     humanStatus: () => call('/human-status'),
 
-    /** @param {boolean} enabled for all conversations */
+    /** enabled: for all conversations */
     setHumanMode: (enabled) => call('/toggle-human', { method: 'POST', body: { enabled } }),
 
-    /** An operator's call: a visitor's token would only be refused. @param {Chat} chat */
+    /** An operator's call: a visitor's token would only be refused. */
     giveBack: (chat) =>
       call('/toggle-human', {
         method: 'POST',
@@ -106,39 +104,23 @@ export function createApi({ fetch = globalThis.fetch.bind(globalThis) } = {}) {
 
     createConversation: () => call('/conversations', { method: 'POST', body: {} }),
 
-    /** @param {Chat} chat @param {AbortSignal} [signal] */
-    conversation: (chat, signal) => call(conversation(chat), { chat, signal }),
+    conversation: (chat) => call(conversationPath(chat), { chat }),
 
-    /**
-     * @param {Chat} chat
-     * @param {{ after?: number, before?: number, size: number, waitS?: number,
-     *   signal?: AbortSignal }} page after 0: from the beginning
-     */
-    messages: (chat, { after, before, size, waitS, signal }) => {
-      const query = new URLSearchParams({ size: String(size) });
-      // after=0 is sent too: without it the server does not wait.
-      if (after !== undefined) query.set('after', String(after));
-      if (before !== undefined) query.set('before', String(before));
-      return call(`${conversation(chat, '/messages')}?${query}`, { chat, waitS, signal });
-    },
+    messages: (chat, page) => call(messagesPath(chat, page), { chat }),
 
-    /** @param {Chat} chat @param {{ content: string, clientId: string }} message */
     postMessage: (chat, { content, clientId }) =>
-      call(conversation(chat, '/messages'), {
+      call(conversationPath(chat, '/messages'), {
         method: 'POST',
         chat,
         body: { content, sender: 'user', client_id: clientId },
       }),
 
-    /** @param {Chat} chat @param {string} reason */
     escalate: (chat, reason) =>
-      call(conversation(chat, '/escalate'), { method: 'POST', chat, body: { reason } }),
+      call(conversationPath(chat, '/escalate'), { method: 'POST', chat, body: { reason } }),
   };
 }
 
-/** @typedef {ReturnType<typeof createApi>} Api */
-
-/** @param {string} text @returns {any} null when it is not JSON */
+/** @returns null when it is not JSON */
 function parse(text) {
   try {
     return JSON.parse(text);

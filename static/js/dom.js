@@ -2,14 +2,7 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/**
- * Make an element. Children are elements or text, and text stays text.
- *
- * @param {string} tag
- * @param {Record<string, string>} [attributes]
- * @param {...(Node | string)} children
- * @returns {HTMLElement}
- */
+/** Make an element. Children are elements or text, and text stays text. */
 export function h(tag, attributes = {}, ...children) {
   const el = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
@@ -17,7 +10,7 @@ export function h(tag, attributes = {}, ...children) {
   return el;
 }
 
-/** @param {string} name a symbol of icons.svg @returns {SVGElement} */
+/** name: a symbol of icons.svg */
 export function icon(name) {
   const svg = document.createElementNS(SVG, 'svg');
   svg.setAttribute('class', 'icon');
@@ -28,52 +21,37 @@ export function icon(name) {
   return svg;
 }
 
-/** @param {ParentNode} el @param {string} selector @returns {any} */
+/** @returns it is there, or will never be */
+export function loadStyle(href) {
+  return new Promise((resolve) => {
+    const link = h('link', { rel: 'stylesheet', href });
+    link.onload = link.onerror = () => resolve();
+    document.head.append(link);
+  });
+}
+
 export function find(el, selector) {
   const found = el.querySelector(selector);
   if (!found) throw new Error(`no ${selector} in the page`);
   return found;
 }
 
-/**
- * Write text only when it changed: a screen reader announces every write.
- *
- * @param {Element} el
- * @param {string} text
- */
+/** Write text only when it changed: a screen reader announces every write. */
 export function setText(el, text) {
   if (el.textContent !== text) el.textContent = text;
 }
 
-/**
- * Tell a child something: a noun.
- *
- * @param {Element} el
- * @param {string} name
- * @param {any} detail
- */
+/** Tell a child something: a noun. */
 export function tell(el, name, detail) {
   el.dispatchEvent(new CustomEvent(name, { detail }));
 }
 
-/**
- * Listen to what `tell` and `ask` send.
- *
- * @param {Element} el
- * @param {string} name
- * @param {(detail: any) => void} act
- */
+/** Listen to what `tell` and `ask` send. */
 export function hear(el, name, act) {
-  el.addEventListener(name, (event) => act(/** @type {CustomEvent} */ (event).detail));
+  el.addEventListener(name, (event) => act(event.detail));
 }
 
-/**
- * Ask the owner for something: a verb, it bubbles.
- *
- * @param {Element} el
- * @param {string} name
- * @param {any} [detail]
- */
+/** Ask the owner for something: a verb, it bubbles. */
 export function ask(el, name, detail = null) {
   el.dispatchEvent(new CustomEvent(name, { detail, bubbles: true }));
 }
@@ -83,16 +61,12 @@ export function ask(el, name, detail = null) {
  * that stay. Stale ones go first: then nothing that stays has to move, and a
  * reader's selection, focus and animation survive.
  *
- * @template {{ key: string }} Row
- * @param {Element} parent
- * @param {Row[]} rows each key once
- * @param {{ create: (row: Row) => HTMLElement, update: (el: HTMLElement, row: Row) => void }} make
+ * @param rows each key once
  */
 export function reconcile(parent, rows, { create, update }) {
   const wanted = new Set(rows.map((row) => row.key));
-  /** @type {Map<string, HTMLElement>} */
   const known = new Map();
-  for (const child of /** @type {HTMLElement[]} */ ([...parent.children])) {
+  for (const child of [...parent.children]) {
     const key = child.dataset.key ?? '';
     if (wanted.has(key)) known.set(key, child);
     else child.remove();

@@ -4,31 +4,20 @@ import { backoffMs } from './retry.js';
 
 const BEAT_MS = 5_000;
 
-/**
- * Ask every few seconds whether the service is well and who may speak.
- *
- * @param {{
- *   api: import('./api.js').Api,
- *   onHealth: (health: Record<string, any>) => void,
- *   onHumanMode: (enabled: boolean) => void,
- *   onRefused: (message: string) => void,
- *   onLink: (works: boolean) => void,
- *   random?: () => number,
- * }} options
- */
+/** Ask every few seconds whether the service is well and who may speak. */
 export function createHeartbeat({
   api,
   onHealth,
   onHumanMode,
   onRefused,
   onLink,
+  isOperator = true,
   random = Math.random,
 }) {
   const pause = createPause();
   let failures = 0;
   let epoch = 0;
-  let refused = false; // asking again would only fill the console with 403s
-  /** @type {Promise<boolean> | null} */
+  let refused = !isOperator; // asking again would only fill the console with 403s
   let running = null;
 
   return {
@@ -47,7 +36,7 @@ export function createHeartbeat({
     },
   };
 
-  /** @returns {Promise<boolean>} whether the server answers */
+  /** @returns whether the server answers */
   function probe() {
     running ??= beat().finally(() => {
       running = null;
@@ -82,11 +71,7 @@ export function createHeartbeat({
   }
 }
 
-/**
- * @param {() => Promise<void>} ask
- * @param {(message: string) => void} [onGone]
- * @returns {Promise<boolean>} false when the service did not answer
- */
+/** @returns {Promise<boolean>} false when the service did not answer */
 async function reached(ask, onGone = () => {}) {
   try {
     await ask();

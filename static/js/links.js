@@ -1,22 +1,14 @@
 /**
  * Find web addresses in plain text. Pure; the caller makes the elements, so a
  * stranger's text never becomes markup.
- *
- * @typedef {{ text: string, href: string | null }} Segment
  */
 
 const ADDRESS = /https?:\/\/[^\s<>"'`]+/gi;
 const TRAILING = /[.,:;!?…*_~]$/;
 const BRACKETS = { ')': '(', ']': '[', '}': '{' };
 
-/**
- * Cut a text into plain parts and links; joined, they are the text again.
- *
- * @param {string} text
- * @returns {Segment[]} http and https links only; no empty parts
- */
+/** Cut a text into {text, href} parts; joined, they are the text again. */
 export function linkSegments(text) {
-  /** @type {Segment[]} */
   const segments = [];
   let end = 0;
   for (const match of text.matchAll(ADDRESS)) {
@@ -34,13 +26,11 @@ export function linkSegments(text) {
 /**
  * "(see https://a.example/b)." ends the sentence, not the address; a bracket
  * that the address opened itself belongs to it (Wikipedia has many).
- *
- * @param {string} address
  */
 function withoutTail(address) {
   for (;;) {
     const last = address.at(-1) ?? '';
-    const opening = BRACKETS[/** @type {keyof typeof BRACKETS} */ (last)];
+    const opening = BRACKETS[last];
     const isTail = opening
       ? count(address, last) > count(address, opening)
       : TRAILING.test(address);
@@ -49,12 +39,10 @@ function withoutTail(address) {
   }
 }
 
-/** @param {string} text @param {string} character */
 function count(text, character) {
   return text.split(character).length - 1;
 }
 
-/** @param {string} address @returns {string | null} */
 function safeHref(address) {
   if (!URL.canParse(address)) return null;
   const url = new URL(address);

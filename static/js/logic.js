@@ -2,33 +2,10 @@
  * What a chat page knows about its messages, and how each event changes it.
  * Pure: no DOM, no network, no clock, so `node --test` covers it.
  *
- * @typedef {'user' | 'ai' | 'agent' | 'system'} Sender
- * @typedef {'sending' | 'waiting' | 'failed' | 'sent'} Delivery
- *   waiting = written without a connection, goes out by itself
- *
- * @typedef {object} Message
- * @property {number | null} id the server's; null for notes and until confirmed
- * @property {string | null} clientId ours; the server stores it once
- * @property {Sender} sender
- * @property {string | null} content null when deleted
- * @property {string} createdAt ISO, UTC
- * @property {string | null} editedAt
- * @property {string | null} deletedAt
- * @property {Delivery} delivery
- * @property {string | null} problem why it failed, one sentence
- * @property {number | null} sentAt our clock when the server confirmed it, in ms
- * @property {number | null} afterId of a note of this page: the message it follows
- *
- * @typedef {{ kind: 'day', key: string, at: string }} DayRow
- *
- * @typedef {object} MessageRow
- * @property {'message'} kind
- * @property {string} key
- * @property {Message} message
- * @property {boolean} starts first of its group: shows who and when
- * @property {boolean} showsSent the newest own message says that it arrived
- *
- * @typedef {DayRow | MessageRow} Row
+ * A message has the server's `id` (null until confirmed) and our `clientId`, which
+ * the server stores once; its `delivery` is sending, waiting (for the connection),
+ * failed, streaming or sent; `sentAt` is our clock in ms; `afterId`, of a note of
+ * this page, is the message that it follows.
  */
 
 /** Messages of one sender closer together than this share a heading. */
@@ -37,22 +14,20 @@ export const GROUP_GAP_MS = 5 * 60_000;
 /** A bot that has said nothing for this long is no longer "typing". */
 export const TYPING_LIMIT_MS = 60_000;
 
-/** @satisfies {Partial<Message>} */
 const BLANK = {
   id: null,
   clientId: null,
   editedAt: null,
   deletedAt: null,
-  delivery: /** @type {Delivery} */ ('sent'),
+  delivery: 'sent',
   problem: null,
   sentAt: null,
+  turnId: null,
+  options: [],
   afterId: null,
 };
 
-/**
- * @param {Record<string, any>} wire a message as the server writes it
- * @returns {Message}
- */
+/** @param wire a message as the server writes it */
 export function fromServer(wire) {
   return {
     ...BLANK,
@@ -60,30 +35,22 @@ export function fromServer(wire) {
     clientId: wire.client_id ?? null,
     sender: wire.sender,
     content: wire.content ?? null,
-    createdAt: wire.created_at,
+    createdAt: wire.created_at ?? wire.timestamp,
     editedAt: wire.edited_at ?? null,
     deletedAt: wire.deleted_at ?? null,
+    turnId: wire.turn_id ?? null,
+    options: wire.options ?? [],
   };
 }
 
-/**
- * A visitor's message that the server has not seen yet.
- *
- * @param {string} content
- * @param {{ clientId: string, createdAt: string }} facts
- * @returns {Message}
- */
-export function outgoing(content, { clientId, createdAt }) {
-  return { ...BLANK, clientId, sender: 'user', content, createdAt, delivery: 'sending' };
+/** A message that the server has not seen yet. */
+export function outgoing(content, { clientId, createdAt, sender = 'user' }) {
+  return { ...BLANK, clientId, sender, content, createdAt, delivery: 'sending' };
 }
 
 /**
  * A system line of this page. It is not on the server, so it remembers the
  * message it follows and keeps that place when the list is sorted.
- *
- * @param {string} content
- * @param {{ clientId: string, createdAt: string, afterId: number }} facts
- * @returns {Message}
  */
 export function note(content, { clientId, createdAt, afterId }) {
   return { ...BLANK, clientId, sender: 'system', content, createdAt, afterId };
@@ -92,15 +59,14 @@ export function note(content, { clientId, createdAt, afterId }) {
 /**
  * Add messages, or update the ones they confirm. Repeats are harmless.
  *
- * @param {Message[]} messages oldest first; not changed
- * @param {Message[]} incoming in any order
+ * @param messages oldest first; not changed
+ * @param incoming in any order
  * @returns {Message[]} oldest first, each id and each clientId once, unsent last
  */
 export function mergeMessages(messages, incoming) {
   return incoming.reduce(mergeOne, messages).toSorted(byPlace);
 }
 
-/** @param {Message[]} messages @param {Message} incoming */
 function mergeOne(messages, incoming) {
   const index = messages.findIndex((known) => isSame(known, incoming));
   if (index < 0) return [...messages, incoming];
@@ -115,42 +81,32 @@ function mergeOne(messages, incoming) {
     .map((other) => (other === known ? merged : other));
 }
 
-/** @param {Message} a @param {Message} b */
 function isSame(a, b) {
   return (
     (a.id !== null && a.id === b.id) || (a.clientId !== null && a.clientId === b.clientId)
   );
 }
 
-/** @param {Message} a @param {Message} b */
 function byPlace(a, b) {
   return place(a) - place(b) || Number(isNote(a)) - Number(isNote(b));
 }
 
-/** @param {Message} message */
 function place(message) {
   return message.id ?? message.afterId ?? Number.MAX_SAFE_INTEGER;
 }
 
-/** @param {Message} message */
 export function isNote(message) {
   return message.afterId !== null;
 }
 
-/** @param {Message} message one that is still to be sent, or could not be */
+/** message: one that is still to be sent, or could not be */
 export function isUnsent(message) {
   return message.id === null && !isNote(message);
 }
 
 /**
  * Say how the sending of one message goes. A message that the server has
- * meanwhile confirmed (by the poll) is left alone: a late failure is wrong.
- *
- * @param {Message[]} messages not changed
- * @param {string | null} clientId
- * @param {Delivery} delivery
- * @param {string | null} [problem]
- * @returns {Message[]}
+ * meanwhile confirmed (by the socket) is left alone: a late failure is wrong.
  */
 export function markDelivery(messages, clientId, delivery, problem = null) {
   return messages.map((message) =>
@@ -160,41 +116,25 @@ export function markDelivery(messages, clientId, delivery, problem = null) {
   );
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number} the newest id the server gave out; 0 when there is none
- */
+/** @returns {number} the newest id the server gave out; 0 when there is none */
 export function lastId(messages) {
   return messages.reduce((newest, message) => Math.max(newest, message.id ?? 0), 0);
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number} the newest id without the agent's words at the end
- */
+/** @returns {number} the newest id without the agent's words at the end */
 export function lastIdBeforeAgent(messages) {
   const index = messages.findLastIndex(({ id, sender }) => id !== null && sender !== 'agent');
   return lastId(messages.slice(0, index + 1));
 }
 
-/**
- * @param {Message[]} messages
- * @returns {number | null} the oldest id on the page
- */
+/** @returns {number | null} the oldest id on the page */
 export function firstId(messages) {
   return messages.find((message) => message.id !== null)?.id ?? null;
 }
 
-/**
- * What the list shows: a row per message, and one before each new day.
- *
- * @param {Message[]} messages oldest first
- * @param {{ dayOf?: (iso: string) => string }} [options] dayOf: the local day
- * @returns {Row[]}
- */
-export function toRows(messages, { dayOf = localDay } = {}) {
-  const newestOwn = messages.findLast((message) => message.sender === 'user');
-  /** @type {Row[]} */
+/** What the list shows: a row per message, and one before each new day. */
+export function toRows(messages, { own = 'user', dayOf = localDay } = {}) {
+  const newestOwn = messages.findLast((message) => message.sender === own);
   const rows = [];
   messages.forEach((message, index) => {
     const previous = messages[index - 1];
@@ -205,6 +145,7 @@ export function toRows(messages, { dayOf = localDay } = {}) {
       kind: 'message',
       key,
       message,
+      isOwn: message.sender === own,
       starts: newDay || !continues(previous, message),
       showsSent: message === newestOwn && message.delivery === 'sent',
     });
@@ -212,7 +153,6 @@ export function toRows(messages, { dayOf = localDay } = {}) {
   return rows;
 }
 
-/** @param {Message} previous @param {Message} message */
 function continues(previous, message) {
   const gap = Date.parse(message.createdAt) - Date.parse(previous.createdAt);
   return (
@@ -220,18 +160,11 @@ function continues(previous, message) {
   );
 }
 
-/** @param {string} iso */
 function localDay(iso) {
   return new Date(iso).toDateString();
 }
 
-/**
- * Until when the bot should be shown as typing.
- *
- * @param {Message[]} messages oldest first
- * @param {{ holder: string, humanMode: boolean }} facts
- * @returns {number | null} our clock in ms; null when nobody waits for the bot
- */
+/** Until when the bot is shown as typing, in ms; null when nobody waits for it. */
 export function typingUntil(messages, { holder, humanMode }) {
   if (humanMode || holder !== 'ai') return null;
   const newest = messages.findLast(
@@ -240,4 +173,13 @@ export function typingUntil(messages, { holder, humanMode }) {
   if (newest?.sender !== 'user' || newest.deletedAt !== null) return null;
   // After a reload only the server's clock is known; it is near enough.
   return (newest.sentAt ?? Date.parse(newest.createdAt)) + TYPING_LIMIT_MS;
+}
+
+/**
+ * What the reader may answer with one press: of the newest words, and only as
+ * long as nothing was said after them.
+ */
+export function quickReplies(messages) {
+  const newest = messages.findLast((message) => !isNote(message));
+  return newest?.sender === 'ai' && newest.deletedAt === null ? newest.options : [];
 }

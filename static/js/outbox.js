@@ -7,16 +7,7 @@ const TRIES = 3;
  * Send messages one after the other, so they arrive in the order they were
  * written. Trying again is safe: the server stores a client id once.
  *
- * @typedef {import('./logic.js').Message} Message
- *
- * @param {{
- *   next: () => Message | undefined,
- *   post: (message: Message) => Promise<void>,
- *   mark: (message: Message, delivery: 'sending' | 'waiting' | 'failed', problem?: string) => void,
- *   isReachable: () => Promise<boolean>,
- *   sleep?: (ms: number) => Promise<void>,
- *   random?: () => number,
- * }} options next: the oldest message that still has to go out
+ * next: the oldest message that still has to go out
  */
 export function createOutbox({
   next,
@@ -43,11 +34,11 @@ export function createOutbox({
     }
   }
 
-  /** @param {Message} message @returns {Promise<boolean>} false: the line is down */
+  /** @returns false: the line is down */
   async function deliver(message) {
     let problem = '';
     for (let attempt = 1; attempt <= TRIES; attempt += 1) {
-      // The poll may have confirmed it meanwhile, or the visitor started over.
+      // The socket may have confirmed it meanwhile, or the visitor started over.
       if (next()?.clientId !== message.clientId) return true;
       mark(message, 'sending');
       try {

@@ -3,11 +3,9 @@
  * is looked at again, nobody wants to sit out the rest of a back-off.
  */
 export function createPause() {
-  /** @type {Set<() => void>} */
   const sleeping = new Set();
 
   return {
-    /** @param {number} ms @returns {Promise<void>} */
     sleep(ms) {
       return new Promise((resolve) => {
         const end = () => {
@@ -25,5 +23,3 @@ export function createPause() {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createPause>} Pause */

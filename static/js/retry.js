@@ -2,30 +2,16 @@
 
 const FIRST_MS = 500;
 const LONGEST_MS = 15_000;
-const EMPTY_FIRST_MS = 250;
-const EMPTY_LONGEST_MS = 2_000;
 
 /**
  * Exponential back-off with half of it random, so that a thousand pages do not
  * come back in the same second after a restart.
  *
- * @param {number} failures in a row, from 1
- * @param {number} random in [0, 1)
+ * @param failures in a row, from 1
+ * @param random in [0, 1)
  * @returns {number} ms
  */
 export function backoffMs(failures, random) {
   const ceiling = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(failures - 1, 10));
   return Math.round(ceiling / 2 + (ceiling / 2) * random);
-}
-
-/**
- * The pause after a long poll that had nothing. A server (or a proxy) that
- * answers at once must not be asked in a tight loop.
- *
- * @param {number} quickEmpty answers in a row that were quick and empty
- * @returns {number} ms
- */
-export function emptyPollMs(quickEmpty) {
-  if (quickEmpty === 0) return 0;
-  return Math.min(EMPTY_LONGEST_MS, EMPTY_FIRST_MS * 2 ** Math.min(quickEmpty - 1, 10));
 }

@@ -5,15 +5,12 @@
 
 const PREFIX = 'chatwoot-bot.';
 
-/**
- * @param {() => Storage} [area] a function, because reading `localStorage` may throw
- */
+/** @param area a function, because reading `localStorage` may throw */
 export function createStore(area = () => globalThis.localStorage) {
-  /** @type {Map<string, string>} */
   const memory = new Map();
 
   return {
-    /** @param {string} name @returns {any} null when nothing usable is there */
+    /** @returns null when nothing usable is there */
     read(name) {
       try {
         return JSON.parse(memory.get(name) ?? area().getItem(PREFIX + name) ?? 'null');
@@ -22,7 +19,7 @@ export function createStore(area = () => globalThis.localStorage) {
       }
     },
 
-    /** @param {string} name @param {unknown} value null forgets it */
+    /** value: null forgets it */
     write(name, value) {
       const text = JSON.stringify(value);
       try {
@@ -35,5 +32,3 @@ export function createStore(area = () => globalThis.localStorage) {
     },
   };
 }
-
-/** @typedef {ReturnType<typeof createStore>} Store */

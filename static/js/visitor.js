@@ -1,6 +1,7 @@
 /** Entry script of `/`: mounts the page and nothing else. */
 
-import { DemoPage } from './DemoPage.js';
 import { find } from './dom.js';
 
-DemoPage(find(document, '.demo-page'));
+const isEmbedded = document.documentElement.classList.contains('embedded');
+const { mount } = await import(isEmbedded ? './EmbeddedChat.js' : './DemoPage.js');
+mount(find(document, '.demo-page'));

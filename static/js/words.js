@@ -2,42 +2,38 @@
  * Every sentence the page says by itself, so wording is in one place and the
  * rules behind it are tested. Pure.
  *
- * @typedef {import('./logic.js').Message} Message
- * @typedef {import('./logic.js').Sender} Sender
- * @typedef {'good' | 'bad' | 'warn' | 'quiet'} Tone
- * @typedef {{ text: string, tone: Tone, title?: string }} Chip
- * @typedef {{ browserOnline: boolean, heartbeat: boolean | null, poll: boolean | null }} Link
- *   null = not known yet; poll is null while there is no conversation
- * @typedef {Record<string, any>} Health the body of GET /health/ready
+ * A chip is {text, tone, title?}, a tone good, bad, warn or quiet; a link is
+ * {browserOnline, heartbeat, socket}, where null is not known yet.
  */
-
-const SENDERS = { user: 'You', ai: 'Bot', agent: 'Human Agent', system: 'System' };
-
-/** @param {Sender} sender */
-export function senderLabel(sender) {
-  return SENDERS[sender] ?? 'System';
-}
 
 /**
- * @param {Sender} sender
- * @param {string} botName
- * @returns {string} the letter in the round picture
+ * Who speaks in a transcript, as its reader sees them: who is on the `own` side,
+ * `names` and `initials` by sender, and `decorate(line, message)`, which adds what
+ * the reader may do with a message.
+ *
+ * @param other what differs from the visitor's view
  */
-export function senderInitial(sender, botName) {
-  const name = sender === 'ai' ? botName : senderLabel(sender);
+export function peopleFor(botName, other = {}) {
+  const names = { user: 'You', ai: 'Bot', agent: 'Human Agent', system: 'System', ...other.names };
+  const initials = {
+    user: initial(names.user),
+    ai: initial(botName),
+    agent: initial(names.agent),
+    system: initial(names.system),
+  };
+  return { own: ['user'], initials, ...other, names };
+}
+
+export function initial(name) {
   // Iterating keeps an emoji or a letter outside the BMP in one piece.
   const [first = 'B'] = name.trim();
   return first.toUpperCase();
 }
 
-/**
- * @param {Link} link
- * @returns {'offline' | 'reconnecting' | 'connecting' | 'online'}
- */
-export function linkState({ browserOnline, heartbeat, poll }) {
+export function linkState({ browserOnline, heartbeat, socket }) {
   if (!browserOnline) return 'offline';
-  if (heartbeat === false || poll === false) return 'reconnecting';
-  return heartbeat === null && poll === null ? 'connecting' : 'online';
+  if (heartbeat === false || socket === false) return 'reconnecting';
+  return heartbeat === null && socket === null ? 'connecting' : 'online';
 }
 
 const CONNECTION = {
@@ -47,29 +43,19 @@ const CONNECTION = {
   online: { text: 'Connected', tone: 'good' },
 };
 
-/**
- * @param {Link} link
- * @param {Health | null} health
- * @returns {Chip}
- */
 export function connectionStatus(link, health) {
   const state = linkState(link);
   if (state === 'online' && health?.status === 'not_ready') {
     return { text: 'Service not ready', tone: 'warn', title: notReadyParts(health) };
   }
-  return /** @type {Chip} */ (CONNECTION[state]);
+  return CONNECTION[state];
 }
 
-/** @param {Health} health */
 function notReadyParts(health) {
   const broken = ['database', 'worker'].filter((part) => health[part]?.ok === false);
   return broken.length > 0 ? `Not working: ${broken.join(', ')}` : '';
 }
 
-/**
- * @param {Health | null} health
- * @returns {Chip}
- */
 export function modelChip(health) {
   const { responder, model } = health?.llm ?? {};
   const text = responder === 'mock' ? 'mock' : (model ?? responder ?? 'unknown model');
@@ -83,10 +69,6 @@ export function modelChip(health) {
   return { text, tone: 'quiet', title };
 }
 
-/**
- * @param {Health | null} health
- * @returns {Chip}
- */
 export function chatwootChip(health) {
   if (!health?.chatwoot?.configured) {
     return {
@@ -105,19 +87,17 @@ export function chatwootChip(health) {
   return { text: 'Chatwoot connected', tone: 'good', title: 'An inbox is connected.' };
 }
 
-/** @param {Record<string, any> | undefined} part a half-open circuit is already trying again */
+/** part: a half-open circuit is already trying again */
 function isBroken(part) {
   return part?.circuit === 'open' || part?.ok === false;
 }
 
-/** @param {boolean} enabled */
 export function humanModeNote(enabled) {
   return enabled
     ? 'Human mode is on. The bot stays silent in every chat.'
     : 'Human mode is off. The bot answers again.';
 }
 
-/** @param {boolean} enabled */
 export function humanModeTitle(enabled) {
   return enabled
     ? 'The bot is silent in every chat. Press to let it answer again.'
@@ -127,9 +107,7 @@ export function humanModeTitle(enabled) {
 /**
  * Who answers in this chat, in a word or two.
  *
- * @param {string} holder the conversation's state
- * @param {boolean} humanMode
- * @returns {Chip}
+ * @param holder the conversation's state
  */
 export function holderChip(holder, humanMode) {
   if (holder === 'human') return { text: 'With a human', tone: 'good' };
@@ -142,9 +120,7 @@ export function holderChip(holder, humanMode) {
 /**
  * The banner above the composer.
  *
- * @param {string} holder the conversation's state
- * @param {boolean} humanMode
- * @returns {{ kind: string, text: string, detail: string, canReturn: boolean } | null}
+ * @param holder the conversation's state
  */
 export function bannerFor(holder, humanMode) {
   if (holder === 'handover_pending') {
@@ -177,8 +153,6 @@ export function bannerFor(holder, humanMode) {
 /**
  * What the chat says when somebody else now holds it.
  *
- * @param {string} before
- * @param {string} after
  * @returns {string | null} null when the banner says enough
  */
 export function holderNote(before, after) {
@@ -188,11 +162,7 @@ export function holderNote(before, after) {
   return null;
 }
 
-/**
- * @param {Message} message
- * @param {boolean} showsSent
- * @returns {string} empty when there is nothing to say
- */
+/** @returns {string} empty when there is nothing to say */
 export function deliveryText(message, showsSent) {
   if (message.delivery === 'sending') return 'Sending…';
   if (message.delivery === 'waiting') return 'Waiting for the connection';
@@ -201,25 +171,23 @@ export function deliveryText(message, showsSent) {
 }
 
 /**
- * @param {string} iso
- * @param {number} now ms
- * @param {string} [timeZone] the reader's own when left out
+ * @param now ms
+ * @param timeZone the reader's own when left out
  * @returns {string} "Today", "Yesterday" or the date
  */
 export function dayLabel(iso, now, timeZone) {
-  const day = (/** @type {number} */ at) => dateFormat('en-CA', { timeZone }).format(at);
+  const day = (at) => dateFormat('en-CA', { timeZone }).format(at);
   const at = Date.parse(iso);
   if (day(at) === day(now)) return 'Today';
   if (day(at) === day(now - 86_400_000)) return 'Yesterday';
   const year = day(at).slice(0, 4) === day(now).slice(0, 4) ? undefined : 'numeric';
   const options = { weekday: 'long', day: 'numeric', month: 'long', year, timeZone };
-  return dateFormat('en', /** @type {any} */ (options)).format(at);
+  return dateFormat('en', options).format(at);
 }
 
-/** @type {Map<string, Intl.DateTimeFormat>} making one is slow, a long chat needs it often */
+/** making one is slow, a long chat needs it often */
 const formats = new Map();
 
-/** @param {string} locale @param {Intl.DateTimeFormatOptions} options */
 function dateFormat(locale, options) {
   const key = JSON.stringify([locale, options]);
   const known = formats.get(key) ?? new Intl.DateTimeFormat(locale, options);
@@ -227,10 +195,6 @@ function dateFormat(locale, options) {
   return known;
 }
 
-/**
- * @param {number} unread
- * @returns {string}
- */
 export function jumpText(unread) {
   if (unread === 0) return 'Newest messages';
   return unread === 1 ? '1 new message' : `${unread} new messages`;

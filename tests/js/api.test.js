@@ -23,18 +23,14 @@ test('a visitor’s call carries the conversation’s token', async () => {
   assert.equal(asked[0].headers.Authorization, 'Bearer secret');
 });
 
-test('a long poll says after what and how long', async () => {
+test('a page of messages lies before or after a message', async () => {
   const { api, asked } = apiThat(200, { items: [] });
 
-  await api.messages(CHAT, { after: 7, size: 100, waitS: 25 });
-  await api.messages(CHAT, { after: 0, size: 100, waitS: 0 });
+  await api.messages(CHAT, { after: 0, size: 100 });
   await api.messages(CHAT, { before: 7, size: 50 });
 
-  assert.equal(asked[0].path, '/conversations/c_1/messages?size=100&after=7');
-  assert.equal(asked[0].headers.Prefer, 'wait=25');
-  assert.equal(asked[1].path, '/conversations/c_1/messages?size=100&after=0');
-  assert.equal(asked[1].headers.Prefer, undefined);
-  assert.equal(asked[2].path, '/conversations/c_1/messages?size=50&before=7');
+  assert.equal(asked[0].path, '/conversations/c_1/messages?size=100&after=0');
+  assert.equal(asked[1].path, '/conversations/c_1/messages?size=50&before=7');
 });
 
 test('a message goes out as the visitor’s, with its client id', async () => {

@@ -15,7 +15,7 @@ function fakeArea() {
   };
 }
 
-/** One page load. `t.after` ends its poll, so the test process can end. */
+/** One page load. `t.after` closes its socket, so the test process can end. */
 function page(t, server = fakeServer(), area = fakeArea()) {
   const checks = new Set();
   const links = [];
@@ -29,6 +29,7 @@ function page(t, server = fakeServer(), area = fakeArea()) {
       recheck();
     },
     isReachable: async () => !server.isDown,
+    connect: server.connect,
   });
   session.start();
   t.after(() => session.newChat());
@@ -95,7 +96,7 @@ test('two quick messages share one conversation and keep their order', async (t)
   assert.deepEqual(server.posted, ['one', 'two']);
 });
 
-test('an answer arrives by the poll', async (t) => {
+test('an answer arrives over the socket', async (t) => {
   const { session, server, until, texts, chatId } = page(t);
   session.send('Hi');
   await until(isSent);
@@ -104,6 +105,101 @@ test('an answer arrives by the poll', async (t) => {
   await until(has('Hello!'));
 
   assert.deepEqual(texts(), ['Hi', 'Hello!']);
+});
+
+/** A page with a conversation that follows the server. */
+async function chatting(t) {
+  const opened = page(t);
+  opened.session.send('Hi');
+  await opened.until(isSent);
+  await opened.until(() => opened.links.at(-1) === true);
+  return opened;
+}
+
+test('words that are being written grow, and become the message in the same place', async (t) => {
+  const { session, server, until, chatId } = await chatting(t);
+
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't1', text: 'Hel' });
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't1', text: 'lo!' });
+  const draft = session.view.messages.at(-1);
+  server.say(chatId(), 'ai', 'Hello!', null, 't1');
+  await until(has('Hello!'));
+
+  assert.deepEqual([draft.content, draft.delivery], ['Hello!', 'streaming']);
+  assert.equal(session.view.messages.length, 2);
+  assert.equal(session.view.messages.at(-1).clientId, draft.clientId);
+  assert.equal(session.view.messages.at(-1).delivery, 'sent');
+});
+
+test('words that are withdrawn disappear', async (t) => {
+  const { server, texts, chatId } = await chatting(t);
+
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't1', text: 'Hel' });
+  server.emit(chatId(), 'REPLY_DROPPED', { turn_id: 't1' });
+
+  assert.deepEqual(texts(), ['Hi']);
+});
+
+test('half an answer does not outlive the line it came over', async (t) => {
+  const { server, texts, links, until, chatId } = await chatting(t);
+
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't1', text: 'Hel' });
+  server.cut();
+  await until(() => links.at(-1) === false);
+
+  assert.deepEqual(texts(), ['Hi']);
+});
+
+test('who is typing is shown until they have said it', async (t) => {
+  const { session, server, chatId } = await chatting(t);
+
+  server.emit(chatId(), 'TYPING', { sender: 'user', typing: true });
+  const own = session.view.typing;
+  server.emit(chatId(), 'TYPING', { sender: 'agent', typing: true });
+  const other = session.view.typing;
+  server.say(chatId(), 'agent', 'Here I am.');
+
+  assert.deepEqual([own, other, session.view.typing], [null, 'agent', null]);
+});
+
+test('our own typing is told to the others', async (t) => {
+  const { session, server } = await chatting(t);
+
+  session.tellTyping(true);
+
+  assert.deepEqual(server.frames, [{ typing: true }]);
+});
+
+test('an edit and a deletion change what is shown, and nothing that is not', async (t) => {
+  const { server, until, texts, chatId } = await chatting(t);
+  const message = server.say(chatId(), 'agent', 'Helo');
+  await until(has('Helo'));
+
+  server.emit(chatId(), 'MESSAGE_UPDATED', { ...message, content: 'Hello' });
+  const edited = texts();
+  server.emit(chatId(), 'MESSAGE_DELETED', { ...message, content: null, deleted_at: 'now' });
+  server.emit(chatId(), 'MESSAGE_UPDATED', { ...message, id: 99, content: 'Of another page' });
+
+  assert.deepEqual(edited, ['Hi', 'Hello']);
+  assert.deepEqual(texts(), ['Hi', null]);
+});
+
+test('what was said, edited and decided while the line was cut is caught up with', async (t) => {
+  const { session, server, until, texts, chatId } = await chatting(t);
+  const before = server.say(chatId(), 'agent', 'Helo');
+  await until(has('Helo'));
+
+  server.cut();
+  server.rewrite(before, { content: 'Hello' });
+  for (let i = 0; i < 250; i += 1) server.say(chatId(), 'ai', `m${i}`);
+  server.setState(chatId(), 'human');
+  server.isDown = false;
+  session.resume();
+  await until(({ holder }) => holder === 'human');
+  await until(has('m249'));
+
+  assert.equal(texts().length, 253);
+  assert.equal(texts()[1], 'Hello');
 });
 
 test('the chat survives a reload', async (t) => {
@@ -207,7 +303,7 @@ test('a message written to a forgotten chat arrives in the new one', async (t) =
   const first = page(t);
   first.session.send('Hi');
   await first.until(isSent);
-  first.session.newChat(); // stop its poll
+  first.session.newChat(); // close its socket
   first.store.write('chat', { id: 'c_1', token: 'wrong' });
 
   const second = page(t, first.server, first.area);
@@ -325,8 +421,7 @@ test('a cut line is reported, and its return as soon as it answers', async (t) =
   session.resume();
   server.say(chatId(), 'ai', 'Still here.');
   await until(has('Still here.'));
-
-  assert.equal(links.at(-1), true);
+  await until(() => links.at(-1) === true);
 });
 
 test('a note from before the newest page appears together with its messages', async (t) => {

@@ -1,10 +1,10 @@
 import { ApiError } from '../../static/js/api.js';
 
-/** The service's REST interface in memory, with a switch for each thing that can go wrong. */
+/** The service in memory, REST and sockets, with a switch for each thing that can go wrong. */
 export function fakeServer() {
   const conversations = new Map();
   let lastId = 0;
-  let waiting = [];
+  const sockets = new Set();
   const server = {
     isDown: false,
     refusal: null, // what the next message is refused with
@@ -19,12 +19,7 @@ export function fakeServer() {
         return { id, token: `t_${id}`, state: 'ai' };
       },
       conversation: async (chat) => view(open(chat)),
-      messages: async (chat, page) => {
-        const items = select(open(chat), page);
-        if (items.length > 0 || !page.waitS) return { items };
-        await change(page.signal);
-        return { items: select(open(chat), page) };
-      },
+      messages: async (chat, page) => ({ items: select(open(chat), page) }),
       postMessage: async (chat, { content, clientId }) => {
         const conversation = open(chat);
         if (server.refusal) throw server.refusal;
@@ -33,15 +28,32 @@ export function fakeServer() {
         return known ?? server.say(chat.id, 'user', content, clientId);
       },
       escalate: async (chat) => {
-        open(chat).state = 'handover_pending';
+        open(chat);
+        server.setState(chat.id, 'handover_pending');
         return view(open(chat));
       },
       giveBack: async (chat) => {
-        open(chat).state = 'ai';
+        open(chat);
+        server.setState(chat.id, 'ai');
         return { human_mode: false, conversation_id: chat.id };
       },
     },
-    say(id, sender, content, clientId = null) {
+    /** What the page's sockets connect with. */
+    connect(path) {
+      const { pathname, searchParams } = new URL(path, 'ws://here');
+      const socket = { sent: [], send: (text) => socket.sent.push(JSON.parse(text)) };
+      socket.id = pathname.split('/').at(-1);
+      socket.close = () => sockets.delete(socket);
+      setTimeout(() => {
+        if (server.isDown) return socket.onclose?.({ code: 1006 });
+        const isKnown = conversations.get(socket.id)?.token === searchParams.get('token');
+        if (!isKnown) return socket.onclose?.({ code: 4401 });
+        sockets.add(socket);
+        socket.onopen?.();
+      });
+      return socket;
+    },
+    say(id, sender, content, clientId = null, turnId = null) {
       lastId += 1;
       const message = {
         id: lastId,
@@ -50,27 +62,36 @@ export function fakeServer() {
         content,
         created_at: new Date().toISOString(),
         client_id: clientId,
+        turn_id: turnId,
       };
       conversations.get(id).messages.push(message);
-      server.announce();
+      server.emit(id, 'NEW_MESSAGE', message);
       return message;
+    },
+    /** Without a word to anybody: what happens while the line is cut. */
+    rewrite(message, changes) {
+      Object.assign(message, changes);
     },
     setState(id, state) {
       conversations.get(id).state = state;
-      server.announce();
+      server.emit(id, 'STATE_CHANGED', { conversation_id: id, state, reason: 'test' });
+    },
+    emit(id, event, body) {
+      for (const socket of sockets) {
+        if (socket.id === id) socket.onmessage?.({ data: JSON.stringify({ event, body }) });
+      }
     },
     forgetEverything() {
       conversations.clear();
-      server.announce();
+      for (const socket of [...sockets]) socket.onclose?.({ code: 4401 });
     },
     cut() {
       server.isDown = true;
-      server.announce();
+      for (const socket of [...sockets]) socket.onclose?.({ code: 1006 });
     },
-    announce() {
-      const all = waiting;
-      waiting = [];
-      for (const end of all) end();
+    /** All that pages have sent over their sockets. */
+    get frames() {
+      return [...sockets].flatMap(({ sent }) => sent);
     },
   };
   return server;
@@ -93,12 +114,5 @@ export function fakeServer() {
   function select({ messages }, { after = 0, before, size }) {
     if (before) return messages.filter((message) => message.id < before).slice(-size);
     return messages.filter((message) => message.id > after).slice(0, size);
-  }
-
-  function change(signal) {
-    return new Promise((resolve) => {
-      waiting.push(resolve);
-      signal?.addEventListener('abort', resolve);
-    });
   }
 }

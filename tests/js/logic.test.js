@@ -44,11 +44,11 @@ test('a copy without our client id keeps it, so its row is not made anew', () =>
   assert.equal(merged[0].clientId, 'a');
 });
 
-test('the poll may bring our message without client id before the answer comes', () => {
-  const polled = mergeMessages([unsent('a')], [stored(5)]);
-  const answered = mergeMessages(polled, [stored(5, { clientId: 'a', sentAt: 1 })]);
+test('the socket may bring our message without client id before the answer comes', () => {
+  const pushed = mergeMessages([unsent('a')], [stored(5)]);
+  const answered = mergeMessages(pushed, [stored(5, { clientId: 'a', sentAt: 1 })]);
 
-  assert.deepEqual(ids(polled), [5, 'a']);
+  assert.deepEqual(ids(pushed), [5, 'a']);
   assert.deepEqual(answered, [stored(5, { clientId: 'a', sentAt: 1 })]);
 });
 
@@ -126,7 +126,7 @@ test('trying again forgets the reason', () => {
   assert.equal(again.problem, null);
 });
 
-test('a late failure does not undo what the poll has confirmed', () => {
+test('a late failure does not undo what the socket has confirmed', () => {
   const confirmed = [stored(5, { clientId: 'a' })];
 
   assert.deepEqual(markDelivery(confirmed, 'a', 'failed', 'Timeout.'), confirmed);

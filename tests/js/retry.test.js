@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { backoffMs, emptyPollMs } from '../../static/js/retry.js';
+import { backoffMs } from '../../static/js/retry.js';
 
 test('each failure waits longer, up to a ceiling', () => {
   const waits = [1, 2, 3, 4, 5, 6, 7, 50, 5_000].map((failures) => backoffMs(failures, 0.5));
@@ -11,12 +11,4 @@ test('each failure waits longer, up to a ceiling', () => {
 test('half of the wait is random, so a thousand pages do not come back at once', () => {
   assert.equal(backoffMs(3, 0), 1000);
   assert.equal(backoffMs(3, 0.999_999), 2000);
-});
-
-test('a poll that waited its time is repeated at once', () => {
-  assert.equal(emptyPollMs(0), 0);
-});
-
-test('a server that answers at once with nothing is not asked in a tight loop', () => {
-  assert.deepEqual([1, 2, 3, 4, 5, 900].map(emptyPollMs), [250, 500, 1000, 2000, 2000, 2000]);
 });

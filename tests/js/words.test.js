@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as words from '../../static/js/words.js';
 
-const link = (changes) => ({ browserOnline: true, heartbeat: true, poll: true, ...changes });
+const link = (changes) => ({ browserOnline: true, heartbeat: true, socket: true, ...changes });
 
 const LINKS = [
   [{}, 'online', 'Connected'],
-  [{ poll: null }, 'online', 'Connected'],
+  [{ socket: null }, 'online', 'Connected'],
   [{ heartbeat: null }, 'online', 'Connected'],
-  [{ heartbeat: null, poll: null }, 'connecting', 'Connecting…'],
-  [{ poll: false }, 'reconnecting', 'Reconnecting…'],
-  [{ heartbeat: false, poll: null }, 'reconnecting', 'Reconnecting…'],
-  [{ browserOnline: false, poll: false }, 'offline', 'You are offline'],
+  [{ heartbeat: null, socket: null }, 'connecting', 'Connecting…'],
+  [{ socket: false }, 'reconnecting', 'Reconnecting…'],
+  [{ heartbeat: false, socket: null }, 'reconnecting', 'Reconnecting…'],
+  [{ browserOnline: false, socket: false }, 'offline', 'You are offline'],
 ];
 
 for (const [changes, state, text] of LINKS) {
@@ -31,7 +31,7 @@ test('a service that is not ready says so, and which part', () => {
     tone: 'warn',
     title: 'Not working: worker',
   });
-  assert.equal(words.connectionStatus(link({ poll: false }), health).text, 'Reconnecting…');
+  assert.equal(words.connectionStatus(link({ socket: false }), health).text, 'Reconnecting…');
 });
 
 const MODELS = [
@@ -69,25 +69,29 @@ for (const [health, text, tone] of CHATWOOT) {
   });
 }
 
-test('senders have the names of the product', () => {
-  assert.deepEqual(['user', 'ai', 'agent', 'system'].map(words.senderLabel), [
-    'You',
-    'Bot',
-    'Human Agent',
-    'System',
-  ]);
+test('people have the names of the product, as the visitor sees them', () => {
+  assert.deepEqual(words.peopleFor('Ada').names, {
+    user: 'You',
+    ai: 'Bot',
+    agent: 'Human Agent',
+    system: 'System',
+  });
 });
 
-test('a sender of a later version is not taken for a person', () => {
-  assert.equal(words.senderLabel('robot'), 'System');
+test('initials are of the bot’s own name, and an emoji stays in one piece', () => {
+  assert.equal(words.peopleFor(' ada').initials.ai, 'A');
+  assert.equal(words.peopleFor('Ada').initials.user, 'Y');
+  assert.equal(words.peopleFor('Ada').initials.agent, 'H');
+  assert.equal(words.initial('🤖 Robo'), '🤖');
+  assert.equal(words.initial(''), 'B');
 });
 
-test('the picture shows an initial, the bot’s own name for the bot', () => {
-  assert.equal(words.senderInitial('ai', ' ada'), 'A');
-  assert.equal(words.senderInitial('user', 'Ada'), 'Y');
-  assert.equal(words.senderInitial('agent', 'Ada'), 'H');
-  assert.equal(words.senderInitial('ai', '🤖 Robo'), '🤖');
-  assert.equal(words.senderInitial('ai', ''), 'B');
+test('an agent sees the contact by name, and the bot on the own side', () => {
+  const people = words.peopleFor('Ada', { own: ['agent', 'ai'], names: { user: 'Maria' } });
+
+  assert.deepEqual(people.own, ['agent', 'ai']);
+  assert.deepEqual([people.names.user, people.initials.user], ['Maria', 'M']);
+  assert.equal(people.names.agent, 'Human Agent');
 });
 
 test('the banner says why the bot does not answer', () => {

@@ -22,7 +22,7 @@ class Scripted:
         self.outcome = outcome
         self.asked = 0
 
-    async def respond(self, transcript):
+    async def respond(self, transcript, listener=None):
         self.asked += 1
         if isinstance(self.outcome, BaseException):
             raise self.outcome

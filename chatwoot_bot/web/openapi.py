@@ -1,0 +1,219 @@
+"""`/openapi.json`: what the route table and the models say, in OpenAPI 3.1."""
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import pydantic
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .events import CLOSE_CODES, EVENTS, SOCKETS
+from .schemas import Frame, Problem
+
+Handler = Callable[[Request], Awaitable[Response]]
+Document = dict[str, Any]
+
+REF = "#/components/schemas/{model}"
+
+
+class Who(StrEnum):
+    """Whom an operation is for."""
+
+    ANYBODY = "anybody"
+    VISITOR = "the conversation's visitor, and agents"
+    AGENT = "agents"
+    CHATWOOT = "Chatwoot"
+
+
+# Errors by whom an operation is for; others follow from its shape.
+REFUSALS = {Who.ANYBODY: (), Who.CHATWOOT: (401,), Who.VISITOR: (401,)}
+MEANING = {
+    400: "The body is not JSON.",
+    401: "No proof, or the wrong one.",
+    403: "Not from here, or not yours to change.",
+    404: "There is no such thing.",
+    409: "It exists, but not in a form that allows this.",
+    413: "The body is longer than MAX_BODY_BYTES.",
+    422: "A field or a parameter is missing or wrong.",
+    429: "Too much is waiting, or too many wrong tokens; try again later.",
+    500: "The database did not take it; try again.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        body: the model of the JSON body; None when it takes none.
+        query: the model of the query string, likewise.
+        answer: the TypedDict of a success; None for something that is no JSON.
+        media: what a success is when it is no JSON.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    who: Who
+    body: type[pydantic.BaseModel] | None = None
+    query: type[pydantic.BaseModel] | None = None
+    answer: Any = None
+    media: str = "application/json"
+    status: int = 200
+
+    @property
+    def name(self) -> str:
+        """Return what no other operation is called."""
+        module = self.handler.__module__.rpartition(".")[2]
+        return f"{module}_{self.handler.__name__}"
+
+    @property
+    def summary(self) -> str:
+        """Return the first line of the handler's docstring."""
+        return (inspect.getdoc(self.handler) or "").partition("\n")[0]
+
+
+def document(operations: Sequence[Operation], *, version: str) -> Document:
+    """Return the description of *operations*."""
+    schemas = _Schemas()
+    paths: Document = {}
+    for operation in operations:
+        path = re.sub(r":\w+}", "}", operation.path)
+        described = _described(operation, schemas)
+        paths.setdefault(path, {})[operation.method.lower()] = described
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "chatwoot-bot", "version": version},
+        "paths": paths,
+        "x-websockets": _websockets(schemas),
+        "components": {
+            "schemas": schemas.found,
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The conversation's token, or ADMIN_TOKEN.",
+                },
+                "signature": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-Chatwoot-Signature",
+                },
+            },
+        },
+    }
+
+
+def _websockets(schemas: "_Schemas") -> Document:
+    """Describe what OpenAPI has no words for."""
+    return {
+        "sockets": SOCKETS,
+        "frame": schemas.reference(Frame, sent=False),
+        "events": {
+            name: schemas.reference(body, sent=True) for name, body in EVENTS.items()
+        },
+        "close_codes": CLOSE_CODES,
+    }
+
+
+class _Schemas:
+    """The models named so far, each once."""
+
+    def __init__(self) -> None:
+        self.found: Document = {}
+
+    def reference(self, model: Any, *, sent: bool) -> Document:
+        """Return a reference to *model*, and keep it and what it stands on.
+
+        Args:
+            sent: by the service; otherwise it is taken.
+        """
+        schema = pydantic.TypeAdapter(model).json_schema(
+            ref_template=REF, mode="serialization" if sent else "validation"
+        )
+        self.found |= schema.pop("$defs", {})
+        if "$ref" in schema:
+            return schema
+        self.found[schema["title"]] = schema
+        return {"$ref": REF.format(model=schema["title"])}
+
+    def parameters(self, model: type[pydantic.BaseModel]) -> list[Document]:
+        """Return the fields of *model* as parameters of a query."""
+        schema = model.model_json_schema(ref_template=REF)
+        self.found |= schema.pop("$defs", {})
+        return [
+            {"name": name, "in": "query", "required": False, "schema": field}
+            for name, field in schema["properties"].items()
+        ]
+
+
+def _described(operation: Operation, schemas: _Schemas) -> Document:
+    described: Document = {
+        "operationId": operation.name,
+        "summary": operation.summary,
+        "description": f"For {operation.who}.",
+        "tags": [str(operation.who)],
+        "parameters": _path_parameters(operation.path),
+        "responses": _responses(operation, schemas),
+    }
+    if operation.query is not None:
+        described["parameters"] += schemas.parameters(operation.query)
+    if operation.body is not None:
+        content = {"schema": schemas.reference(operation.body, sent=False)}
+        described["requestBody"] = {"content": {"application/json": content}}
+    if operation.who is Who.CHATWOOT:
+        described["security"] = [{"signature": []}]
+    elif operation.who is not Who.ANYBODY:
+        described["security"] = [{"token": []}]
+    return described
+
+
+def _path_parameters(path: str) -> list[Document]:
+    kinds = {"int": "integer", "str": "string"}
+    return [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": kinds[kind or "str"]},
+        }
+        for name, kind in re.findall(r"{(\w+)(?::(\w+))?}", path)
+    ]
+
+
+def _responses(operation: Operation, schemas: _Schemas) -> Document:
+    success: Document = {"description": "Done."}
+    if operation.answer is not None:
+        content = {"schema": schemas.reference(operation.answer, sent=True)}
+        success["content"] = {operation.media: content}
+    elif operation.media != "application/json":
+        success["content"] = {operation.media: {}}
+    problem = {"schema": schemas.reference(Problem, sent=True)}
+    responses: Document = {str(operation.status): success}
+    for status in _errors(operation):
+        responses[str(status)] = {
+            "description": MEANING[status],
+            "content": {"application/json": problem},
+        }
+    return responses
+
+
+def _errors(operation: Operation) -> list[int]:
+    errors = set(REFUSALS.get(operation.who, (401, 403)))
+    if operation.body is not None:
+        errors |= {400, 413, 422}
+    if operation.query is not None:
+        errors.add(422)
+    if "{" in operation.path:
+        errors.add(404)
+    if operation.method != "GET":
+        errors |= {429, 500}
+    if operation.method in ("PUT", "DELETE") and "{" in operation.path:
+        errors |= {403, 409}
+    if operation.path.endswith(("/messages", "/escalate")) and errors >= {429}:
+        errors |= {403, 409}
+    return sorted(errors)

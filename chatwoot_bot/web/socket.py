@@ -1,0 +1,139 @@
+"""One WebSocket: a queue out that never grows too long, and frames in, not too fast."""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..errors import PayloadError, RequestError, StoreError, ValidationError
+from .body import checked
+from .rooms import event_text
+from .schemas import Frame
+
+log = structlog.get_logger(__name__)
+
+# More than a busy conversation has in a minute; a reader that is so far behind reads
+# the rest after it has come back.
+MAX_WAITING = 500
+# A frame for each key would be fine; a program that sends without end would not.
+FRAMES_PER_S = 20.0
+FRAMES_AT_ONCE = 50.0
+# How long a close may take; a reader that is stuck does not answer it.
+CLOSE_S = 5.0
+
+# RFC 6455: 1013 is "try again later".
+TOO_SLOW = (1013, "too slow: events were waiting; reconnect and send after")
+TOO_OLD = (4401, "sign in again")
+
+
+class Socket:
+    """A WebSocket that has been let in; see `rooms.Member`.
+
+    Args:
+        max_age_s: then it is closed, so that its right to be here is asked for again.
+    """
+
+    def __init__(self, websocket: WebSocket, *, max_age_s: float) -> None:
+        self._websocket = websocket
+        self._waiting: deque[str] = deque()
+        self._sending: asyncio.Task[None] | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._time = asyncio.timeout(max_age_s)
+        self._frames = FRAMES_AT_ONCE
+        self._framed_at = time.monotonic()
+
+    def push(self, text: str) -> None:
+        """Have *text* sent; never waits, and gives up on a reader that is too slow."""
+        if self._closing is not None:
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            log.warning("socket dropped", reason="too slow")
+            self._drop(*TOO_SLOW)
+            return
+        self._waiting.append(text)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send())
+
+    def error(
+        self, error: RequestError | StoreError, client_id: str | None = None
+    ) -> None:
+        """Tell what is wrong with a frame."""
+        body: dict[str, object] = {"code": "storage_failed", "message": NOT_STORED}
+        if isinstance(error, RequestError):
+            body = {"code": error.code, "message": str(error)}
+        if isinstance(error, ValidationError):
+            body["fields"] = error.fields
+        if client_id is not None:
+            body["client_id"] = client_id
+        self.push(event_text("ERROR", body))
+
+    async def _send(self) -> None:
+        # Gone: whoever reads the frames hears of it too.
+        with contextlib.suppress(WebSocketDisconnect):
+            while self._waiting:
+                await self._websocket.send_text(self._waiting.popleft())
+
+    def _drop(self, code: int, reason: str) -> None:
+        self._waiting.clear()
+        self._closing = asyncio.create_task(self._close(code, reason))
+        self._time.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
+
+    async def _close(self, code: int, reason: str) -> None:
+        with contextlib.suppress(WebSocketDisconnect, RuntimeError):
+            await self._websocket.close(code, reason)
+
+    async def serve(self, heed: Callable[[Frame], Awaitable[None]]) -> None:
+        """Hand frames to *heed*, until the socket ends."""
+        try:
+            async with self._time:
+                while True:
+                    await self._heed(await self._receive(), heed)
+        except WebSocketDisconnect:
+            pass
+        except TimeoutError:
+            if self._closing is None:
+                await self._close(*TOO_OLD)
+        finally:
+            await self._end()
+
+    async def _receive(self) -> str | bytes:
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        text: str | bytes = message.get("text") or message.get("bytes") or ""
+        return text
+
+    async def _heed(
+        self, text: str | bytes, heed: Callable[[Frame], Awaitable[None]]
+    ) -> None:
+        frame = None
+        try:
+            self._check_rate()
+            frame = checked(Frame, text)
+            await heed(frame)
+        except (RequestError, StoreError) as error:
+            self.error(error, frame.client_id if frame else None)
+
+    def _check_rate(self) -> None:
+        now = time.monotonic()
+        earned = (now - self._framed_at) * FRAMES_PER_S
+        self._frames = min(FRAMES_AT_ONCE, self._frames + earned)
+        self._framed_at = now
+        if self._frames < 1:
+            raise PayloadError("Too many frames; this one is not heeded.")
+        self._frames -= 1
+
+    async def _end(self) -> None:
+        """Leave no task behind."""
+        tasks = [task for task in (self._sending, self._closing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+NOT_STORED = "The database did not take it; try again."

@@ -1,0 +1,282 @@
+"""The WebSockets: one conversation, all of one user's, or everything for agents.
+
+Who may not come in is told by the close code, because a browser does not show the
+status of a refused upgrade. What comes in is stored like a message over REST; a frame
+that is wrong is answered by an ERROR, and the socket stays open.
+"""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from ..core.conversation import Sender
+from ..errors import (
+    AccessError,
+    BusyError,
+    NotFoundError,
+    RequestError,
+    StoreError,
+    ValidationError,
+)
+from ..store import chat, feed
+from .auth import SESSION_AGE_S, Proof, bearer
+from .chat import begin, find, say, visitor_of
+from .context import Context, context
+from .rooms import Whose, event_text, message_text, state_text
+from .schemas import Frame, NewConversation, NewMessage, UserStatus, maybe_iso
+from .socket import Socket
+
+# What a socket that was away may be sent again; more is read over REST.
+MAX_MISSED = 500
+# By what was wrong; a browser sees the code and the reason.
+REFUSED = {AccessError: 4401, NotFoundError: 4404, BusyError: 4429}
+
+
+@dataclass(kw_only=True, eq=False)
+class Guest:
+    """Whoever has opened a socket, and what their frames may do.
+
+    Attributes:
+        conversation_id: the only one; None where frames name it.
+        whose: the user whose conversations these are; None for agents' sockets.
+        sender: whose words the messages are, unless a frame says otherwise.
+        counts: the user who is online by this socket.
+    """
+
+    ctx: Context
+    websocket: WebSocket
+    token: str | None
+    conversation_id: str | None = None
+    whose: Whose | None = None
+    sender: Sender = Sender.CONTACT
+    counts: str | None = None
+    typing: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.socket = Socket(self.websocket, max_age_s=SESSION_AGE_S)
+
+    async def heed(self, frame: Frame) -> None:
+        """Do what *frame* says.
+
+        Raises:
+            RequestError: it may not, or cannot.
+            StoreError: it could not be stored.
+        """
+        if frame.message is not None:
+            await self._say(frame, frame.message)
+        elif frame.typing is not None:
+            await self._type(frame, frame.typing)
+        elif frame.after is not None:
+            await self._replay(frame, frame.after)
+
+    async def _say(self, frame: Frame, content: str) -> None:
+        sender = self._sender(frame)
+        row = await self._conversation(frame, may_begin=True)
+        body = NewMessage.model_construct(
+            content=content, sender=sender.value, client_id=frame.client_id
+        )
+        self.typing.discard(row["id"])  # the message says so
+        message, is_new = await say(self.ctx, row, body)
+        if not is_new:
+            # The others have it; this socket sends again what it did not see come.
+            self.socket.push(message_text(message))
+
+    def _sender(self, frame: Frame) -> Sender:
+        if frame.sender is None:
+            return self.sender
+        sender = Sender(frame.sender)
+        if sender is not Sender.CONTACT:
+            self.ctx.gate.require_agent(self.websocket, self.token)
+        return sender
+
+    async def _type(self, frame: Frame, typing: bool) -> None:
+        sender = self._sender(frame)
+        row = await self._conversation(frame)
+        (self.typing.add if typing else self.typing.discard)(row["id"])
+        self.ctx.hub.typing(row["id"], sender, typing, teller=self.socket)
+
+    async def _replay(self, frame: Frame, after: int) -> None:
+        """Send what came after a message, and at the end that this was all."""
+        watched = self.ctx.rooms.watches(self.socket)
+        if frame.conversation_id is not None:
+            watched = [(await self._conversation(frame))["id"]]
+        new, changed, states = await self.ctx.db.read(
+            feed.missed, watched, after=after, limit=MAX_MISSED
+        )
+        for row in new:
+            self.socket.push(message_text(row))
+        for row in changed:
+            deleted = row["deleted_at"] is not None
+            event = "MESSAGE_DELETED" if deleted else "MESSAGE_UPDATED"
+            self.socket.push(message_text(row, event))
+        for row in states:
+            self.socket.push(state_text(row))
+        body = {"after": after, "complete": len(new) < MAX_MISSED}
+        self.socket.push(event_text("REPLAYED", body))
+
+    async def _conversation(
+        self, frame: Frame, *, may_begin: bool = False
+    ) -> sa.RowMapping:
+        """Return the conversation that *frame* is about.
+
+        Raises:
+            NotFoundError: there is none that this guest may see.
+            ValidationError: it has to be named.
+        """
+        wanted = self.conversation_id or frame.conversation_id
+        if frame.conversation_id not in (None, wanted):
+            raise NotFoundError("This socket is for another conversation.")
+        if wanted is None and self.whose is not None and may_begin:
+            return await self._begin(self.whose)
+        if wanted is None:
+            raise ValidationError({"conversation_id": "is needed here"})
+        row = await self.ctx.db.read(chat.get, wanted)
+        if row is None or not self._is_mine(row):
+            raise NotFoundError("There is no such conversation.")
+        return row
+
+    def _is_mine(self, row: sa.RowMapping) -> bool:
+        if self.whose is None:
+            return True
+        user_id, visitor = self.whose
+        return row["user_id"] == user_id and visitor in (None, row["visitor"])
+
+    async def _begin(self, whose: Whose) -> sa.RowMapping:
+        body = NewConversation(user_id=whose[0])
+        given = self.token or bearer(self.websocket)
+        row = await begin(self.ctx, body, token=given)
+        await self.ctx.rooms.join(self.socket, [row["id"]])
+        return row
+
+    def stop_typing(self) -> None:
+        """Tell the others: nobody else will, when the socket is gone."""
+        for conversation_id in self.typing:
+            self.ctx.hub.typing(conversation_id, self.sender, False)
+
+
+async def conversation(websocket: WebSocket) -> None:
+    """Serve one conversation's socket, to its visitor or an agent."""
+    conversation_id = websocket.path_params["conversation_id"]
+
+    async def admit(ctx: Context, token: str | None) -> Guest:
+        proof = ctx.gate.require_visitor(websocket, conversation_id, token)
+        row = await find(websocket, ctx)
+        guest = Guest(
+            ctx=ctx,
+            websocket=websocket,
+            token=token,
+            conversation_id=row["id"],
+            counts=row["user_id"] if proof is Proof.VISITOR else None,
+        )
+        await ctx.rooms.join(guest.socket, [row["id"]])
+        return guest
+
+    await _serve(websocket, admit)
+
+
+async def user(websocket: WebSocket) -> None:
+    """Serve the socket over all of one user's conversations."""
+    user_id = websocket.path_params["user_id"]
+
+    async def admit(ctx: Context, token: str | None) -> Guest:
+        if "\x00" in user_id or len(user_id) > MAX_USER_ID:
+            raise NotFoundError("There can be no such user.")
+        visitor = await visitor_of(ctx, websocket, user_id, token=token)
+        # Without ADMIN_TOKEN whoever is on this machine may be any visitor.
+        counts = visitor is not None or not ctx.gate.needs_token
+        guest = Guest(
+            ctx=ctx,
+            websocket=websocket,
+            token=token,
+            whose=(user_id, visitor),
+            counts=user_id if counts else None,
+        )
+        await ctx.rooms.join_user(guest.socket, (user_id, visitor))
+        return guest
+
+    await _serve(websocket, admit)
+
+
+# As `schemas.Line`.
+MAX_USER_ID = 200
+
+
+async def agents(websocket: WebSocket) -> None:
+    """Serve the agents' socket: every conversation."""
+
+    async def admit(ctx: Context, token: str | None) -> Guest:
+        ctx.gate.require_agent(websocket, token)
+        guest = Guest(ctx=ctx, websocket=websocket, token=token, sender=Sender.AGENT)
+        await ctx.rooms.join_agents(guest.socket)
+        return guest
+
+    await _serve(websocket, admit)
+
+
+async def _serve(
+    websocket: WebSocket, admit: Callable[[Context, str | None], Awaitable[Guest]]
+) -> None:
+    """Let somebody in who may, and serve their socket to its end."""
+    ctx = context(websocket)
+    try:
+        ctx.gate.check_origin(websocket)
+        guest = await admit(ctx, websocket.query_params.get("token"))
+    except (RequestError, StoreError) as error:
+        await _refuse(websocket, error)
+        return
+    with contextlib.suppress(WebSocketDisconnect):
+        async with _present(guest):
+            # Only now: what happens after a client's "open" must not be missed.
+            await websocket.accept()
+            await guest.socket.serve(guest.heed)
+
+
+@contextlib.asynccontextmanager
+async def _present(guest: Guest) -> AsyncIterator[None]:
+    """Count the guest while the block runs, and clear away behind them."""
+    ctx = guest.ctx
+    if guest.counts is not None:
+        ctx.presence.enter(guest.counts)
+    try:
+        yield
+    finally:
+        ctx.rooms.leave(guest.socket)
+        guest.stop_typing()
+        if guest.counts is not None:
+            ctx.presence.leave(guest.counts)
+
+
+async def _refuse(websocket: WebSocket, error: RequestError | StoreError) -> None:
+    """Say why not, where a browser can read it: after the upgrade."""
+    code = 1011
+    if isinstance(error, RequestError):
+        code = REFUSED.get(type(error), 4400)
+    if isinstance(error, AccessError) and error.status_code == 403:
+        code = 4403
+    # RFC 6455: at most 123 bytes.
+    reason = str(error)[:120] if isinstance(error, RequestError) else "not stored"
+    with contextlib.suppress(WebSocketDisconnect):
+        await websocket.accept()
+        await websocket.close(code, reason)
+
+
+async def status(request: Request) -> Response:
+    """Tell whether a visitor is online, to agents and to that visitor."""
+    ctx = context(request)
+    user_id = request.path_params["user_id"]
+    if "\x00" in user_id:
+        raise NotFoundError("There can be no such user.")
+    await visitor_of(ctx, request, user_id, token=None)
+    sighted = await ctx.presence.status(user_id)
+    answer: UserStatus = {
+        "user_id": user_id,
+        "online": sighted.connections > 0,
+        "connections": sighted.connections,
+        "last_seen_at": maybe_iso(sighted.seen_at),
+    }
+    return JSONResponse(answer)

@@ -1,0 +1,135 @@
+import { ApiError } from '../api.js';
+import { ask, h, hear, setText, tell } from '../dom.js';
+import { createStore } from '../storage.js';
+import { createAgentApi } from './agentApi.js';
+import { ConversationList } from './ConversationList.js';
+import { ConversationView } from './ConversationView.js';
+import { createDesk } from './desk.js';
+import { HealthStrip } from './HealthStrip.js';
+import { SignIn } from './SignIn.js';
+import { WhyPanel } from './WhyPanel.js';
+
+const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-panel'];
+
+/**
+ * The agents' side of the chat: a panel of the demo, or a page of its own.
+ *
+ * @param el `.agent-console`
+ * @listens service
+ * @listens linkUp the server answers
+ * @listens lineDown the browser is offline
+ * @fires waiting on the body, detail: {count}
+ * @fires deskLink detail: {works}
+ */
+export function AgentConsole(el, { isReachable }) {
+  const api = createAgentApi();
+  const news = h('p', { class: 'visually-hidden', 'aria-live': 'polite' });
+  const [health, list, view, why] = PARTS.map((name) => h('section', { class: name }));
+  let waiting = -1;
+
+  const desk = createDesk({
+    api,
+    store: createStore(),
+    onChange: update,
+    onLink: (works) => ask(el, 'deskLink', { works }),
+    onNews: (text) => setText(news, text),
+    onRefused: showSignIn,
+    isReachable,
+    isLookedAt: () => !document.hidden && view.checkVisibility(),
+  });
+
+  HealthStrip(health, { api });
+  ConversationList(list);
+  ConversationView(view);
+  WhyPanel(why, { api });
+
+  hear(el, 'service', (service) => {
+    for (const part of [health, view]) tell(part, 'service', service);
+  });
+  hear(el, 'linkUp', () => {
+    desk.resume();
+    tell(health, 'linkUp', null);
+  });
+  hear(el, 'lineDown', desk.lineDown);
+  hear(el, 'selectConversation', ({ id }) => {
+    desk.select(id);
+    el.classList.add('-reading');
+    tell(why, 'close', null);
+  });
+  hear(el, 'wantConversations', desk.want);
+  hear(el, 'moreConversations', desk.loadMore);
+  hear(el, 'backToList', () => {
+    el.classList.remove('-reading');
+    tell(list, 'focusSelected', null);
+  });
+  hear(el, 'loadOlder', desk.loadOlder);
+  hear(el, 'retryMessage', ({ clientId }) => desk.retry(clientId));
+  hear(el, 'editMessage', ({ clientId }) => tell(view, 'draft', desk.takeBack(clientId)));
+  hear(el, 'say', ({ text }) => desk.send(text));
+  hear(el, 'typing', ({ typing }) => desk.tellTyping(typing));
+  hear(el, 'act', act);
+  hear(el, 'signOut', async () => {
+    await api.signOut();
+    location.reload();
+  });
+  hear(el, 'why', ({ turnId }) => {
+    tell(why, 'open', { conversation: desk.view.selected, turnId });
+  });
+  document.addEventListener('visibilitychange', () => {
+    if (document.hidden) return;
+    desk.looked();
+    update();
+  });
+  begin();
+
+  async function begin() {
+    el.setAttribute('aria-busy', 'true');
+    try {
+      const { agent, sign_in: canSignIn } = await api.session();
+      if (!agent) return canSignIn ? showSignIn() : showRefusal();
+      el.replaceChildren(news, health, list, view, why);
+      desk.start();
+      tell(health, 'session', { canSignOut: canSignIn });
+      tell(health, 'linkUp', null);
+      update();
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      setTimeout(begin, 3_000); // the header says what is wrong
+    } finally {
+      el.removeAttribute('aria-busy');
+    }
+  }
+
+  function showSignIn() {
+    desk.stop();
+    const form = h('form', { class: 'sign-in' });
+    SignIn(form, { api });
+    el.replaceChildren(form);
+  }
+
+  /** The header says why; here is what to do about it. */
+  function showRefusal() {
+    const advice = 'Open this page on the machine itself, or set ADMIN_TOKEN and sign in with it.';
+    el.replaceChildren(h('div', { class: 'sign-in' }, h('h2', {}, 'Agents only'), h('p', { class: 'meta' }, advice)));
+  }
+
+  async function act({ what, failed }) {
+    try {
+      await desk.act(what);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+      tell(view, 'complaint', `${failed} ${error.message}`);
+    }
+  }
+
+  function update() {
+    const state = desk.view;
+    tell(list, 'conversations', state);
+    tell(view, 'conversation', state);
+    tell(why, 'conversation', state.selected);
+    if (state.waiting !== waiting) {
+      waiting = state.waiting;
+      tell(document.body, 'waiting', { count: waiting });
+    }
+  }
+}

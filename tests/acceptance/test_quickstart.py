@@ -1,0 +1,62 @@
+"""docs/quickstart-chat.md is run as it is written, against a real server."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from service import Service
+
+TEXT = (Path(__file__).parents[2] / "docs" / "quickstart-chat.md").read_text()
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture
+def service(tmp_path):
+    with Service(tmp_path) as service:
+        yield service
+
+
+def run(service, *command, text):
+    done = subprocess.run(
+        command,
+        input=text,
+        env=os.environ | {"BASE": service.url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_curl_lines_do_what_they_say(service):
+    script = "".join(blocks("sh")).replace("http://127.0.0.1:8000", service.url)
+    shown = run(service, "bash", "-e", "-x", text=script)
+
+    assert '"sender":"ai"' in shown
+    assert '"state":"handover_pending"' in shown
+    assert '"content":"Maria here."' in shown
+    assert '"reason":"asked_for_human"' in shown
+    assert '"state":"ai","reason":"released"' in shown
+
+
+def test_javascript_talks_to_the_bot(service):
+    [script] = blocks("js")
+    node = shutil.which("node")
+    assert node, "the quick start is for Node too"
+    # Node 20 has the browser's WebSocket behind a flag, later ones without.
+    version = run(service, node, "--version", text="")
+    flag = ["--experimental-websocket"] if version.startswith("v20.") else []
+    shown = run(
+        service, node, "--no-warnings", *flag, "--input-type=module", "-", text=script
+    )
+
+    assert "user: Hello!" in shown
+    assert re.search(r"\nai: Hello", shown)
+    assert len(script.splitlines()) <= 20

@@ -1,0 +1,95 @@
+"""The bot's words as they come, and what becomes of them when they are not said."""
+
+import pytest
+from sockets import opened
+from test_chat import begin, say
+from test_webhook import rows, serving
+
+from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
+from chatwoot_bot.store import schema
+
+pytestmark = pytest.mark.anyio
+
+ANSWER = "It is on its way and will be with you on Thursday."
+
+
+@pytest.fixture
+async def model():
+    async with ModelStandIn(reply=ANSWER, delay_s=1.0) as model:
+        yield model
+
+
+@pytest.fixture
+async def client(database_url, model):
+    settings = {"OPENAI_BASE_URL": model.base_url, "OPENAI_MODEL": "stand-in"}
+    async with serving(database_url, **settings) as client:
+        yield client
+
+
+def room(conversation):
+    return f"/ws/conversations/{conversation['id']}?token={conversation['token']}"
+
+
+def names(wire):
+    return [event["event"] for event in wire.events]
+
+
+async def test_answer_comes_in_pieces_that_make_the_message(client):
+    conversation, visitor = await begin(client)
+    async with opened(client, room(conversation)) as wire:
+        await say(client, conversation, visitor)
+        await wire.next("NEW_MESSAGE")
+        answer = await wire.next("NEW_MESSAGE")
+
+    pieces = [e["body"]["text"] for e in wire.events if e["event"] == "REPLY_CHUNK"]
+    assert len(pieces) > 3
+    assert ANSWER.startswith("".join(pieces))
+    assert answer["content"] == ANSWER
+    assert "REPLY_DROPPED" not in names(wire)
+
+
+async def test_takeover_withdraws_what_the_bot_was_saying(client):
+    conversation, visitor = await begin(client)
+    async with opened(client, room(conversation)) as wire:
+        await say(client, conversation, visitor)
+        chunk = await wire.next("REPLY_CHUNK")
+        await client.post(f"/conversations/{conversation['id']}/takeover")
+        dropped = await wire.next("REPLY_DROPPED")
+        if not any(e["body"].get("typing") is False for e in wire.events):
+            await wire.next("TYPING")
+    said = await rows(client, schema.messages, schema.messages.c.sender == "ai")
+
+    assert dropped["turn_id"] == chunk["turn_id"]
+    assert said == []
+
+
+async def test_second_message_withdraws_the_answer_to_the_first(client, model):
+    conversation, visitor = await begin(client)
+    async with opened(client, room(conversation)) as wire:
+        await say(client, conversation, visitor, "Where is my order?")
+        first = await wire.next("REPLY_CHUNK")
+        model.delay_s = 0.1
+        await say(client, conversation, visitor, "Number 150")
+        dropped = await wire.next("REPLY_DROPPED")
+        answer = await wire.next("NEW_MESSAGE")
+        while answer["sender"] != "ai":
+            answer = await wire.next("NEW_MESSAGE")
+    turns = await client.get(f"/conversations/{conversation['id']}/turns")
+
+    assert dropped["turn_id"] == first["turn_id"]
+    assert answer["turn_id"] != first["turn_id"]
+    assert turns.json()["items"][-1]["draft"].startswith(first["text"])
+
+
+async def test_model_that_calls_a_human_is_on_record(client, model):
+    model.reply = ToolCall(name="escalate_to_human", arguments={"reason": "A refund."})
+    conversation, visitor = await begin(client)
+    async with opened(client, room(conversation)) as wire:
+        await say(client, conversation, visitor)
+        state = await wire.next("STATE_CHANGED")
+    turns = await client.get(f"/conversations/{conversation['id']}/turns")
+
+    assert (state["state"], state["reason"]) == ("handover_pending", "model_asked")
+    assert turns.json()["items"][0]["tools"] == [
+        {"name": "escalate_to_human", "arguments": {"reason": "A refund."}}
+    ]
