@@ -443,6 +443,7 @@ def _sweep(settings: Settings, db: Database, intake: Intake, clients: Clients) -
         clients.reader,
         account_id=settings.chatwoot_account_id,
         serves=settings.serves,
+        names=settings.names,
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )

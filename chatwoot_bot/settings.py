@@ -313,6 +313,11 @@ class Settings(pydantic.BaseModel):
         # Asked for every delivery, and most services have no such file.
         return self.bots_file is None or NOBODYS not in self.bot_for(inbox_id).rules
 
+    def names(self, inbox_id: int | None) -> bool:
+        """Return whether the operator has said that the inbox is ours."""
+        own = [inbox for bot in self.bots for inbox in bot.inboxes]
+        return inbox_id in (*self.chatwoot_inbox_id, *own)
+
     def _listens_to(self, inbox: Inbox) -> bool:
         wanted = self.chatwoot_inbox_id
         return not wanted or inbox in wanted or inbox == WEB

@@ -1,7 +1,7 @@
 """Fetch what Chatwoot did not deliver: webhooks lost while the service was down.
 
 Chatwoot tries an account webhook once and an agent bot's three times in seven seconds.
-So, at start and every few minutes, this asks for pending conversations whose newest
+So, at start and every few minutes, this asks for the bot's conversations whose newest
 message is the contact's and hands those messages in as if they had been delivered;
 what is known already has no effect. With a user's token it lists them, and all that
 was missed in each; with a bot's it asks for the conversations we know, and gets the
@@ -11,7 +11,7 @@ than the service's first start: the bot must not wake an inbox's past.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import structlog
 
@@ -41,6 +41,7 @@ class Sweep:
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
         serves: returns whether an inbox is any business of ours.
+        names: returns whether the operator has said so.
         every_s: how often.
         not_older_than_s: messages beyond that age are left alone.
     """
@@ -54,6 +55,7 @@ class Sweep:
         *,
         account_id: int | None,
         serves: Callable[[int | None], bool],
+        names: Callable[[int | None], bool],
         every_s: float,
         not_older_than_s: float,
         clock: Callable[[], float] = time.time,
@@ -64,6 +66,8 @@ class Sweep:
         self._reader = reader
         self._account_id = account_id
         self._serves = serves
+        self._names = names
+        self._has_bot: Mapping[int, bool] = {}
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -88,6 +92,7 @@ class Sweep:
         now = self._clock()
         first_start = await self._db.write(sweeping.first_start, now=now)
         oldest = max(first_start, now - self._not_older_than_s)
+        self._has_bot = await self._db.read(sweeping.inboxes)
         found = 0
         async for fetched in self._fetch(oldest):
             if self._is_ours(fetched, oldest):
@@ -109,6 +114,8 @@ class Sweep:
             # Chatwoot shows whole seconds.
             and fetched.written_at >= int(oldest)
             and self._serves(event.inbox_id)
+            # A user's token shows the conversations of other bots too.
+            and (self._names(event.inbox_id) or event.inbox_id in self._has_bot)
         )
 
     def _fetch(self, oldest: float) -> AsyncIterator[Fetched]:
@@ -119,15 +126,26 @@ class Sweep:
     async def _listed(
         self, reader: ChatwootClient, account_id: int, oldest: float
     ) -> AsyncIterator[Fetched]:
-        for page in range(1, PAGES + 1):
-            rows = await reader.list_last_messages(
-                account_id, status=Status.PENDING, page=page
-            )
-            for newest in rows:
-                if not self._is_ours(newest, oldest):
-                    continue  # nor is anything before it
+        async for newest in self._newest(reader, account_id, Status.PENDING):
+            if self._is_ours(newest, oldest):  # otherwise, nor is anything before it
                 async for missed in self._missed(reader, newest):
                     yield missed
+        if all(self._has_bot.values()):
+            return  # then whatever is open is a human's
+        async for newest in self._newest(reader, account_id, Status.OPEN):
+            without_bot = self._has_bot.get(newest.event.inbox_id or 0) is False
+            if without_bot and self._is_ours(newest, oldest):
+                async for missed in self._missed(reader, newest):
+                    yield missed
+
+    async def _newest(
+        self, reader: ChatwootClient, account_id: int, status: Status
+    ) -> AsyncIterator[Fetched]:
+        """Yield the newest message of each conversation with *status*."""
+        for page in range(1, PAGES + 1):
+            rows = await reader.list_last_messages(account_id, status=status, page=page)
+            for newest in rows:
+                yield newest
             if not rows:
                 return
             await asyncio.sleep(PAUSE_S)

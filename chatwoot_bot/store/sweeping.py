@@ -20,8 +20,8 @@ def waiting_for_contact(
 ) -> list[tuple[int, int]]:
     """Return (account, number) of conversations that may have been missed.
 
-    Those are the bot's, pending, and owe nothing as far as we know; the most
-    recently active first.
+    Those are the bot's, pending or of an inbox without an agent bot, and owe nothing
+    as far as we know; the most recently active first.
     """
     c = conversations.c
     query = (
@@ -29,7 +29,8 @@ def waiting_for_contact(
         .where(
             c.channel == "chatwoot",
             c.state == State.AI,
-            c.status == Status.PENDING,
+            (c.status == Status.PENDING)
+            | ((c.status == Status.OPEN) & ~c.ever_pending),
             c.owed_since.is_(None),
             c.active_at >= active_since,
         )
@@ -37,6 +38,17 @@ def waiting_for_contact(
         .limit(limit)
     )
     return [(row.account_id, row.display_id) for row in tx.execute(query)]
+
+
+def inboxes(tx: sa.Connection) -> dict[int, bool]:
+    """Return the inboxes that we hear of, and whether an agent bot serves each."""
+    has_bot = sa.func.max(sa.cast(conversations.c.ever_pending, sa.Integer))
+    query = (
+        sa.select(conversations.c.inbox_id, has_bot.label("has_bot"))
+        .where(conversations.c.inbox_id.is_not(None))
+        .group_by(conversations.c.inbox_id)
+    )
+    return {row.inbox_id: bool(row.has_bot) for row in tx.execute(query)}
 
 
 def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:

@@ -138,6 +138,7 @@ async def test_all_that_was_missed_is_answered_not_only_the_last_message(tmp_pat
     """ "I want a refund." "Hello?" A bot that only saw the second looks stupid."""
     async with ModelStandIn() as model, simulated() as chatwoot:
         settings = {"CHATWOOT_USER_TOKEN": "user-token", **with_model(model)}
+        settings |= {"CHATWOOT_INBOX_ID": 3}
         with connected(tmp_path, chatwoot, **settings):
             pass  # from its first start on
         chatwoot.faults.deliveries.drop = 1.0

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from test_agents import connected, simulated, with_model
+from test_agents import attach, connected, simulated, with_model
 
 from chatwoot_bot.simulator.llm import ModelStandIn
 
 pytestmark = pytest.mark.anyio
 
-USER = {"CHATWOOT_USER_TOKEN": "user-token"}
+USER = {"CHATWOOT_USER_TOKEN": "user-token", "CHATWOOT_INBOX_ID": 3}
 
 
 async def started_once(folder, chatwoot, **settings):
@@ -46,10 +46,10 @@ async def test_sweep_leaves_other_inboxes_alone(tmp_path):
         here = USER | {"SWEEP_INTERVAL_SECONDS": 1}
         await started_once(tmp_path, chatwoot, **here)
         missed = await chatwoot.contact_says("Hi")
-        with connected(tmp_path, chatwoot, CHATWOOT_INBOX_ID=77, **here):
+        with connected(tmp_path, chatwoot, **here | {"CHATWOOT_INBOX_ID": 77}):
             await sweeps(chatwoot, 2)
         elsewhere = list(chatwoot.replies(missed.conversation_id))
-        with connected(tmp_path, chatwoot, CHATWOOT_INBOX_ID=3, **here):
+        with connected(tmp_path, chatwoot, **here):
             await chatwoot.wait_for_replies(missed.conversation_id, 1)
 
     assert elsewhere == []
@@ -66,6 +66,52 @@ async def test_sweep_asks_nothing_about_what_is_older_than_the_bot(tmp_path):
 
     assert not chatwoot.replies(old)
     assert not [call for call in chatwoot.calls if call.path.endswith("/messages")]
+
+
+async def test_sweep_leaves_inboxes_alone_that_nobody_has_told_it_of(tmp_path):
+    """A user's token shows the pending conversations of another bot as well."""
+    async with simulated() as chatwoot:
+        here = USER | {"SWEEP_INTERVAL_SECONDS": 1, "CHATWOOT_INBOX_ID": ""}
+        await started_once(tmp_path, chatwoot, **here)
+        others = (await chatwoot.contact_says("Hi")).conversation_id
+        with connected(tmp_path, chatwoot, **here):
+            await sweeps(chatwoot, 2)
+
+    assert not chatwoot.replies(others)
+
+
+async def test_what_was_missed_in_an_inbox_without_an_agent_bot_is_answered(tmp_path):
+    """There conversations are open, and Chatwoot tries its webhook once."""
+    async with simulated(agent_bot=False) as chatwoot:
+        here = USER | {"SWEEP_INTERVAL_SECONDS": 1, "CHATWOOT_INBOX_ID": ""}
+        with connected(tmp_path, chatwoot, **here) as service:
+            attach(chatwoot, service)
+            known = (await chatwoot.contact_says("Hi")).conversation_id
+            humans = (await chatwoot.contact_says("Hi")).conversation_id
+            for cid in (known, humans):
+                await chatwoot.wait_for_replies(cid, 1)
+            await chatwoot.agent_says(humans, "I am Ann.")
+            await chatwoot.settled()
+            chatwoot.faults.deliveries.drop = 1.0
+            await chatwoot.contact_says("Hi Ann!", conversation=humans)
+            await chatwoot.contact_says("Still there?", conversation=known)
+            new = (await chatwoot.contact_says("Hello")).conversation_id
+            await chatwoot.wait_for_replies(known, 2)
+            await chatwoot.wait_for_replies(new, 1)
+
+    assert len(chatwoot.replies(humans)) == 1  # from before Ann came
+
+
+async def test_bots_token_alone_sweeps_open_conversations_too(tmp_path):
+    async with simulated(agent_bot=False) as chatwoot:
+        with connected(tmp_path, chatwoot, SWEEP_INTERVAL_SECONDS=1) as service:
+            attach(chatwoot, service)
+            cid = (await chatwoot.contact_says("Hi")).conversation_id
+            await chatwoot.wait_for_replies(cid, 1)
+            await chatwoot.settled()
+            chatwoot.faults.deliveries.drop = 1.0
+            await chatwoot.contact_says("Still there?", conversation=cid)
+            await chatwoot.wait_for_replies(cid, 2)
 
 
 async def sweeps(chatwoot, times):
