@@ -157,6 +157,7 @@ async def test_contact_who_asks_for_a_human_is_handed_over(tmp_path):
             cid = said.conversation_id
             await chatwoot.until(lambda: chatwoot.status(cid) == "open")
             await chatwoot.contact_says("Are you there?", conversation=cid)
+            await chatwoot.until(lambda: chatwoot.notes(cid))
             await chatwoot.settled()
 
     assert len(chatwoot.replies(cid)) == 1
