@@ -78,6 +78,7 @@ def show_in(page: Page, origin: str, url: str, context: dict | None) -> FrameLoc
                 event.source.postMessage(JSON.stringify(context), event.origin);
             });
             const frame = document.createElement('iframe');
+            frame.frameBorder = '0';
             frame.width = innerWidth - 20;
             frame.height = innerHeight - 20;
             frame.src = `${url}/dashboard-app`;

@@ -22,11 +22,11 @@ def say(page: Page, text: str) -> None:
 def bubbles(page: Page, sender: str = "") -> Locator:
     """What was said: by user, ai, agent or system; by anybody when left out."""
     kind = f".-{sender}" if sender else ""
-    return page.locator(f"ol .message{kind} .bubble")
+    return chat(page).locator(f"ol .message{kind} .bubble")
 
 
 def senders(page: Page) -> list[str]:
-    return page.locator("ol .message .sender").all_text_contents()
+    return chat(page).locator("ol .message .sender").all_text_contents()
 
 
 def chat(page: Page) -> Locator:

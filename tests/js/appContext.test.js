@@ -75,3 +75,11 @@ test('the summary is the newest note to agents', () => {
   assert.equal(summaryOf(turns), 'Wants to know about a parcel.');
   assert.equal(summaryOf([{ replies: [] }]), null);
 });
+
+test('the summary’s Markdown is read as text', () => {
+  const content = 'It asks:\n\n> **Contact:** Where is 2 * 3?';
+
+  const summary = summaryOf([{ replies: [{ kind: 'note', content }] }]);
+
+  assert.equal(summary, 'It asks:\n\nContact: Where is 2 * 3?');
+});
