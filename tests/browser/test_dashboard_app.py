@@ -156,6 +156,23 @@ def test_console_reads_along_in_chatwoot(page, chatwoot, connected, asked):
     expect(row.locator(".badge")).to_have_text("Human")
 
 
+def test_dead_letter_is_replayed_from_the_console(page, chatwoot, connected):
+    """What Chatwoot refused is seen, and said after all with one press."""
+    simulator = chatwoot.simulator
+    simulator.faults.api("status", status=422)
+    number = chatwoot.wait_for(simulator.contact_says("Hi")).conversation_id
+    page.goto(f"{connected.url}/console")
+    strip = page.locator(".health-strip")
+    expect(strip.get_by_text("1 dead letter")).to_be_visible(timeout=30_000)
+
+    strip.get_by_text("1 dead letter").click()
+    expect(strip.get_by_role("listitem")).to_contain_text("422")
+    strip.get_by_role("button", name="Replay").click()
+
+    expect(strip.get_by_text("dead letter")).to_be_hidden()
+    chatwoot.wait_for(simulator.wait_for_replies(number, 1))
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_panel_looks(open_page, chatwoot, connected, seen, asked, axe, theme, width):
