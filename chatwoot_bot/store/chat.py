@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,10 +48,13 @@ def create(
 
 def get(tx: sa.Connection, conversation_id: str) -> sa.RowMapping | None:
     """Return the row of one conversation with the `reason` of its state, or None."""
-    query = sa.select(conversations, *why()).where(
-        conversations.c.id == conversation_id
-    )
-    return tx.execute(query).mappings().first()
+    return tx.execute(_get(), {"conversation": conversation_id}).mappings().first()
+
+
+@lru_cache
+def _get() -> sa.Select[Any]:
+    mine = conversations.c.id == sa.bindparam("conversation")
+    return sa.select(conversations, *why()).where(mine)
 
 
 def why() -> tuple[sa.Label[Any], sa.Label[Any]]:

@@ -22,12 +22,14 @@ class Seen:
         message_id: of the newest message.
         change_id: of the newest change of state.
         touched: when each edited or deleted message was changed last.
+        touches: the sum of those times, which another change would alter.
         since: what was changed before is no news.
     """
 
     message_id: int = 0
     change_id: int = 0
     touched: dict[int, float] = field(default_factory=dict)
+    touches: float = 0.0
     since: float = 0.0
 
 
@@ -74,23 +76,42 @@ def stand(tx: sa.Connection, conversation_ids: Collection[str]) -> dict[str, See
 
 
 def _stand(tx: sa.Connection, conversation_id: str) -> Seen:
-    mine = {"conversation": conversation_id}
-    message_id, change_id = tx.execute(_STAND, mine).one()
+    row = tx.execute(_STAND, {"ids": [conversation_id]}).mappings().first()
+    if row is None:
+        return Seen()
     return Seen(
-        message_id=message_id or 0,
-        change_id=change_id or 0,
-        touched={row.id: row.touched_at for row in tx.execute(_TOUCHED, mine)},
+        message_id=row["message_id"] or 0,
+        change_id=row["change_id"] or 0,
+        touched=_touched(tx, conversation_id) if row["touches"] else {},
+        touches=row["touches"],
     )
 
 
+def _touched(tx: sa.Connection, conversation_id: str) -> dict[int, float]:
+    found = tx.execute(_TOUCHED, {"conversation": conversation_id})
+    return {row.id: row.touched_at for row in found}
+
+
 _MINE = messages.c.conversation_id == sa.bindparam("conversation")
-_STAND = sa.select(
-    sa.select(sa.func.max(messages.c.id)).where(_MINE).scalar_subquery(),
-    sa.select(sa.func.max(state_changes.c.id))
-    .where(state_changes.c.conversation_id == sa.bindparam("conversation"))
-    .scalar_subquery(),
-)
+_ITS = messages.c.conversation_id == conversations.c.id
 _TOUCHED_AT = sa.func.coalesce(messages.c.deleted_at, messages.c.edited_at)
+_STAND = sa.select(
+    conversations.c.id,
+    conversations.c.user_id,
+    conversations.c.visitor,
+    sa.select(sa.func.max(messages.c.id))
+    .where(_ITS)
+    .scalar_subquery()
+    .label("message_id"),
+    sa.select(sa.func.max(state_changes.c.id))
+    .where(state_changes.c.conversation_id == conversations.c.id)
+    .scalar_subquery()
+    .label("change_id"),
+    sa.select(sa.func.coalesce(sa.func.sum(_TOUCHED_AT), 0.0))
+    .where(_ITS, HAS_CHANGED)
+    .scalar_subquery()
+    .label("touches"),
+).where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
 _TOUCHED = sa.select(messages.c.id, _TOUCHED_AT.label("touched_at")).where(
     _MINE, HAS_CHANGED
 )
@@ -98,15 +119,23 @@ _TOUCHED = sa.select(messages.c.id, _TOUCHED_AT.label("touched_at")).where(
 
 def news(tx: sa.Connection, looks: Mapping[str, Seen]) -> list[News]:
     """Return what is new in each conversation that is there."""
-    rows = tx.execute(_CONVERSATIONS, {"ids": list(looks)}).mappings()
+    rows = tx.execute(_STAND, {"ids": list(looks)}).mappings().all()
     return [_news(tx, row, looks[row["id"]]) for row in rows]
 
 
 def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
     mine = {"conversation": row["id"]}
-    new = tx.execute(_MESSAGES, {**mine, "after": seen.message_id}).mappings().all()
-    states = tx.execute(_STATES, {**mine, "after": seen.change_id}).mappings().all()
-    touched = {one.id: one.touched_at for one in tx.execute(_TOUCHED, mine)}
+    new: Rows = []
+    states: Rows = []
+    touched = seen.touched
+    if (row["message_id"] or 0) > seen.message_id:
+        after = {**mine, "after": seen.message_id}
+        new = tx.execute(_MESSAGES, after).mappings().all()
+    if (row["change_id"] or 0) > seen.change_id:
+        after = {**mine, "after": seen.change_id}
+        states = tx.execute(_STATES, after).mappings().all()
+    if row["touches"] != seen.touches:
+        touched = _touched(tx, row["id"])
     told = {one["id"] for one in new}
     other = [
         one
@@ -125,16 +154,11 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
             message_id=new[-1]["id"] if new else seen.message_id,
             change_id=states[-1]["id"] if states else seen.change_id,
             touched=touched,
+            touches=row["touches"],
         ),
     )
 
 
-_CONVERSATIONS = sa.select(
-    conversations.c.id,
-    conversations.c.user_id,
-    conversations.c.visitor,
-    conversations.c.state,
-).where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
 _MESSAGES = (
     sa.select(messages)
     .where(_MINE, messages.c.id > sa.bindparam("after"))

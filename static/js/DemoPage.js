@@ -1,6 +1,6 @@
 import { AppHeader } from './AppHeader.js';
 import { createApi } from './api.js';
-import { find, loadStyle } from './dom.js';
+import { find, hear, loadStyle, tell } from './dom.js';
 import { PageTitle } from './PageTitle.js';
 import { followService } from './service.js';
 import { createStore } from './storage.js';
@@ -20,6 +20,12 @@ export function mount(el) {
   const api = createApi();
   const service = followService(el, { api, parts: [header, chat, el] });
 
+  let chatId;
+
+  hear(el, 'chatOpened', ({ id }) => {
+    chatId = id;
+    tell(desk, 'suggest', id);
+  });
   AppHeader(header);
   VisitorChat(chat, { api, store: createStore(), isReachable: service.isReachable });
   PageTitle(el);
@@ -35,5 +41,6 @@ export function mount(el) {
     TabBar(tabs);
     AgentConsole(desk, { isReachable: service.isReachable });
     service.add(desk);
+    tell(desk, 'suggest', chatId);
   }
 }

@@ -20,6 +20,7 @@ import { bannerFor, connectionStatus, holderChip, humanModeNote, linkState, peop
  * @listens lineDown the browser is offline
  * @listens notice detail: string, a line to show in the chat
  * @fires linkChange detail: {works}
+ * @fires chatOpened detail: {id}
  */
 export function VisitorChat(el, { api, store, isReachable }) {
   const head = find(el, '.chat-head');
@@ -34,6 +35,7 @@ export function VisitorChat(el, { api, store, isReachable }) {
   let people = peopleFor(botName);
   /** What the head says instead of who holds the chat. */
   let cut = null;
+  let chatId;
   let typingTimer = 0;
 
   const session = createChatSession({
@@ -94,6 +96,10 @@ export function VisitorChat(el, { api, store, isReachable }) {
 
   function update() {
     const { messages, holder, hasOlder, isLoading, canReturn, typing: other } = session.view;
+    if (session.view.chatId !== chatId) {
+      chatId = session.view.chatId;
+      ask(el, 'chatOpened', { id: chatId });
+    }
     const isSilent = humanMode === true;
     const isOwed = scheduleTyping(typingUntil(messages, { holder, humanMode: isSilent }));
     const typing = other ?? (isOwed ? 'ai' : null);

@@ -42,7 +42,7 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
   return {
     get view() {
       const canReturn = chat === null && store.read('previous') !== null;
-      return { ...transcript.view, holder, canReturn };
+      return { ...transcript.view, holder, canReturn, chatId: chat?.id };
     },
     start,
     send,

@@ -57,11 +57,8 @@ export function note(content, { clientId, createdAt, afterId }) {
 }
 
 /**
- * Add messages, or update the ones they confirm. Repeats are harmless.
- *
- * @param messages oldest first; not changed
- * @param incoming in any order
- * @returns {Message[]} oldest first, each id and each clientId once, unsent last
+ * Add messages, or update the ones they confirm; repeats are harmless. The result
+ * is oldest first, each id and each clientId once, unsent last.
  */
 export function mergeMessages(messages, incoming) {
   return incoming.reduce(mergeOne, messages).toSorted(byPlace);

@@ -104,11 +104,7 @@ export function humanModeTitle(enabled) {
     : 'The bot answers. Press to make it silent in every chat.';
 }
 
-/**
- * Who answers in this chat, in a word or two.
- *
- * @param holder the conversation's state
- */
+/** Who answers in this chat; holder: the conversation's state. */
 export function holderChip(holder, humanMode) {
   if (holder === 'human') return { text: 'With a human', tone: 'good' };
   if (holder === 'handover_pending') return { text: 'Waiting', tone: 'warn' };
@@ -117,11 +113,6 @@ export function holderChip(holder, humanMode) {
     : { text: 'Bot answers', tone: 'quiet' };
 }
 
-/**
- * The banner above the composer.
- *
- * @param holder the conversation's state
- */
 export function bannerFor(holder, humanMode) {
   if (holder === 'handover_pending') {
     return {
@@ -150,11 +141,7 @@ export function bannerFor(holder, humanMode) {
   return null;
 }
 
-/**
- * What the chat says when somebody else now holds it.
- *
- * @returns {string | null} null when the banner says enough
- */
+/** What the chat says when somebody else now holds it; null: the banner says enough. */
 export function holderNote(before, after) {
   if (before === after) return null;
   if (after === 'human') return 'A human agent has joined the chat.';
@@ -162,7 +149,6 @@ export function holderNote(before, after) {
   return null;
 }
 
-/** @returns {string} empty when there is nothing to say */
 export function deliveryText(message, showsSent) {
   if (message.delivery === 'sending') return 'Sending…';
   if (message.delivery === 'waiting') return 'Waiting for the connection';
@@ -170,11 +156,7 @@ export function deliveryText(message, showsSent) {
   return showsSent ? 'Sent' : '';
 }
 
-/**
- * @param now ms
- * @param timeZone the reader's own when left out
- * @returns {string} "Today", "Yesterday" or the date
- */
+/** now: ms; timeZone: the reader's own when left out */
 export function dayLabel(iso, now, timeZone) {
   const day = (at) => dateFormat('en-CA', { timeZone }).format(at);
   const at = Date.parse(iso);
@@ -185,7 +167,7 @@ export function dayLabel(iso, now, timeZone) {
   return dateFormat('en', options).format(at);
 }
 
-/** making one is slow, a long chat needs it often */
+/** Making one is slow, a long chat needs it often. */
 const formats = new Map();
 
 function dateFormat(locale, options) {

@@ -1,7 +1,6 @@
 """The panel inside Chatwoot: a frame in a page of Chatwoot's, which posts to it."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Coroutine, Iterator
 from typing import Any
@@ -69,32 +68,24 @@ def context_for(conversation: int) -> dict[str, object]:
     }
 
 
-HOST = """<!doctype html><html lang="en"><title>Chatwoot</title>
-<iframe title="Bot" src="{url}/dashboard-app"></iframe></html>"""
-
-
 def show_in(page: Page, origin: str, url: str, context: dict | None) -> FrameLocator:
-    """Open a page at *origin* that frames the panel as Chatwoot does."""
-    page.route(
-        f"{origin}/host",
-        lambda route: route.fulfill(
-            content_type="text/html", body=HOST.format(url=url)
-        ),
-    )
-    page.add_init_script(
-        f"""if (window === window.top) window.addEventListener('message', (event) => {{
-            window.asked = event.data;
-            const context = {json.dumps(json.dumps(context))};
-            event.source.postMessage(context, event.origin);
-        }});
-        document.addEventListener('DOMContentLoaded', () => {{
-            const frame = document.querySelector('iframe[title=Bot]');
-            if (!frame) return;
+    """Let a page at *origin* frame the panel as Chatwoot does."""
+    page.goto(f"{origin}/simulator")  # any answer of that server will do
+    page.evaluate(
+        """({ url, context }) => {
+            window.addEventListener('message', (event) => {
+                window.asked = event.data;
+                event.source.postMessage(JSON.stringify(context), event.origin);
+            });
+            const frame = document.createElement('iframe');
+            frame.frameBorder = '0';
             frame.width = innerWidth - 20;
             frame.height = innerHeight - 20;
-        }});"""
+            frame.src = `${url}/dashboard-app`;
+            document.body.replaceChildren(frame);
+        }""",
+        {"url": url, "context": context},
     )
-    page.goto(f"{origin}/host")
     return page.frame_locator("iframe")
 
 
@@ -109,6 +100,7 @@ def asked(chatwoot, connected) -> int:
 
 @pytest.fixture
 def page(open_page, connected, chatwoot, seen) -> Page:
+    """A browser of an agent's."""
     page = open_page(path="/console", of=connected)
     seen.expected.add(chatwoot.simulator.base_url.removeprefix("http://"))
     return page
@@ -133,23 +125,24 @@ def test_panel_shows_and_switches_who_holds_the_conversation(
     expect(panel.locator(".badge")).to_have_text("AI")
 
 
-def test_panel_believes_only_the_chatwoot_it_belongs_to(
-    page, chatwoot, connected, asked, serve
+def test_only_its_own_chatwoot_may_frame_the_panel(
+    page, chatwoot, connected, seen, asked
 ):
-    """Another site that frames it learns nothing."""
-    stranger = connected.url.replace("127.0.0.1", "localhost")
-    panel = show_in(page, stranger, connected.url, context_for(asked))
+    """Another site gets an empty frame, and the browser says why."""
+    stranger = chatwoot.simulator.base_url.replace("127.0.0.1", "localhost")
+    seen.expected.add(stranger.removeprefix("http://"))
 
-    page.wait_for_load_state("networkidle")
+    with page.expect_console_message(lambda line: "frame-ancestors" in line.text):
+        show_in(page, stranger, connected.url, context_for(asked))
 
-    assert panel.locator(".latest li").count() == 0
+    assert page.locator("iframe").content_frame.locator(".dashboard-app").count() == 0
+    seen.console.clear()  # that refusal was wanted
 
 
 def test_console_reads_along_in_chatwoot(page, chatwoot, connected, asked):
     """The transcript, the switch and the way there; no composer."""
     page.goto(f"{connected.url}/console")
-    row = page.locator(".conversation").filter(has_text="Chatwoot").first
-    row.click()
+    page.locator(".conversation").filter(has_text="Chatwoot").first.click()
 
     expect(page.locator("ol .message.-user .bubble")).to_have_count(1)
     expect(page.get_by_label("Your answer")).to_be_hidden()
@@ -159,7 +152,25 @@ def test_console_reads_along_in_chatwoot(page, chatwoot, connected, asked):
     )
     button(page, "Take over").click()
 
+    row = page.locator(".conversation[aria-selected=true]")
     expect(row.locator(".badge")).to_have_text("Human")
+
+
+def test_dead_letter_is_replayed_from_the_console(page, chatwoot, connected):
+    """What Chatwoot refused is seen, and said after all with one press."""
+    simulator = chatwoot.simulator
+    simulator.faults.api("status", status=422)
+    number = chatwoot.wait_for(simulator.contact_says("Hi")).conversation_id
+    page.goto(f"{connected.url}/console")
+    strip = page.locator(".health-strip")
+    expect(strip.get_by_text("1 dead letter")).to_be_visible(timeout=30_000)
+
+    strip.get_by_text("1 dead letter").click()
+    expect(strip.get_by_role("listitem")).to_contain_text("422")
+    strip.get_by_role("button", name="Replay").click()
+
+    expect(strip.get_by_text("dead letter")).to_be_hidden()
+    chatwoot.wait_for(simulator.wait_for_replies(number, 1))
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

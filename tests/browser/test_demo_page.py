@@ -22,11 +22,11 @@ def say(page: Page, text: str) -> None:
 def bubbles(page: Page, sender: str = "") -> Locator:
     """What was said: by user, ai, agent or system; by anybody when left out."""
     kind = f".-{sender}" if sender else ""
-    return page.locator(f"ol .message{kind} .bubble")
+    return chat(page).locator(f"ol .message{kind} .bubble")
 
 
 def senders(page: Page) -> list[str]:
-    return page.locator("ol .message .sender").all_text_contents()
+    return chat(page).locator("ol .message .sender").all_text_contents()
 
 
 def chat(page: Page) -> Locator:
@@ -280,6 +280,7 @@ def test_everything_by_keyboard(open_page):
     assert bubbles(page, "user").inner_text() == "first line\nsecond line"
     expect(bubbles(page, "ai")).to_have_count(1)
 
+    expect(button(chat(page), "human")).to_be_visible()
     for name in ("human", "Conversation", "New chat", "Talk to a human"):
         page.keyboard.press("Shift+Tab")
         here = page.locator(":focus")
@@ -288,6 +289,7 @@ def test_everything_by_keyboard(open_page):
     page.keyboard.press("Enter")
     expect(button(page, "Back to the bot")).to_be_visible()
     expect(button(page, "Talk to a human")).to_be_focused()
+    expect(button(chat(page), "human")).to_be_hidden()
     for _ in range(3):
         page.keyboard.press("Tab")
     expect(button(page, "Back to the bot")).to_be_focused()
@@ -477,7 +479,7 @@ def test_long_chat_opens_at_the_end_and_reads_on_at_the_top(open_page, service):
     page.mouse.wheel(0, -20_000)
 
     expect(bubbles(page, "user")).to_have_text("Hi")
-    expect(button(page, "Show earlier messages")).to_be_hidden()
+    expect(button(chat(page), "Show earlier messages")).to_be_hidden()
 
 
 def test_message_of_another_tab_appears_once(open_page):

@@ -94,7 +94,7 @@ def test_sign_in_is_accessible(open_page, axe, serve, theme):
 def test_panels_are_accessible(open_page, axe, path, theme):
     """The pages that live inside other pages."""
     page = open_page(path=path, color_scheme=theme, is_ready=False, bypass_csp=True)
-    expect(page.locator("main")).to_be_visible()
+    page.wait_for_load_state("networkidle")
 
     assert problems(page, axe) == []
 

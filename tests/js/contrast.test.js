@@ -16,7 +16,10 @@ const TEXT = [
   ['text', 'warn-bg'],
   ['text', 'bad-bg'],
   ['text', 'good-bg'],
+  ['text', 'user-avatar-bg'],
+  ['text', 'ai-bg'],
   ['text-muted', 'surface-bg'],
+  ['text-muted', 'page-bg'],
   ['text-muted', 'field-bg'],
   ['text-muted', 'hover-bg'],
   ['link', 'surface-bg'],
@@ -24,8 +27,10 @@ const TEXT = [
   ['user-text', 'user-bg'],
   ['user-label', 'surface-bg'],
   ['user-avatar-text', 'user-avatar-bg'],
+  ['user-avatar-text', 'surface-bg'],
   ['ai-text', 'ai-bg'],
   ['ai-label', 'surface-bg'],
+  ['ai-label', 'ai-bg'],
   ['ai-avatar-text', 'ai-avatar-bg'],
   ['agent-text', 'agent-bg'],
   ['agent-label', 'surface-bg'],
@@ -36,6 +41,8 @@ const TEXT = [
   ['bad-text', 'surface-bg'],
   ['bad-text', 'bad-bg'],
   ['warn-text', 'warn-bg'],
+  ['warn-text', 'surface-bg'],
+  ['surface-bg', 'warn-text'],
 ];
 
 const SHAPES = [

@@ -16,6 +16,7 @@ const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-pa
  *
  * @param el `.agent-console`
  * @listens service
+ * @listens suggest detail: a conversation's id, to be opened if none is
  * @listens linkUp the server answers
  * @listens lineDown the browser is offline
  * @fires waiting on the body, detail: {count}
@@ -26,6 +27,7 @@ export function AgentConsole(el, { isReachable }) {
   const news = h('p', { class: 'visually-hidden', 'aria-live': 'polite' });
   const [health, list, view, why] = PARTS.map((name) => h('section', { class: name }));
   let waiting = -1;
+  let suggested; // the demo's own chat is opened when nothing else is
 
   const desk = createDesk({
     api,
@@ -55,6 +57,10 @@ export function AgentConsole(el, { isReachable }) {
     desk.select(id);
     el.classList.add('-reading');
     tell(why, 'close', null);
+  });
+  hear(el, 'suggest', (id) => {
+    suggested = id;
+    update();
   });
   hear(el, 'wantConversations', desk.want);
   hear(el, 'moreConversations', desk.loadMore);
@@ -123,6 +129,7 @@ export function AgentConsole(el, { isReachable }) {
   }
 
   function update() {
+    if (suggested && desk.opens(suggested)) suggested = undefined;
     const state = desk.view;
     tell(list, 'conversations', state);
     tell(view, 'conversation', state);

@@ -29,6 +29,7 @@ export function ConversationView(el) {
   let people = peopleFor(botName);
   let peopleKey = '';
   let editing = null;
+  let isTaking = false; // asked for, and as good as done: an answer takes over as well
   const teller = createTypingTeller((typing) => ask(el, 'typing', { typing }));
 
   el.setAttribute('aria-label', 'Conversation');
@@ -68,7 +69,10 @@ export function ConversationView(el) {
     find(el, '.nothing').hidden = selected !== null;
     find(el, '.open').hidden = selected === null;
     if (!selected) return;
-    if (isOther || isMoved) hideBar();
+    if (isOther || isMoved) {
+      hideBar();
+      isTaking = false;
+    }
     if (isOther) tell(composer, 'fill', '');
     showHead(selected, isOnline);
     choosePeople(selected);
@@ -131,7 +135,7 @@ export function ConversationView(el) {
       hideBar();
       return act((api, at) => api.edit(at, id, text), 'Could not change it.');
     }
-    if (shown?.state === 'human') return ask(el, 'say', { text });
+    if (shown?.state === 'human' || isTaking) return ask(el, 'say', { text });
     tell(composer, 'fill', text);
     const question = shown?.state === 'ai' ? 'The bot holds this chat.' : 'Nobody holds this chat yet.';
     showBar(question, [['Take over and send', takeOverAndSend]], { focus: true });
@@ -146,12 +150,8 @@ export function ConversationView(el) {
   }
 
   function move(what) {
-    if (shown?.channel === 'web') return act((api, id) => api.move(id, what), 'That did not work.');
-    const enabled = what === 'takeover';
-    act(async (api, id) => {
-      await api.setHuman(id, enabled);
-      return { state: enabled ? 'human' : 'ai' };
-    }, 'That did not work.');
+    isTaking = what === 'takeover';
+    act((api, id) => api.move(id, what), 'That did not work.');
   }
 
   function act(what, failed) {
@@ -247,7 +247,7 @@ function skeleton() {
     h('label', { class: 'visually-hidden', for: 'answer' }, 'Your answer'),
     h('div', { class: 'field' }, field, send),
   );
-  const nothing = h('p', { class: 'nothing' }, icon('question'), 'Choose a conversation to read along.');
+  const nothing = h('p', { class: 'nothing' }, icon('chats'), 'Choose a conversation to read along.');
   const bar = h('div', { class: 'desk-bar', role: 'alert', hidden: '' });
   const open = h('div', { class: 'open', hidden: '' }, head, h('div', { class: 'message-list' }, scroller, jump), bar, elsewhere, composer);
   return [nothing, open];

@@ -24,7 +24,6 @@ export function createAgentApi(options) {
     edit: (id, messageId, content) => write('PUT', at(id, `/messages/${messageId}`), { content }),
     remove: (id, messageId) => write('DELETE', at(id, `/messages/${messageId}`)),
     move: (id, what) => write('POST', at(id, `/${what}`), {}),
-    setHuman: (id, enabled) => write('POST', '/toggle-human', { conversation_id: id, enabled }),
     turns: (id) => call(at(id, '/turns')),
     presence: (userId) => call(`/ws/users/${encodeURIComponent(userId)}/status`),
     bookings: () => call('/bookings'),

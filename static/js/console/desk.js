@@ -73,6 +73,11 @@ export function createDesk({
     resume,
     lineDown: () => socket?.drop(),
     select,
+    /** @returns whether it, or another one, is open now */
+    opens(id) {
+      if (selectedId === null && conversations.has(id)) select(id);
+      return selectedId !== null;
+    },
     want(part) {
       const isOther = part.filter !== undefined && part.filter !== wanted.filter;
       wanted = { ...wanted, ...part };

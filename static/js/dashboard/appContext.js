@@ -63,5 +63,11 @@ export function suggestionOf(turns) {
  */
 export function summaryOf(turns) {
   const notes = turns.flatMap(({ replies }) => replies ?? []);
-  return notes.find(({ kind }) => kind === 'handover_note' || kind === 'note')?.content ?? null;
+  const note = notes.find(({ kind }) => kind === 'handover_note' || kind === 'note');
+  return note ? plain(note.content) : null;
+}
+
+/** Chatwoot shows the note as Markdown; here it is text. */
+function plain(markdown) {
+  return markdown.replace(/\*\*(.+?)\*\*/g, '$1').replace(/^> ?/gm, '');
 }
