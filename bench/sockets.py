@@ -131,8 +131,9 @@ async def at_rate(http, url, rooms, ledger, options):
             asyncio.create_task(post(http, url, next(turns), f"m{number}", ledger))
         )
     await asyncio.gather(*posts)
-    deadline = time.perf_counter() + 10
-    while any(ledger.missing.values()) and time.perf_counter() < deadline:
+    for _ in range(200):
+        if not any(ledger.missing.values()):
+            break
         await asyncio.sleep(0.05)
 
 
