@@ -437,6 +437,7 @@ def test_page_works_without_storage(open_page):
     )
     page.reload()
 
+    expect(page.get_by_role("status")).to_have_text("Connected")
     ask_and_get_answer(page)
 
 
