@@ -41,7 +41,6 @@ class Ledger:
         self.posted = {}
         self.missing = {}
         self.times = []
-        self.done = asyncio.Event()
 
     def post(self, key, members):
         self.posted[key] = time.perf_counter()

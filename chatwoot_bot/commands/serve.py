@@ -79,7 +79,8 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         # which nobody is answered. And a request leaves little for one to find.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
+        # The second number is small, or thousands of sockets are walked over at once.
+        gc.set_threshold(20_000, 5, 200)
         server = Server(config, app, settings)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
