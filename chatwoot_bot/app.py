@@ -52,6 +52,7 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
+from .tools.registry import allowed
 from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
@@ -243,6 +244,7 @@ def _parts(
         "fallback": mock if own.fallback == "mock" else None,
         "media": media(own),
         "handover": _handover(bot),
+        "tools": allowed(own.tools, labels=own.tool_labels),
     }
 
 

@@ -40,6 +40,7 @@ KEYS: Mapping[str, Key] = {
     "timezone": ("timezone",),
     "knowledge_dir": ("knowledge",),
     "tools": ("tools",),
+    "tool_labels": ("tool_labels",),
     "max_bot_turns": ("handoff", "max_turns"),
     "handoff_message": ("handoff", "message"),
     "handoff_keywords": ("handoff", "keywords"),
@@ -92,9 +93,16 @@ def _environment(value: str) -> str:
     return value
 
 
+def _modules(value: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*", value):
+        raise ValueError("must be a module, such as package.module; several by commas")
+    return value
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Texts = list[Text]
 Attributes = Annotated[dict[str, Any], pydantic.AfterValidator(_words)]
+Modules = Annotated[Text, pydantic.AfterValidator(_modules)]
 Variable = Annotated[Text, pydantic.AfterValidator(_environment)]
 
 
@@ -145,7 +153,8 @@ class _Bot(_Table):
     business_hours: Text | None = None
     timezone: Text | None = None
     knowledge: Text | None = None
-    tools: Annotated[str, StringConstraints(pattern=r"^\w+(\.\w+)*$")] | None = None
+    tools: Modules | None = None
+    tool_labels: Texts | None = None
     handoff: _Handoff = _Handoff()
 
 

@@ -1,7 +1,7 @@
 """What every turn acts on: one object for each bot, built once in `app.py`."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .channels.base import Channel
@@ -13,6 +13,7 @@ from .metrics import Metrics
 from .responders.base import Responder
 from .store.arrivals import Rules
 from .store.engine import Database
+from .tools.base import Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,7 @@ class Engine:
         fallback: answers when the responder cannot; None calls a human instead.
         media: reads what contacts send; None for a responder that could not tell.
         handover: what is said and done then.
+        tools: what the responder may do besides speaking.
         deliver_for_s: how long a reply is kept for a Chatwoot that is down.
         history: messages of the transcript, at most.
         clock: Unix seconds.
@@ -39,6 +41,7 @@ class Engine:
     fallback: Responder | None
     media: MediaReader | None
     handover: Handover
+    tools: Sequence[Tool]
     history: int
     deliver_for_s: float
     clock: Callable[[], float] = time.time

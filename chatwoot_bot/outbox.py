@@ -18,7 +18,7 @@ from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ChatwootError, ResponderError
-from .store import replies, turns
+from .store import human, replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
@@ -56,7 +56,9 @@ class Outbox:
     ) -> float | None:
         """Say what earlier turns kept."""
         for reply in unsaid:
-            retry_at = await self._say(conversation, reply)
+            is_end = reply.kind is ReplyKind.RESOLVE
+            say = self._resolve if is_end else self._say
+            retry_at = await say(conversation, reply)
             if retry_at is not None:
                 return retry_at
         return None
@@ -94,7 +96,7 @@ class Outbox:
         """Say *reply* unless it is there already, or may not be said any more."""
         now = self._engine.clock()
         too_late = now - reply.created_at > self._engine.deliver_for_s
-        if reply.in_doubt_until is not None and reply.kind is not ReplyKind.ROUTING:
+        if reply.in_doubt_until is not None and reply.is_message:
             found = await self._channel(conversation).find(conversation, reply)
             if found.presence is Presence.PRESENT:
                 await self._delivered(conversation, reply, found.external_id)
@@ -153,12 +155,24 @@ class Outbox:
 
     async def _carry(self, conversation: Conversation, reply: Reply) -> int | None:
         channel = self._channel(conversation)
-        if reply.kind is ReplyKind.ROUTING:
+        if not reply.is_message:
             await channel.route(conversation, Routing.from_json(reply.content))
             return None
         return await channel.deliver(
             conversation, reply, private=reply.kind in FOR_AGENTS
         )
+
+    async def _resolve(self, conversation: Conversation, reply: Reply) -> float | None:
+        """Close the conversation, once the contact has had the time to say more."""
+        retry_at = await self._engine.db.write(
+            human.resolve_when_quiet,
+            self._lease,
+            reply,
+            self._engine.rules,
+            now=self._engine.clock(),
+        )
+        self._engine.hub.publish(conversation.id)
+        return retry_at
 
     async def _summarized(self, note: str) -> str:
         """Return *note* with a summary by the model, or as it is."""

@@ -186,7 +186,8 @@ class Settings(pydantic.BaseModel):
     calcom_event_type_id: int | None = Field(None, ge=1)
     knowledge_dir: Path | None = None
     embedding_model: str | None = None
-    tools: str | None = None
+    tools: Annotated[tuple[str, ...], Commas] = ()
+    tool_labels: Annotated[tuple[str, ...], Commas] = ()
     bots_file: Path | None = None
 
     _bots: tuple["BotSettings", ...] = pydantic.PrivateAttr(())
@@ -431,7 +432,6 @@ RESERVED = frozenset(
         "calcom_event_type_id",
         "knowledge_dir",
         "embedding_model",
-        "tools",
     }
 )
 

@@ -4,7 +4,8 @@
     say kept    first finish what an earlier turn began
     decide      ignore, human, handover or bot, with a reason
     read        what the contact has sent besides text
-    think       ask the responder; cancelled when the contact or an agent speaks
+    think       ask the responder, which may use tools; cancelled when the contact or
+                an agent speaks
     look again  ask Chatwoot who holds the conversation now
     keep        the reply, its key and what it answers, in one transaction
     say         deliver it through the channel
@@ -28,16 +29,19 @@ from .channels.base import Channel
 from .core.conversation import Conversation, Message
 from .core.decision import Decision, Route, decide, give_up
 from .core.outgoing import compose, note_instead
+from .core.routing import Routing
 from .engine import Engine
 from .errors import ResponderError
 from .hub import Speech
 from .outbox import Outbox
-from .responders.base import Answer
+from .responders.base import Answer, Assignment
 from .store import turns
 from .store.leases import Lease
 from .store.readings import keep_reading
 from .store.replies import FOR_AGENTS, Draft, Reply, ReplyKind
 from .store.turns import Ending, Situation, TurnRecord, Verdict
+from .tools.journal import Journal
+from .tools.toolbox import Toolbox
 
 log = structlog.get_logger(__name__)
 
@@ -71,6 +75,7 @@ class Turn:
         self._interrupted: str | None = None
         self._thinking: asyncio.Task[Any] | None = None
         self._speech: Speech | None = None
+        self._toolbox: Toolbox | None = None
         self._unsaid: str | None = None
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._outbox = Outbox(engine, lease, self.log)
@@ -167,6 +172,7 @@ class Turn:
                 seen=conversation,
                 answered=situation.owed,
                 drafts=drafts,
+                settles=self._toolbox is not None and self._toolbox.has_effects,
                 now=self.engine.clock(),
             )
             if verdict is not Verdict.KEPT:
@@ -179,6 +185,8 @@ class Turn:
         finally:
             if self._speech is not None:
                 self._speech.forget()
+            if self._toolbox is not None:
+                await self._toolbox.wait()
             await typing.off()
 
     async def _read(
@@ -208,10 +216,10 @@ class Turn:
         if decision.route is Route.HANDOVER:
             drafts = await self._handover(situation, decision.reason, decision.detail)
             return drafts, decision, None
+        assignment = await self._assignment(situation)
         try:
             answer = await self._in_time(
-                situation,
-                self.engine.responder.respond(situation.transcript, self._speech),
+                situation, self.engine.responder.respond(assignment, self._speech)
             )
         except TimeoutError:
             decision = Decision(Route.HANDOVER, "answer_deadline")
@@ -226,16 +234,56 @@ class Turn:
             if self._speech is not None:
                 self._speech.forget()
             answer = await self._think(
-                self.engine.fallback.respond(situation.transcript, self._speech)
+                self.engine.fallback.respond(assignment, self._speech)
             )
-        if answer.handover is not None:
+        why = answer.handover
+        if why is None and assignment.toolbox is not None:
+            why = assignment.toolbox.handover
+        if why is not None:
             decision = Decision(Route.HANDOVER, "model_asked")
-            drafts = await self._handover(situation, decision.reason, answer.handover)
-            return drafts, decision, answer
+            drafts = await self._handover(situation, decision.reason, why)
+        else:
+            conversation = situation.conversation
+            channel = conversation.chatwoot_channel or conversation.channel
+            parts = compose(answer.text, answer.options, channel)
+            drafts = [Draft(ReplyKind.ANSWER, *part) for part in parts]
+        return [*drafts, *self._beside(decision)], decision, answer
+
+    async def _assignment(self, situation: Situation) -> Assignment:
+        """Return what the responder is told, and what it may do."""
         conversation = situation.conversation
-        channel = conversation.chatwoot_channel or conversation.channel
-        parts = compose(answer.text, answer.options, channel)
-        return [Draft(ReplyKind.ANSWER, *part) for part in parts], decision, answer
+        for_agents = self._channel(conversation).takes_notes
+        self._toolbox = Toolbox(
+            [tool for tool in self.engine.tools if for_agents or not tool.for_agents],
+            Journal(
+                db=self.engine.db,
+                lease=self.lease,
+                turn_id=self.id,
+                clock=self.engine.clock,
+            ),
+            conversation=conversation,
+            transcript=situation.transcript,
+            now=self.engine.clock(),
+        )
+        await self._toolbox.open()
+        return Assignment(
+            transcript=situation.transcript,
+            conversation=conversation,
+            toolbox=self._toolbox,
+        )
+
+    def _beside(self, decision: Decision) -> Sequence[Draft]:
+        """Return what the model has asked for besides an answer."""
+        toolbox = self._toolbox
+        if toolbox is None:
+            return ()
+        drafts = [Draft(ReplyKind.NOTE, note) for note in toolbox.notes]
+        if toolbox.labels:
+            labels = Routing(labels=tuple(toolbox.labels))
+            drafts.append(Draft(ReplyKind.LABELS, labels.to_json()))
+        if toolbox.resolve and decision.route is Route.BOT:
+            drafts.append(Draft(ReplyKind.RESOLVE, ""))
+        return drafts
 
     async def _in_time(
         self, situation: Situation, thought: Coroutine[Any, Any, T]
@@ -292,7 +340,8 @@ class Turn:
         if decision.route is Route.BOT:
             decision = Decision(Route.HANDOVER, "cannot_reply")
             handover = self.engine.handover
-            rest = handover.for_agents(situation.transcript, decision.reason)
+            rest = [draft for draft in rest if draft.kind is not ReplyKind.RESOLVE]
+            rest += handover.for_agents(situation.transcript, decision.reason)
         note = note_instead("\n\n".join(draft.content for draft in public))
         return [Draft(ReplyKind.NOTE, note), *rest], decision
 
@@ -309,8 +358,10 @@ class Turn:
             # Agents see the conversation before its summary is written.
             called = (await self._load()).conversation
             look_at = await self._outbox.settle_status(called)
+        # Whether the conversation is over shows later; the next turn sees to that.
+        rest = [reply for reply in kept[1:] if reply.kind is not ReplyKind.RESOLVE]
         if retry_at is None:
-            retry_at = await self._outbox.say_kept(conversation, kept[1:])
+            retry_at = await self._outbox.say_kept(conversation, rest)
         if retry_at is None:
             waited = self.engine.clock() - situation.owed[0].created_at
             self.engine.metrics.answer_seconds.observe(waited)
@@ -358,8 +409,10 @@ class Turn:
     def _record(
         self, decision: Decision, outcome: str, answer: Answer | None
     ) -> TurnRecord:
-        if answer is not None and answer.tokens is not None:
-            self.engine.metrics.tokens.inc(answer.tokens)
+        usage = answer.usage if answer else None
+        if usage is not None:
+            self.engine.metrics.tokens.inc(usage.total)
+        toolbox = self._toolbox
         return TurnRecord(
             id=self.id,
             conversation_id=self.lease.conversation_id,
@@ -367,8 +420,11 @@ class Turn:
             reason=decision.reason,
             outcome=outcome,
             model=answer.model if answer else None,
-            tokens=answer.tokens if answer else None,
-            tools=_calls(answer) if answer else (),
+            tokens=usage.total if usage else None,
+            tools=toolbox.calls if toolbox else (),
+            sources=[dataclasses.asdict(each) for each in toolbox.sources]
+            if toolbox
+            else (),
             started_at=self.started_at,
             latency_ms=round((self.engine.clock() - self.started_at) * 1000),
         )
@@ -376,14 +432,6 @@ class Turn:
 
 def _public_text(drafts: Sequence[Draft]) -> str:
     return "\n\n".join(d.content for d in drafts if d.kind not in FOR_AGENTS)
-
-
-def _calls(answer: Answer) -> Sequence[dict[str, Any]]:
-    """Return what the model called, for the record."""
-    if answer.handover is None:
-        return ()
-    arguments = {"reason": answer.handover}
-    return ({"name": "escalate_to_human", "arguments": arguments},)
 
 
 class _Typing:

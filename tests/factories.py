@@ -6,6 +6,9 @@ from pathlib import Path
 
 from chatwoot_bot.core import signature
 from chatwoot_bot.core.conversation import Conversation, Message, Sender, State
+from chatwoot_bot.responders.base import Assignment
+from chatwoot_bot.tools.conversation import ESCALATE
+from chatwoot_bot.tools.toolbox import Toolbox
 
 DELIVERIES = Path(__file__).parent / "deliveries"
 SECRET = "exampleBotSecret00000000"
@@ -34,6 +37,28 @@ def conversation(**changes):
         "display_id": 150,
     }
     return Conversation(**defaults | changes)
+
+
+class NoRecorder:
+    """Stands for the record of effects where no tool has any."""
+
+    async def read(self):
+        return []
+
+
+def assignment(transcript=None, *, tools=(ESCALATE,), recorder=None, **changes):
+    """What a responder is asked, with the tools that every bot has."""
+    transcript = [message()] if transcript is None else transcript
+    toolbox = Toolbox(
+        tools,
+        recorder or NoRecorder(),
+        conversation=conversation(),
+        transcript=transcript,
+        now=NOW,
+    )
+    return Assignment(
+        transcript=transcript, conversation=conversation(), toolbox=toolbox, **changes
+    )
 
 
 def example(name):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from .conversation import Message, Sender
 
@@ -27,11 +27,28 @@ class ImagePart(TypedDict):
     image_url: ImageUrl
 
 
+class Function(TypedDict):
+    """What a model calls, with arguments in JSON."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(TypedDict):
+    """One call of a tool by the model."""
+
+    id: str
+    type: Literal["function"]
+    function: Function
+
+
 class ModelMessage(TypedDict):
     """One message in the Chat Completions form."""
 
-    role: Literal["system", "user", "assistant"]
-    content: str | Sequence[TextPart | ImagePart]
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str | Sequence[TextPart | ImagePart] | None
+    tool_calls: NotRequired[Sequence[ToolCall]]
+    tool_call_id: NotRequired[str]
 
 
 # Of all files in a transcript together, the newest first.
@@ -68,7 +85,7 @@ def for_model(
 
 def has_images(messages: Sequence[ModelMessage]) -> bool:
     """Return whether the model is shown a picture."""
-    return any(not isinstance(message["content"], str) for message in messages)
+    return any(isinstance(message["content"], list) for message in messages)
 
 
 def _with_files(message: Message, room: int) -> tuple[str, int]:

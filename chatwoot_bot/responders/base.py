@@ -4,8 +4,46 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..core.conversation import Message
+from ..core.conversation import Conversation, Message
 from ..core.outgoing import Option
+from ..tools.toolbox import Toolbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """What a responder is to answer, and with what.
+
+    Attributes:
+        transcript: oldest first; the messages that are owed an answer are in it.
+        toolbox: what the responder may do besides speaking; None for nothing.
+        facts: what it should know of the moment and the contact, for the system prompt.
+        memory: what was said before the transcript begins, in short; "" for nothing.
+    """
+
+    transcript: Sequence[Message]
+    conversation: Conversation
+    toolbox: Toolbox | None = None
+    facts: str = ""
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer took, in tokens, as the model's server counts them."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt=self.prompt + other.prompt,
+            completion=self.completion + other.completion,
+        )
+
+    @property
+    def total(self) -> int:
+        """Return both together."""
+        return self.prompt + self.completion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,14 +53,15 @@ class Answer:
     Attributes:
         text: never empty, unless the model calls a human.
         model: who wrote it; None for the mock.
-        tokens: prompt and completion together; None when the model did not say.
+        usage: in all calls of the model together; None when it did not say.
         options: quick replies that go with the text, the best first.
-        handover: why the model calls a human instead of answering, or None.
+        handover: why a human is called instead of answering, or None. A tool may have
+            said so as well; see `Toolbox`.
     """
 
     text: str
     model: str | None = None
-    tokens: int | None = None
+    usage: Usage | None = None
     options: tuple[Option, ...] = ()
     handover: str | None = None
 
@@ -49,9 +88,9 @@ class Responder(Protocol):
     model: str | None
 
     async def respond(
-        self, transcript: Sequence[Message], listener: Listener | None = None
+        self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
-        """Answer the owed messages of *transcript* (oldest first), together, once.
+        """Answer the owed messages of the transcript, together, once.
 
         Cancelling the call aborts the model's work. What *listener* hears may differ
         from the answer in white space, and is void when the model calls a human.

@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 from ..breaker import Breaker
 from ..core.conversation import Message
 from ..errors import ResponderError
-from .base import Answer, Listener, Responder
+from .base import Answer, Assignment, Listener, Responder
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,10 +22,10 @@ class GuardedResponder:
         self._breaker = breaker
 
     async def respond(
-        self, transcript: Sequence[Message], listener: Listener | None = None
+        self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Ask the model, unless it has just failed several times."""
-        return await self._guarded(self._inner.respond, transcript, listener)
+        return await self._guarded(self._inner.respond, assignment, listener)
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:
         """Ask the model, unless it has just failed several times."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from ..core.conversation import Message, Sender
 from ..core.outgoing import Option
-from .base import Answer, Listener
+from .base import Answer, Assignment, Listener
 
 CLOSING = "I am a demo without a language model, so I keep to small talk."
 OFFER = "If you would rather speak with a person, just say “human”."
@@ -71,9 +71,10 @@ class MockResponder:
         self._bot_name = bot_name
 
     async def respond(
-        self, transcript: Sequence[Message], listener: Listener | None = None
+        self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Answer from a handful of rules; never fails and never is empty."""
+        transcript = assignment.transcript
         said = [m for m in transcript if m.sender is Sender.CONTACT and m.content]
         owed = [m for m in said if m.owed] or said[-1:]
         first = not any(m.sender is Sender.BOT for m in transcript)

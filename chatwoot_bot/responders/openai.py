@@ -1,28 +1,40 @@
 """Answer with a model behind the Chat Completions API (OpenAI, Groq, Ollama, vLLM).
 
-The answer is streamed, so that cancelling the turn stops the model at once and a
-server that hangs in the middle is noticed. Retries live here and nowhere else for
-blips of seconds; what lasts longer is the fallback's business.
+The model may call tools, in several rounds, before it says its answer. The answer is
+streamed, so that cancelling the turn stops the model at once and a server that hangs
+in the middle is noticed. Retries live here and nowhere else for blips of seconds;
+what lasts longer is the fallback's business.
 """
 
 import asyncio
-import json
+import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import openai
+import structlog
 import tenacity
 
 from ..core.conversation import Message
-from ..core.transcript import ModelMessage, for_model, has_images
+from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
 from ..errors import ResponderError
-from .base import Answer, Listener
+from ..tools.base import Tool
+from ..tools.toolbox import Toolbox
+from .base import Answer, Assignment, Listener, Usage
+from .streaming import Gathering, Said, storable
 
-Tool = Mapping[str, Any]
+log = structlog.get_logger(__name__)
+
+OPENAI = "https://api.openai.com/v1"
+# Of calls; then the model has to answer with what it knows.
+ROUNDS = 8
 
 ATTEMPTS = 3
 RETRY_FOR_S = 10.0
+# Of tools in a row, each followed by an answer without them.
+REFUSALS = 3
 # openai hands on what the server sent, unchecked.
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
 
@@ -32,9 +44,9 @@ class OpenAIResponder:
 
     Args:
         http: the shared client; openai would make its own, of another library.
-        base_url: None for OpenAI's own.
+        base_url: None for OpenAI's own; the client would read the environment again.
         prompt: the system prompt.
-        timeout_s: for one whole answer, retries included.
+        timeout_s: for one round of the model, retries included.
     """
 
     name = "openai"
@@ -52,29 +64,44 @@ class OpenAIResponder:
         self.model: str | None = model
         self._model = model
         self._prompt = prompt
-        self._tools: Sequence[Tool] = (ESCALATE,)
+        self._refusals = 0
         self._timeout_s = timeout_s
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
-            base_url=base_url,
+            base_url=base_url or OPENAI,
             timeout=timeout_s,
             max_retries=0,
             http_client=http,  # type: ignore[arg-type]  # it names httpx2, and takes httpx
         )
 
     async def respond(
-        self, transcript: Sequence[Message], listener: Listener | None = None
+        self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Ask the model; see `Responder`."""
-        messages = for_model(transcript, prompt=self._prompt)
-        try:
-            return await self._in_time(messages, self._tools, listener)
-        except ResponderError as error:
-            if error.retryable or not has_images(messages):
-                raise
-        # Many a model has no eyes, and its server says so by 400 or another refusal.
-        messages = for_model(transcript, prompt=self._prompt, images=False)
-        return await self._in_time(messages, self._tools, listener)
+        toolbox, usage = assignment.toolbox, Usage()
+        messages = self._begin(assignment)
+        for number in range(ROUNDS + 1):
+            offer = _Offer(toolbox.tools if toolbox else (), last=number == ROUNDS)
+            try:
+                said = await self._in_time(messages, offer, listener)
+            except ResponderError as error:
+                if number or error.retryable or not has_images(messages):
+                    raise
+                # Many a model has no eyes, and its server says so by a refusal.
+                messages = self._begin(assignment, images=False)
+                said = await self._in_time(messages, offer, listener)
+            usage += said.usage or Usage()
+            if toolbox is None or not said.calls:
+                break
+            messages += await _call(toolbox, said)
+            if toolbox.handover is not None:
+                break
+        return Answer(
+            text=said.text,
+            model=self._model,
+            usage=usage if usage.total else None,
+            handover=toolbox.handover if toolbox else None,
+        )
 
     async def summarize(self, transcript: Sequence[Message]) -> str | None:
         """Ask the model; see `Responder`."""
@@ -87,14 +114,35 @@ class OpenAIResponder:
             {"role": "system", "content": SUMMARY_PROMPT},
             {"role": "user", "content": "\n".join(lines)},
         ]
-        return (await self._in_time(messages, ())).text
+        return (await self._in_time(messages, _Offer(()))).text
+
+    def _begin(
+        self, assignment: Assignment, *, images: bool = True
+    ) -> list[ModelMessage]:
+        """Return what the model is told first.
+
+        What an earlier attempt at the answer has done comes as calls that this one
+        has made already, so that the model goes on from there.
+        """
+        parts = (self._prompt, assignment.facts, assignment.memory)
+        prompt = "\n\n".join(part for part in parts if part)
+        messages = for_model(assignment.transcript, prompt=prompt, images=images)
+        history = assignment.toolbox.history() if assignment.toolbox else []
+        for entry, text in history:
+            call: ToolCall = {
+                "id": entry.key,
+                "type": "function",
+                "function": {"name": entry.name, "arguments": entry.arguments},
+            }
+            messages += _called([call], [text], said=None)
+        return messages
 
     async def _in_time(
         self,
         messages: Sequence[ModelMessage],
-        tools: Sequence[Tool],
+        offer: "_Offer",
         listener: Listener | None = None,
-    ) -> Answer:
+    ) -> Said:
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(_is_retryable),
             stop=tenacity.stop_after_attempt(ATTEMPTS)
@@ -105,8 +153,8 @@ class OpenAIResponder:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer: Answer = await retrying(self._ask, messages, tools, listener)
-                return answer
+                said: Said = await retrying(self._ask, messages, offer, listener)
+                return said
         except TimeoutError as error:
             raise ResponderError(
                 f"no answer within {self._timeout_s:g} s", retryable=True
@@ -115,20 +163,21 @@ class OpenAIResponder:
     async def _ask(
         self,
         messages: Sequence[ModelMessage],
-        tools: Sequence[Tool],
+        offer: "_Offer",
         listener: Listener | None,
-    ) -> Answer:
+    ) -> Said:
         if listener is not None:
-            listener.forget()  # what an attempt has said that failed halfway
+            listener.forget()  # what an attempt or a round before has said
+        tools = offer.body() if self._refusals < REFUSALS else {}
         try:
-            return await self._stream(messages, tools, listener)
+            said = await self._stream(messages, tools, listener)
+            if tools:
+                self._refusals = 0
+            return said
         except openai.BadRequestError as error:
-            if not tools:
+            if not tools or messages[-1]["role"] == "tool" or _is_misused(error):
                 raise _refused(error) from error
-            # Many a local model knows no tools, and its server says so by 400.
-            answer = await self._ask(messages, (), listener)
-            self._tools = ()
-            return answer
+            return await self._ask_without_tools(messages, listener)
         except openai.APIStatusError as error:
             raise _refused(error) from error
         except (openai.OpenAIError, httpx.HTTPError) as error:
@@ -143,21 +192,36 @@ class OpenAIResponder:
                 retryable=True,
             ) from error
 
+    async def _ask_without_tools(
+        self, messages: Sequence[ModelMessage], listener: Listener | None
+    ) -> Said:
+        """Ask a server that says 400: many a local model knows no tools.
+
+        If it does so again and again, tools are not offered any more.
+        """
+        said = await self._ask(messages, _Offer(()), listener)
+        self._refusals += 1
+        if self._refusals == REFUSALS:
+            log.warning(
+                "the model takes no tools, and cannot call a human: only the "
+                "contact's own words can",
+                model=self._model,
+            )
+        return said
+
     async def _stream(
         self,
         messages: Sequence[ModelMessage],
-        tools: Sequence[Tool],
+        tools: Mapping[str, Any],
         listener: Listener | None,
-    ) -> Answer:
-        text, arguments, tokens = [], [], None
+    ) -> Said:
         body = {
             "model": self._model,
             "messages": messages,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **tools,
         }
-        if tools:
-            body["tools"] = tools
         # Not `chat.completions.create`: its checks of what we send and the objects it
         # builds from each chunk take three times as long as the request itself.
         stream: openai.AsyncStream[Any] = await self._client.post(
@@ -167,49 +231,72 @@ class OpenAIResponder:
             stream=True,
             stream_cls=openai.AsyncStream[Any],
         )
-        called = False
+        gathering = Gathering(listener)
         async with stream:
             async for chunk in stream:
-                if usage := chunk.get("usage"):
-                    tokens = usage["total_tokens"]
-                for choice in chunk["choices"]:
-                    delta = choice["delta"]
-                    text.append(delta.get("content") or "")
-                    if listener is not None:
-                        listener.hear(text[-1])
-                    for call in delta.get("tool_calls") or ():
-                        called = True
-                        arguments.append(call["function"].get("arguments") or "")
-        answer = _storable("".join(text)).strip()
-        if not answer and not called:
+                gathering.take(chunk)
+        said = gathering.said()
+        if not said.text and not said.calls:
             raise ResponderError("the model's answer is empty", retryable=True)
-        return Answer(
-            text=answer,
-            model=self._model,
-            tokens=tokens,
-            handover=_reason("".join(arguments)) if called else None,
-        )
+        return said
 
 
-# The one tool that every bot has: nobody is left alone with a model.
-ESCALATE: Tool = {
-    "type": "function",
-    "function": {
-        "name": "escalate_to_human",
-        "description": "Hand the conversation to a human colleague: when the contact "
-        "wants one, or when you cannot help.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "reason": {
-                    "type": "string",
-                    "description": "One sentence for the colleague.",
-                }
-            },
-            "required": ["reason"],
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """The tools that the model is offered; in the last round only to look back at."""
+
+    tools: Sequence[Tool]
+    last: bool = False
+
+    def body(self) -> Mapping[str, Any]:
+        """Return what the request says of them."""
+        if not self.tools:
+            return {}
+        body: dict[str, Any] = {"tools": [_described(tool) for tool in self.tools]}
+        if self.last:
+            body["tool_choice"] = "none"
+        return body
+
+
+@functools.lru_cache
+def _described(tool: Tool) -> Mapping[str, Any]:
+    """Return a tool in the form of the API."""
+    parameters = tool.arguments.model_json_schema()
+    for schema in (parameters, *parameters.get("properties", {}).values()):
+        schema.pop("title", None)
+    parameters.setdefault("properties", {})
+    return {
+        "type": "function",
+        "function": {
+            "name": tool.name,
+            "description": tool.description,
+            "parameters": parameters,
         },
-    },
-}
+    }
+
+
+async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
+    """Run what the model has called, at once; return how its next round begins."""
+    results = await asyncio.gather(
+        *(
+            toolbox.call(call["function"]["name"], call["function"]["arguments"])
+            for call in said.calls
+        )
+    )
+    return _called(said.calls, results, said=said.text or None)
+
+
+def _called(
+    calls: Sequence[ToolCall], results: Sequence[str], *, said: str | None
+) -> list[ModelMessage]:
+    first: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
+    told: list[ModelMessage] = [
+        {"role": "tool", "tool_call_id": call["id"], "content": storable(result)}
+        for call, result in zip(calls, results, strict=True)
+    ]
+    return [first, *told]
+
+
 SUMMARY_PROMPT = (
     "Summarize this support conversation for the colleague who takes over: what the "
     "contact wants, what is known, what was tried. Three sentences at most, in the "
@@ -217,26 +304,18 @@ SUMMARY_PROMPT = (
 )
 
 
-def _reason(arguments: str) -> str:
-    """Return what the model wrote as its reason; it may be no JSON at all."""
-    try:
-        reason = json.loads(arguments)["reason"]
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return "it gave no reason."
-    return _storable(str(reason))[:500]
-
-
 def _refused(error: openai.APIStatusError) -> ResponderError:
     return ResponderError(
         f"the model's server answered {error.status_code}",
-        retryable=error.status_code in (408, 409, 429) or error.status_code >= 500,
+        retryable=error.status_code in (408, 409, 429)
+        or error.status_code >= 500
+        or _is_misused(error),
     )
 
 
-def _storable(text: str) -> str:
-    """Join surrogate pairs that came in two chunks; replace what no database takes."""
-    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return joined.replace("\x00", "\ufffd")
+def _is_misused(error: openai.APIStatusError) -> bool:
+    """Return whether the model has called a tool in a wrong form: Groq says 400."""
+    return error.code == "tool_use_failed"
 
 
 def _is_retryable(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -37,13 +37,16 @@ ERRORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A reply that is no text but a call of one of the caller's tools."""
+    """A reply that is no text but a call of one of the caller's tools.
+
+    Several in a list are called at once.
+    """
 
     name: str
     arguments: Json
 
 
-Answer = str | ToolCall
+Answer = str | ToolCall | Sequence[ToolCall]
 Reply = Answer | Callable[[list[Json]], Answer]
 
 
@@ -57,7 +60,7 @@ class ModelStandIn:
     """The server; an async context manager.
 
     Attributes:
-        reply: What it answers: a text, a tool call, or a function of the messages.
+        reply: What it answers: a text, tool calls, or a function of the messages.
         delay_s: How long an answer takes. A stream sends its headers at once and
             spreads the text over the time.
         requests: All bodies of chat requests, in order.
@@ -239,17 +242,25 @@ def _finish_reason(answer: Answer) -> str:
 def _message(answer: Answer) -> Json:
     if isinstance(answer, str):
         return {"role": "assistant", "content": answer, "refusal": None}
-    return {"role": "assistant", "content": None, "tool_calls": [_tool_call(answer)]}
+    calls = [_tool_call(call, number) for number, call in enumerate(_calls(answer))]
+    return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
-def _tool_call(call: ToolCall) -> Json:
+def _calls(answer: ToolCall | Sequence[ToolCall]) -> Sequence[ToolCall]:
+    return [answer] if isinstance(answer, ToolCall) else answer
+
+
+def _tool_call(call: ToolCall, number: int) -> Json:
     function = {"name": call.name, "arguments": json.dumps(call.arguments)}
-    return {"id": "call_stand_in", "type": "function", "function": function}
+    return {"id": f"call_{number}", "type": "function", "function": function}
 
 
 def _deltas(answer: Answer) -> list[Json]:
-    if isinstance(answer, ToolCall):
-        return [{"tool_calls": [{"index": 0} | _tool_call(answer)]}]
+    if not isinstance(answer, str):
+        return [
+            {"tool_calls": [{"index": number} | _tool_call(call, number)]}
+            for number, call in enumerate(_calls(answer))
+        ]
     words = re.findall(r"\s*\S+\s*$|\s*\S+", answer) or [answer]
     size = -(-len(words) // CHUNKS_MAX)
     return [

@@ -242,7 +242,7 @@ _DROP_UNSENT = (
     .where(
         replies.c.conversation_id == sa.bindparam("conversation"),
         IS_OPEN,
-        replies.c.kind.in_(("answer", "handover")),
+        replies.c.kind.in_(("answer", "handover", "resolve")),
     )
     .values(state="dropped")
 )

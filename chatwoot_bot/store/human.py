@@ -13,7 +13,10 @@ from .accept import close_stories, open_stories, tell
 from .arrivals import Accepted, Arrival, Rules
 from .conversations import insert_new
 from .deliveries import Outcome
-from .schema import conversations, replies, service
+from .leases import Lease, held
+from .replies import Reply, may_say
+from .schema import conversations, messages, replies, service
+from .statements import change
 from .story import Story
 from .turns import TurnRecord, insert_record
 
@@ -137,6 +140,41 @@ def resolve(
             story.want_status(Status.RESOLVED, now)
 
     return operate(tx, conversation_id, change, now=now, rules=rules)
+
+
+def resolve_when_quiet(
+    tx: sa.Connection, lease: Lease, reply: Reply, rules: Rules, *, now: float
+) -> float | None:
+    """Close a conversation that the bot took for finished, or let it be.
+
+    The contact has as long to say more as the engine waits for people who write in
+    pieces; whoever has said more is answered instead.
+
+    Returns:
+        When to try again, Unix seconds, or None.
+
+    Raises:
+        LeaseLostError: the conversation is another worker's.
+    """
+    conversation, human_mode = held(tx, lease)
+    if not may_say(reply.kind, conversation.state, human_mode=human_mode) or (
+        tx.execute(_OWES, {"conversation": conversation.id}).first()
+    ):
+        change(tx, replies, {"key": reply.key}, state="dropped")
+        return None
+    quiet_at = reply.created_at + rules.max_wait_s
+    if now < quiet_at:
+        return quiet_at
+    change(tx, replies, {"key": reply.key}, state="delivered")
+    resolve(tx, conversation_id=conversation.id, now=now, rules=rules)
+    return None
+
+
+_OWES = (
+    sa.select(messages.c.id)
+    .where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
+    .limit(1)
+)
 
 
 def operate(

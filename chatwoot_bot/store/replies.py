@@ -44,6 +44,8 @@ class ReplyKind(StrEnum):
     NOTE = "note"  # private, for agents: always
     HANDOVER_NOTE = "handover_note"  # likewise; a summary may take its text's place
     ROUTING = "routing"  # no message: where the conversation goes; see `Routing`
+    LABELS = "labels"  # no message: a `Routing` of labels that the model chose
+    RESOLVE = "resolve"  # no message: it is over, unless somebody says more
     REPLAY = "replay"  # an operator said so: always
 
 
@@ -80,6 +82,15 @@ class Reply:
     after_external_id: int | None = None
     created_at: float = 0.0
     options: tuple[Option, ...] = ()
+
+    @property
+    def is_message(self) -> bool:
+        """Whether it is something to be said, rather than to be done."""
+        return self.kind not in (
+            ReplyKind.ROUTING,
+            ReplyKind.LABELS,
+            ReplyKind.RESOLVE,
+        )
 
     @property
     def is_slow(self) -> bool:
@@ -165,17 +176,23 @@ def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) 
 def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
     """Return whether a kept reply still fits who holds the conversation."""
     match kind:
-        case ReplyKind.ANSWER:
+        case ReplyKind.ANSWER | ReplyKind.RESOLVE:
             return state is State.AI and not human_mode
         case ReplyKind.HANDOVER | ReplyKind.ROUTING:
             # An agent who has joined is not to lose the conversation to a team.
             return state is State.HANDOVER_PENDING
-        case ReplyKind.NOTE | ReplyKind.HANDOVER_NOTE | ReplyKind.REPLAY:
+        case _:
             return True
 
 
 # The contact does not see these.
-FOR_AGENTS = (ReplyKind.NOTE, ReplyKind.HANDOVER_NOTE, ReplyKind.ROUTING)
+FOR_AGENTS = (
+    ReplyKind.NOTE,
+    ReplyKind.HANDOVER_NOTE,
+    ReplyKind.ROUTING,
+    ReplyKind.LABELS,
+    ReplyKind.RESOLVE,
+)
 
 
 def delivered(

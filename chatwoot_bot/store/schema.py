@@ -239,6 +239,28 @@ sa.Index(
     sqlite_where=sa.text("state = 'open'"),
     postgresql_where=sa.text("state = 'open'"),
 )
+# What tools have changed in the world; written before it happens.
+effects = sa.Table(
+    "effects",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("turn_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    # JSON: an object.
+    sa.Column("arguments", sa.Text, nullable=False),
+    # JSON, see `effects.Entry`; NULL until it is known.
+    sa.Column("result", sa.Text),
+    # An answer has been kept since, or nobody will write one any more.
+    sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+sa.Index(
+    "ix_effects_unsettled",
+    effects.c.conversation_id,
+    sqlite_where=sa.text("settled = 0"),
+    postgresql_where=sa.text("NOT settled"),
+)
 # Literals: SQLite uses a partial index only for a condition that it can see.
 IS_OPEN = replies.c.state == sa.literal_column("'open'")
 IS_HELD = conversations.c.state != sa.literal_column("'ai'")

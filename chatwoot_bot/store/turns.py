@@ -29,6 +29,7 @@ from .conversations import (
     human_mode_column,
     insert_new,
 )
+from .effects import settle
 from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
 from .schema import IS_OPEN, conversations, messages, replies, turns
@@ -231,6 +232,7 @@ def keep(
     answered: Sequence[Message],
     drafts: Sequence[Draft],
     now: float,
+    settles: bool = False,
 ) -> tuple[Verdict, list[Reply]]:
     """Turn drafts into replies that will be said, unless they have been overtaken.
 
@@ -242,6 +244,7 @@ def keep(
         answered: the messages that the drafts answer.
         drafts: what to say, in order; a HANDOVER among them calls a human, and so
             does the decision in *record*.
+        settles: the drafts tell of effects, see `effects`.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
@@ -259,6 +262,8 @@ def keep(
         call_human(tx, conversation, reason=record.reason, now=now)
     else:
         _count_answer(tx, conversation)
+    if settles:
+        settle(tx, conversation.id)
     insert_record(tx, record)
     return Verdict.KEPT, kept
 
@@ -299,6 +304,7 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
     resolved = conversation.status is Status.RESOLVED
     if human_mode or resolved or conversation.state is not State.AI:
         _mark_answered(tx, seen, None)
+        settle(tx, conversation.id)
 
 
 def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> None:

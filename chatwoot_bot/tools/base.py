@@ -81,6 +81,8 @@ class Tool:
         arguments: what it takes; a call that does not fit is told what is wrong.
         run: gets the checked arguments. It may raise `ToolError`.
         timeout_s: how long one call may take.
+        for_agents: what it does is seen by agents, so it has no place in the web chat.
+        lenient: arguments that do not fit are left out; for what must not fail.
     """
 
     name: str
@@ -89,3 +91,5 @@ class Tool:
     run: Callable[[Any, Call], Awaitable[Result]]
     effect: Effect = Effect.NONE
     timeout_s: float = TIMEOUT_S
+    for_agents: bool = False
+    lenient: bool = False

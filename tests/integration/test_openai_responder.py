@@ -7,12 +7,12 @@ import traceback
 import httpx
 import pytest
 import respx
-from factories import message
+from factories import assignment, message
 
 from chatwoot_bot.core.conversation import Attachment, Sender
 from chatwoot_bot.errors import ResponderError
 from chatwoot_bot.responders.base import Answer
-from chatwoot_bot.responders.openai import ESCALATE, OpenAIResponder
+from chatwoot_bot.responders.openai import OpenAIResponder
 
 pytestmark = pytest.mark.anyio
 
@@ -25,6 +25,26 @@ TRANSCRIPT = [
     message("Maria here.", sender=Sender.AGENT, owed=False),
     message(SAID),
 ]
+
+
+OFFERED = {
+    "type": "function",
+    "function": {
+        "name": "escalate_to_human",
+        "description": "Hand the conversation to a human colleague: when the contact "
+        "wants one, or when you cannot help.",
+        "parameters": {
+            "type": "object",
+            "properties": {
+                "reason": {
+                    "type": "string",
+                    "default": "",
+                    "description": "One sentence for the colleague.",
+                }
+            },
+        },
+    },
+}
 
 
 class Stream(httpx.AsyncByteStream):
@@ -110,7 +130,7 @@ def responder(http, **changes):
 
 
 async def ask(http, **changes):
-    return await responder(http, **changes).respond(TRANSCRIPT)
+    return await responder(http, **changes).respond(assignment(TRANSCRIPT))
 
 
 async def failure(http, **changes):
@@ -132,7 +152,7 @@ async def test_answer_is_put_together_from_its_pieces(http, server):
 
     answer = await ask(http)
 
-    assert (answer.text, answer.model, answer.tokens) == ("We ship it.", "m", 42)
+    assert (answer.text, answer.model, answer.usage.total) == ("We ship it.", "m", 42)
 
 
 async def test_pieces_may_be_cut_anywhere(http, server):
@@ -143,14 +163,14 @@ async def test_pieces_may_be_cut_anywhere(http, server):
 
     answer = await ask(http)
 
-    assert (answer.text, answer.tokens) == ("Grüße 😀", 3)
+    assert (answer.text, answer.usage.total) == ("Grüße 😀", 3)
 
 
 async def test_usage_is_unknown_when_the_server_does_not_say(http, server):
     """Older local servers do not know `stream_options`."""
     server.mock(return_value=answered())
 
-    assert (await ask(http)).tokens is None
+    assert (await ask(http)).usage is None
 
 
 async def test_comments_and_a_missing_end_are_no_trouble(http, server):
@@ -178,7 +198,7 @@ async def test_what_the_model_is_asked(http, server):
         ],
         "stream": True,
         "stream_options": {"include_usage": True},
-        "tools": [ESCALATE],
+        "tools": [OFFERED],
     }
     assert request.headers["authorization"] == f"Bearer {KEY}"
 
@@ -214,7 +234,7 @@ async def test_several_turns_at_once_keep_apart(http, server):
     bot = responder(http)
 
     answers = await asyncio.gather(
-        *(bot.respond([message(f"question {n}")]) for n in range(50))
+        *(bot.respond(assignment([message(f"question {n}")])) for n in range(50))
     )
 
     assert [a.text for a in answers] == [f"question {n}" for n in range(50)]
@@ -385,16 +405,57 @@ async def test_call_without_a_reason_is_a_call_all_the_same(http, server, argume
     assert (await ask(http)).handover == "it gave no reason."
 
 
+def offered(server):
+    return ["tools" in json.loads(call.request.content) for call in server.calls]
+
+
 async def test_server_that_knows_no_tools_is_asked_without_them(http, server):
-    """Many a local model has none; it is found out once."""
-    server.side_effect = [httpx.Response(400), answered(), answered()]
+    """Many a local model has none; after three refusals it is left in peace."""
+    server.side_effect = [
+        answer for _ in range(3) for answer in (httpx.Response(400), answered())
+    ] + [answered()]
     model = responder(http)
 
-    answers = [await model.respond(TRANSCRIPT) for _ in range(2)]
+    answers = [await model.respond(assignment(TRANSCRIPT)) for _ in range(4)]
 
-    offered = ["tools" in json.loads(call.request.content) for call in server.calls]
-    assert [answer.text for answer in answers] == ["We do.", "We do."]
-    assert offered == [True, False, False]
+    assert [answer.text for answer in answers] == ["We do."] * 4
+    assert offered(server) == [True, False, True, False, True, False, False]
+
+
+async def test_one_refusal_does_not_take_the_tools_from_everybody(http, server):
+    """A bot that can call no human any more is worse than one request too many."""
+    server.side_effect = [
+        *(httpx.Response(400), answered()),
+        *(httpx.Response(400), answered()),
+        answered(),
+        *(httpx.Response(400), answered()),
+        answered(),
+    ]
+    model = responder(http)
+
+    for _ in range(5):
+        await model.respond(assignment(TRANSCRIPT))
+
+    assert offered(server)[-1]
+
+
+async def test_call_that_the_server_cannot_read_is_asked_for_again(http, server):
+    """Groq's models write one now and then; the next is mostly fine."""
+    error = {"error": {"code": "tool_use_failed", "message": "Failed to call a tool"}}
+    server.side_effect = [httpx.Response(400, json=error), answered()]
+
+    assert (await ask(http)).text == "We do."
+    assert offered(server) == [True, True]
+
+
+async def test_environment_does_not_change_the_server(http, monkeypatch):
+    """The client reads OPENAI_BASE_URL by itself; an empty line there is not set."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    with respx.mock() as router:
+        route = router.post("https://api.openai.com/v1/chat/completions")
+        route.mock(return_value=answered())
+
+        assert (await ask(http, base_url=None)).text == "We do."
 
 
 async def test_request_that_is_wrong_without_tools_too_is_final(http, server):
@@ -402,11 +463,10 @@ async def test_request_that_is_wrong_without_tools_too_is_final(http, server):
     server.side_effect = [httpx.Response(400), httpx.Response(400), answered()]
     model = responder(http)
 
-    with pytest.raises(ResponderError) as caught:
-        await model.respond(TRANSCRIPT)
-    await model.respond(TRANSCRIPT)
+    with pytest.raises(ResponderError):
+        await model.respond(assignment(TRANSCRIPT))
+    await model.respond(assignment(TRANSCRIPT))
 
-    assert not caught.value.retryable
     assert "tools" in json.loads(server.calls[2].request.content)
 
 
@@ -541,23 +601,23 @@ async def test_model_without_eyes_answers_all_the_same(http, server, status):
 
     server.mock(side_effect=reply)
 
-    answer = await responder(http).respond(SHOWN)
+    answer = await responder(http).respond(assignment(SHOWN))
 
     assert answer.text == "What is in it?"
     assert not shown(server.calls.last)
     last = json.loads(server.calls.last.request.content)
     # Neither the tools nor the next picture have to suffer for it.
-    assert last["tools"] == [ESCALATE]
+    assert last["tools"] == [OFFERED]
 
 
 async def test_model_that_refuses_everything_is_asked_twice_at_most(http, server):
     """And what passes is not the picture's fault."""
     server.respond(401)
     with pytest.raises(ResponderError):
-        await responder(http).respond(SHOWN)
+        await responder(http).respond(assignment(SHOWN))
     assert [shown(call) for call in server.calls] == [True, False]
 
     server.respond(500)
     with pytest.raises(ResponderError):
-        await responder(http).respond(SHOWN)
+        await responder(http).respond(assignment(SHOWN))
     assert [shown(call) for call in server.calls][2:] == [True] * 3

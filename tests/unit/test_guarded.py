@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from factories import assignment
 
 from chatwoot_bot.breaker import FAILURES, Breaker
 from chatwoot_bot.errors import ResponderError
@@ -22,7 +23,7 @@ class Scripted:
         self.outcome = outcome
         self.asked = 0
 
-    async def respond(self, transcript, listener=None):
+    async def respond(self, assignment, listener=None):
         self.asked += 1
         if isinstance(self.outcome, BaseException):
             raise self.outcome
@@ -32,7 +33,7 @@ class Scripted:
 async def ask(guarded, times):
     for _ in range(times):
         with pytest.raises((ResponderError, asyncio.CancelledError)):
-            await guarded.respond([])
+            await guarded.respond(assignment([]))
 
 
 async def test_model_that_is_down_is_left_alone():
@@ -50,7 +51,7 @@ async def test_one_contacts_endless_message_does_not_stop_everybody():
     await ask(guarded, FAILURES + 5)
     inner.outcome = Answer(text="fine")
 
-    assert (await guarded.respond([])).text == "fine"
+    assert (await guarded.respond(assignment([]))).text == "fine"
 
 
 async def test_cancelled_trial_lets_the_next_one_try():
@@ -64,4 +65,4 @@ async def test_cancelled_trial_lets_the_next_one_try():
     await ask(guarded, 1)
     inner.outcome = Answer(text="back")
 
-    assert (await guarded.respond([])).text == "back"
+    assert (await guarded.respond(assignment([]))).text == "back"

@@ -27,7 +27,8 @@ ALLOWED = {
     "chatwoot": {"breaker", "chatwoot", "core", "errors"},
     "doctor": {"bots", "chatwoot", "core", "doctor", "errors", "settings", "store"},
     "channels": {"channels", "chatwoot", "core", "errors"},
-    "responders": {"breaker", "core", "errors", "responders"},
+    "responders": {"breaker", "core", "errors", "responders", "tools"},
+    "tools": {"core", "errors", "store", "tools"},
     "media": {"core", "errors", "http", "media"},
     "engine": {
         "channels",
@@ -38,6 +39,7 @@ ALLOWED = {
         "metrics",
         "responders",
         "store",
+        "tools",
     },
     "outbox": {"channels", "core", "engine", "errors", "store"},
     "turn": {
@@ -49,6 +51,7 @@ ALLOWED = {
         "outbox",
         "responders",
         "store",
+        "tools",
     },
     "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
     "intake": {"hub", "metrics", "store", "worker"},

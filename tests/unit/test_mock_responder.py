@@ -1,7 +1,7 @@
 """The answers of the demo: small talk, but honest and complete."""
 
 import pytest
-from factories import message
+from factories import assignment, message
 
 from chatwoot_bot.core.attachments import lines
 from chatwoot_bot.core.conversation import Attachment, Sender
@@ -14,7 +14,7 @@ GREETED = message("Hello! I am Ada.", sender=Sender.BOT, owed=False)
 
 async def answer(*texts, before=()):
     transcript = [*before, *map(message, texts)]
-    return (await MockResponder("Ada").respond(transcript)).text
+    return (await MockResponder("Ada").respond(assignment(transcript))).text
 
 
 async def test_first_answer_greets_introduces_and_admits_what_it_is():
@@ -154,15 +154,15 @@ async def test_same_question_same_answer():
 
 async def test_it_names_no_model_and_counts_no_tokens():
     """The turn record says who wrote the answer."""
-    told = await MockResponder("Ada").respond([message("Hi")])
+    told = await MockResponder("Ada").respond(assignment([message("Hi")]))
 
-    assert (told.model, told.tokens) == (None, None)
+    assert (told.model, told.usage) == (None, None)
     assert (MockResponder.name, MockResponder.model) == ("mock", None)
 
 
 async def test_braces_in_the_bots_name_are_only_braces():
     """Names are the operator's business."""
-    told = await MockResponder("{Ada}").respond([message("who are you?")])
+    told = await MockResponder("{Ada}").respond(assignment([message("who are you?")]))
 
     assert "I am {Ada}, a bot." in told.text
 
@@ -185,7 +185,7 @@ async def test_pictures_and_voices_are_acknowledged(kinds, told):
     attachments = tuple(Attachment(kind=kind, line=f"[{kind}]") for kind in kinds)
     sent = message(lines(attachments), attachments=attachments)
 
-    text = (await MockResponder("Ada").respond([GREETED, sent])).text
+    text = (await MockResponder("Ada").respond(assignment([GREETED, sent]))).text
 
     assert text.startswith(told)
     assert "cannot look into it" in text

@@ -31,7 +31,7 @@ HANDOFF_MESSAGE HANDOFF_TEAM_ID HANDOFF_ASSIGNEE_ID HANDOFF_PRIORITY HANDOFF_LAB
 HANDOFF_ATTRIBUTES HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
 BOT_COMMAND BOT_OFF_LABEL BOT_SWITCH_ATTRIBUTE
 BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID
-KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS BOTS_FILE
+KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS TOOL_LABELS BOTS_FILE
 """
 NAMES = CONTRACT.split()
 
@@ -463,9 +463,9 @@ def test_the_prompt_is_the_files_then_the_variables_then_our_own(tmp_path):
 
 def test_settings_without_effect_are_named():
     """Whoever sets what a later release will use is told, not fooled."""
-    settings = load(SHADOW="true", TOOLS="tools", PORT="9000")
+    settings = load(SHADOW="true", EMBEDDING_MODEL="m", PORT="9000")
 
-    assert settings.unused() == ["SHADOW", "TOOLS"]
+    assert settings.unused() == ["EMBEDDING_MODEL", "SHADOW"]
     assert set(Settings.model_fields) >= RESERVED
 
 

@@ -1,0 +1,85 @@
+"""One streamed answer of a Chat Completions server, put together from its chunks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.transcript import ToolCall
+from .base import Listener, Usage
+
+Chunk = Mapping[str, Any]
+# More than a server should let a model call at once.
+MAX_CALLS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What the model has said in one go: text, calls of tools, or both."""
+
+    text: str
+    calls: Sequence[ToolCall]
+    usage: Usage | None
+
+
+class Gathering:
+    """Put the chunks together; a chunk that is not understood raises what it raises."""
+
+    def __init__(self, listener: Listener | None) -> None:
+        self._listener = listener
+        self._text: list[str] = []
+        self._calls: dict[object, ToolCall] = {}
+        self._usage: Usage | None = None
+
+    def take(self, chunk: Chunk) -> None:
+        """Take the next chunk."""
+        if usage := chunk.get("usage"):
+            self._usage = _usage(usage)
+        for choice in chunk["choices"]:
+            delta = choice["delta"]
+            piece = delta.get("content") or ""
+            self._text.append(piece)
+            if self._listener is not None:
+                self._listener.hear(piece)
+            for call in delta.get("tool_calls") or ():
+                self._take_call(call)
+
+    def said(self) -> Said:
+        """Return what it comes to."""
+        return Said(
+            text=storable("".join(self._text)).strip(),
+            calls=tuple(self._calls.values()),
+            usage=self._usage,
+        )
+
+    def _take_call(self, piece: Mapping[str, Any]) -> None:
+        """Take a piece of a call; its number says of which, or else its id does."""
+        number = piece.get("index")
+        key = number if number is not None else piece.get("id")
+        if key is None and self._calls:
+            key = list(self._calls)[-1]
+        if key not in self._calls:
+            if len(self._calls) >= MAX_CALLS:
+                return
+            own = str(piece.get("id") or f"call_{len(self._calls)}")
+            self._calls[key] = {
+                "id": own,
+                "type": "function",
+                "function": {"name": "", "arguments": ""},
+            }
+        said, function = piece["function"], self._calls[key]["function"]
+        function["name"] = function["name"] or storable(said.get("name") or "")
+        function["arguments"] += said.get("arguments") or ""
+
+
+def _usage(said: Mapping[str, Any]) -> Usage:
+    """Return the counts; some servers name only the sum."""
+    prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
+    if prompt is None and completion is None:
+        return Usage(prompt=int(said["total_tokens"]))
+    return Usage(prompt=int(prompt or 0), completion=int(completion or 0))
+
+
+def storable(text: str) -> str:
+    """Join surrogate pairs that came in two chunks; replace what no database takes."""
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return joined.replace("\x00", "\ufffd")

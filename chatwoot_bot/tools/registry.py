@@ -1,0 +1,40 @@
+"""Which tools a bot has: what the operator allows, and nothing else.
+
+`TOOLS` names modules of the operator's own, and what is built in but not for every
+bot. A call to a human is always there.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import SettingsError
+from .base import Tool
+from .conversation import ADD_NOTE, ESCALATE, RESOLVE, set_label
+from .operator import load
+
+BUILT_IN = {tool.name: tool for tool in (RESOLVE, ADD_NOTE)}
+
+
+def allowed(
+    names: Sequence[str], *, labels: Sequence[str] = (), others: Iterable[Tool] = ()
+) -> tuple[Tool, ...]:
+    """Return the tools of a bot.
+
+    Args:
+        names: of `TOOLS`: modules, and names of `BUILT_IN`.
+        labels: that the model may set.
+        others: those that have settings of their own.
+
+    Raises:
+        SettingsError: a module cannot be used, or two tools have the same name.
+    """
+    tools = [ESCALATE, *others]
+    tools += [BUILT_IN[name] for name in names if name in BUILT_IN]
+    if labels:
+        tools.append(set_label(labels))
+    tools += load([name for name in names if name not in BUILT_IN])
+    known = set()
+    for tool in tools:
+        if tool.name in known:
+            raise SettingsError({"TOOLS": f"there are two tools named {tool.name}"})
+        known.add(tool.name)
+    return tuple(tools)
