@@ -27,7 +27,8 @@ CLOSE_S = 5.0
 
 # RFC 6455: 1013 is "try again later".
 TOO_SLOW = (1013, "too slow: events were waiting; reconnect and send after")
-TOO_OLD = (4401, "sign in again")
+# Not a refusal: whoever still has the right comes back in at once.
+TOO_OLD = (4408, "open for long; connect again")
 
 
 class Socket:

@@ -444,13 +444,21 @@ async def test_reader_that_is_stuck_for_good_leaves_nothing_behind(quiet, monkey
 
 
 async def test_socket_asks_for_its_right_to_be_there_again(quiet, monkeypatch):
-    """A signed-in browser that is never closed must not stay an agent for ever."""
-    monkeypatch.setattr(sockets, "SESSION_AGE_S", 0.05)
-    async with opened(quiet, "/ws/agents") as wire:
-        with pytest.raises(Closed) as closed:
-            await wire.any()
+    """A signed-in browser that is never closed must not stay an agent for ever.
 
-    assert closed.value.code == 4401
+    Nor is it a refusal: whoever has the right still is let in again.
+    """
+    conversation, _ = await begin(quiet)
+    monkeypatch.setattr(sockets, "SESSION_AGE_S", 0.05)
+    for path in ("/ws/agents", room(conversation)):
+        async with opened(quiet, path) as wire:
+            with pytest.raises(Closed) as closed:
+                await wire.any()
+        assert closed.value.code == 4408
+    monkeypatch.undo()
+    async with opened(quiet, room(conversation)) as wire:
+        await wire.send(message="still here")
+        assert (await wire.next("NEW_MESSAGE"))["content"] == "still here"
 
 
 async def test_nothing_is_remembered_of_sockets_that_have_gone(quiet):

@@ -297,6 +297,20 @@ test('when the server forgot the chat, the page starts over and says so', async 
   assert.match(texts().join(), /no longer on the server/);
   assert.equal(texts().includes('Hi'), false);
   assert.equal(chatId(), null);
+  assert.equal(session.view.canReturn, true);
+});
+
+test('a socket that was closed for its age does not end the chat', async (t) => {
+  const { session, server, until, texts, chatId } = await chatting(t);
+  const id = chatId();
+
+  server.endSockets(4408);
+  session.resume();
+  server.say(id, 'ai', 'Still here.');
+  await until(has('Still here.'));
+
+  assert.equal(chatId(), id);
+  assert.deepEqual(texts(), ['Hi', 'Still here.']);
 });
 
 test('a message written to a forgotten chat arrives in the new one', async (t) => {
