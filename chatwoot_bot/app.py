@@ -153,6 +153,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         rooms = Rooms(db, engine.hub)
         presence = Presence(db, engine.hub, engine.clock)
         await stack.enter_async_context(_beside(rooms.run(), "rooms"))
+        await stack.enter_async_context(_beside(rooms.poll(), "rooms-poll"))
         await stack.enter_async_context(_beside(presence.run(), "presence"))
         if not db.is_sqlite:
             await _hear_others(stack, db, engine.hub, intake, rooms)

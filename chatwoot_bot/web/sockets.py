@@ -6,7 +6,7 @@ that is wrong is answered by an ERROR, and the socket stays open.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -23,11 +23,11 @@ from ..errors import (
     StoreError,
     ValidationError,
 )
-from ..store import chat, feed
+from ..store import chat, missed
 from .auth import SESSION_AGE_S, Proof, bearer
 from .chat import begin, find, say, visitor_of
 from .context import Context, context
-from .rooms import Whose, event_text, message_text, state_text
+from .rooms import Whose, changed_text, event_text, message_text, state_text
 from .schemas import Frame, NewConversation, NewMessage, UserStatus, maybe_iso
 from .socket import Socket
 
@@ -105,19 +105,26 @@ class Guest:
         watched = self.ctx.rooms.watches(self.socket)
         if frame.conversation_id is not None:
             watched = [(await self._conversation(frame))["id"]]
-        new, changed, states = await self.ctx.db.read(
-            feed.missed, watched, after=after, limit=MAX_MISSED
+        found = await self.ctx.db.read(
+            missed.missed, watched, after=after, limit=MAX_MISSED
         )
-        for row in new:
-            self.socket.push(message_text(row))
-        for row in changed:
-            deleted = row["deleted_at"] is not None
-            event = "MESSAGE_DELETED" if deleted else "MESSAGE_UPDATED"
-            self.socket.push(message_text(row, event))
-        for row in states:
+        await self._send_again(found.new, message_text)
+        await self._send_again(found.changed, changed_text)
+        for row in found.states:
             self.socket.push(state_text(row))
-        body = {"after": after, "complete": len(new) < MAX_MISSED}
+            if not await self.socket.drained():
+                return
+        body = {"after": after, "complete": found.complete}
         self.socket.push(event_text("REPLAYED", body))
+
+    async def _send_again(
+        self, names: Sequence[missed.Name], text: Callable[[sa.RowMapping], str]
+    ) -> None:
+        for ids in missed.pages(names):
+            for row in await self.ctx.db.read(missed.by_ids, ids):
+                self.socket.push(text(row))
+            if not await self.socket.drained():
+                return
 
     async def _conversation(
         self, frame: Frame, *, may_begin: bool = False
