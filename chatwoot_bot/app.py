@@ -56,6 +56,7 @@ from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
 from .web.ops import SecurityHeaders
+from .web.pace import Strangers
 from .web.presence import Presence
 from .web.rooms import Rooms
 from .web.routes import ROUTES
@@ -170,6 +171,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             rooms=rooms,
             presence=presence,
             gate=Gate(settings, await _secret_key(settings, db)),
+            strangers=Strangers(),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),

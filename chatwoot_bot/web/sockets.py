@@ -24,6 +24,7 @@ from ..errors import (
     ValidationError,
 )
 from ..store import chat, missed
+from ..store.presence import Who
 from .auth import SESSION_AGE_S, Proof, bearer
 from .chat import begin, find, say, visitor_of
 from .context import Context, context
@@ -45,7 +46,8 @@ class Guest:
         conversation_id: the only one; None where frames name it.
         whose: the user whose conversations these are; None for agents' sockets.
         sender: whose words the messages are, unless a frame says otherwise.
-        counts: the user who is online by this socket.
+        counts: the visitor who is online by this socket.
+        is_stranger: a visitor and no agent.
     """
 
     ctx: Context
@@ -54,7 +56,8 @@ class Guest:
     conversation_id: str | None = None
     whose: Whose | None = None
     sender: Sender = Sender.CONTACT
-    counts: str | None = None
+    counts: Who | None = None
+    is_stranger: bool = False
     typing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -80,6 +83,8 @@ class Guest:
         body = NewMessage.model_construct(
             content=content, sender=sender.value, client_id=frame.client_id
         )
+        if self.is_stranger:
+            self.ctx.strangers.write(self.websocket, row["id"])
         self.typing.discard(row["id"])  # the message says so
         message, is_new = await say(self.ctx, row, body)
         if not is_new:
@@ -154,6 +159,8 @@ class Guest:
         return row["user_id"] == user_id and visitor in (None, row["visitor"])
 
     async def _begin(self, whose: Whose) -> sa.RowMapping:
+        if self.is_stranger:
+            self.ctx.strangers.begin(self.websocket)
         body = NewConversation(user_id=whose[0])
         given = self.token or bearer(self.websocket)
         row = await begin(self.ctx, body, token=given)
@@ -178,12 +185,17 @@ async def conversation(websocket: WebSocket) -> None:
             websocket=websocket,
             token=token,
             conversation_id=row["id"],
-            counts=row["user_id"] if proof is Proof.VISITOR else None,
+            counts=_who(row) if proof is Proof.VISITOR else None,
+            is_stranger=proof is Proof.VISITOR,
         )
         await ctx.rooms.join(guest.socket, [row["id"]])
         return guest
 
     await _serve(websocket, admit)
+
+
+def _who(row: sa.RowMapping) -> Who | None:
+    return (row["user_id"], row["visitor"] or "") if row["user_id"] else None
 
 
 async def user(websocket: WebSocket) -> None:
@@ -201,7 +213,8 @@ async def user(websocket: WebSocket) -> None:
             websocket=websocket,
             token=token,
             whose=(user_id, visitor),
-            counts=user_id if counts else None,
+            counts=(user_id, visitor or "") if counts else None,
+            is_stranger=visitor is not None,
         )
         await ctx.rooms.join_user(guest.socket, (user_id, visitor))
         return guest
@@ -278,8 +291,8 @@ async def status(request: Request) -> Response:
     user_id = request.path_params["user_id"]
     if "\x00" in user_id:
         raise NotFoundError("There can be no such user.")
-    await visitor_of(ctx, request, user_id, token=None)
-    sighted = await ctx.presence.status(user_id)
+    visitor = await visitor_of(ctx, request, user_id, token=None)
+    sighted = await ctx.presence.status(user_id, visitor)
     answer: UserStatus = {
         "user_id": user_id,
         "online": sighted.connections > 0,
