@@ -29,15 +29,16 @@ ANSWER_S = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A conversation has changed.
+    """A conversation has changed, or something that is about all of them.
 
     Attributes:
+        conversation_id: None for all.
         due_at: when it wants attention, Unix seconds; None when it does not.
         interrupts: why a turn that runs must stop; None when it may go on.
         version: the conversation's, so that a late signal stops no newer turn.
     """
 
-    conversation_id: str
+    conversation_id: str | None
     due_at: float | None = None
     interrupts: str | None = None
     version: int = 0

@@ -135,6 +135,12 @@ class ConversationQuery(pydantic.BaseModel):
 
     state: State | None = None
     user_id: Line | None = None
+    display_id: int | None = pydantic.Field(
+        None, ge=1, le=MAX_ID, description="Chatwoot's number."
+    )
+    account_id: int | None = pydantic.Field(
+        None, ge=1, le=MAX_ID, description="Chatwoot's; numbers are an account's own."
+    )
     before: Before | None = None
     limit: int = pydantic.Field(50, ge=1, le=200)
 

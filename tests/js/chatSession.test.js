@@ -140,6 +140,21 @@ test('words that are withdrawn disappear', async (t) => {
   assert.deepEqual(texts(), ['Hi']);
 });
 
+test('half an answer does not stand beside the next one', async (t) => {
+  const { server, texts, until, chatId } = await chatting(t);
+  const half = { turn_id: 't1', text: 'Your parcel is' };
+
+  server.emit(chatId(), 'REPLY_CHUNK', half); // and its withdrawal is lost
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't2', text: 'Your parcel' });
+  const during = texts();
+  server.emit(chatId(), 'REPLY_CHUNK', half);
+  server.say(chatId(), 'ai', 'Your parcel is here.', null, 't2');
+  await until(has('Your parcel is here.'));
+
+  assert.deepEqual(during, ['Hi', 'Your parcel']);
+  assert.deepEqual(texts(), ['Hi', 'Your parcel is here.']);
+});
+
 test('half an answer does not outlive the line it came over', async (t) => {
   const { server, texts, links, until, chatId } = await chatting(t);
 
