@@ -373,6 +373,8 @@ async def test_only_named_sites_may_read_answers(house):
         ("/", "'none'"),
         ("/?embed=1", "'self' https://shop.example"),
         ("/?embed=2", "'none'"),
+        ("/?embed=0&embed=1", "'none'"),
+        ("/?embed=1&embed=0", "'self' https://shop.example"),
         ("/session?embed=1", "'none'"),
     ],
 )
