@@ -9,9 +9,12 @@ from test_replay import stored
 from test_sockets import room, users
 from test_webhook import serving
 
+from chatwoot_bot.store import signals
 from chatwoot_bot.web import rooms
 
 pytestmark = pytest.mark.anyio
+
+ONE_KEY = "one-key-for-all"
 
 
 @pytest.fixture
@@ -87,3 +90,36 @@ async def test_rooms_forget_still_conversations_and_repeat_nothing(quiet, monkey
         assert len(quiet.context.rooms._seen) <= 11
 
     assert len(wire.events) == 30
+
+
+async def test_signals_pass_while_the_connection_is_asked_whether_it_lives(
+    postgres_url, monkeypatch
+):
+    monkeypatch.setattr(rooms, "POLL_S", 1_000.0)
+    monkeypatch.setattr(signals, "ASK_EVERY_S", 0.01)
+    async with (
+        serving(postgres_url, worker=False, SECRET_KEY=ONE_KEY) as here,
+        serving(postgres_url, worker=False, SECRET_KEY=ONE_KEY) as there,
+        opened(there, "/ws/agents") as wire,
+    ):
+        conversation, visitor = await begin(here)
+        for number in range(50):
+            await say(here, conversation, visitor, str(number))
+            assert (await wire.next("NEW_MESSAGE"))["content"] == str(number)
+
+
+async def test_connection_that_does_not_answer_is_opened_again(
+    postgres_url, monkeypatch
+):
+    """A firewall forgets a quiet connection and tells nobody."""
+    monkeypatch.setattr(rooms, "POLL_S", 1_000.0)
+    monkeypatch.setattr(signals, "ASK_EVERY_S", 0.01)
+    monkeypatch.setattr(signals, "ANSWER_S", 0.0)
+    monkeypatch.setattr(signals, "RECONNECT_S", 0.05)
+    async with serving(postgres_url, worker=False) as client:
+        conversation, _ = await begin(client)
+        async with opened(client, room(conversation)) as wire:
+            await stored(client, conversation, "said while nobody listened")
+            heard = await wire.next("NEW_MESSAGE")
+
+    assert heard["content"] == "said while nobody listened"
