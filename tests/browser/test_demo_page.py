@@ -166,10 +166,10 @@ def test_visitor_on_another_site_is_promised_no_bot_that_is_silent(open_page, se
     """The widget's chat has no switch, and still says who answers."""
     service.call("/toggle-human", {"enabled": True})
     page = open_page(path="/?embed=1", is_ready=False)
+    expect(chat(page).get_by_text("Bot is silent")).to_be_visible()
     say(page, "Hi")
     expect(bubbles(page, "user")).to_have_text("Hi")
 
-    expect(chat(page).get_by_text("Bot is silent")).to_be_visible()
     expect(chat(page).locator(".typing")).to_be_hidden()
     expect(button(page, "Back to the bot")).to_be_hidden()
 
@@ -488,6 +488,7 @@ def test_answer_being_written_does_not_take_the_readers_place(open_page, service
 
     page.route_web_socket(re.compile("/ws/conversations/"), listen_in)
     page.reload()
+    expect(page.get_by_role("status")).to_have_text("Connected")
     ask_and_get_answer(page)
     for number in range(30):
         agent_says(service, page, f"message {number}")
