@@ -57,6 +57,7 @@ from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
 from .web.ops import SecurityHeaders
+from .web.pace import Strangers
 from .web.presence import Presence
 from .web.rooms import Rooms
 from .web.routes import ROUTES
@@ -154,6 +155,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         rooms = Rooms(db, engine.hub)
         presence = Presence(db, engine.hub, engine.clock)
         await stack.enter_async_context(_beside(rooms.run(), "rooms"))
+        await stack.enter_async_context(_beside(rooms.poll(), "rooms-poll"))
         await stack.enter_async_context(_beside(presence.run(), "presence"))
         if not db.is_sqlite:
             await _hear_others(stack, db, engine.hub, intake, rooms)
@@ -170,6 +172,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             rooms=rooms,
             presence=presence,
             gate=Gate(settings, await _secret_key(settings, db)),
+            strangers=Strangers(),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),

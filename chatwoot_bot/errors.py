@@ -11,6 +11,7 @@
     │   ├── ConflictError          409
     │   ├── BodyTooLargeError      413
     │   └── BusyError              429
+    │       └── PaceError          429
     ├── StoreError             the database said no
     │   └── LeaseLostError         another process has the conversation now
     ├── ChatwootError          Chatwoot said no, or said nothing
@@ -120,6 +121,20 @@ class BusyError(RequestError):
 
     status_code = 429
     code = "busy"
+
+
+class PaceError(BusyError):
+    """Somebody writes faster than anybody means to.
+
+    Attributes:
+        retry_after_s: then once more is allowed.
+    """
+
+    code = "too_fast"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(ChatwootBotError):

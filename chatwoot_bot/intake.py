@@ -101,6 +101,10 @@ class Intake:
 
     def heed(self, signal: Signal) -> None:
         """Act on a change of this process or, on PostgreSQL, of another."""
+        if signal.conversation_id is None:
+            if self._worker is not None and signal.interrupts is not None:
+                self._worker.interrupt_all(signal.interrupts)
+            return
         if self._worker is not None:
             if signal.interrupts is not None:
                 self._worker.interrupt(
@@ -114,11 +118,6 @@ class Intake:
         """Look for work at once: signals may have been missed."""
         if self._worker is not None:
             self._worker.wake(0.0)
-
-    def interrupt_all(self, reason: str) -> None:
-        """Stop every turn that is thinking: human mode is on for all."""
-        if self._worker is not None:
-            self._worker.interrupt_all(reason)
 
     async def wait_for_answer(
         self, conversation_id: str, message_id: int, *, timeout_s: float

@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 # What nobody can take in is not worth keeping: typing and pieces of answers.
 MAX_WAITING = 5_000
+RETRY_S = 1.0
 
 
 class Relay:
@@ -69,3 +70,14 @@ class Relay:
                 await self._db.write(notify_live, waiting)
             except StoreError as error:
                 log.warning("not told to other processes", error=str(error))
+                # Or half an answer would stand there, and somebody type for ever.
+                ends = [live for live in waiting if _ends_something(live)]
+                self._waiting.extendleft(reversed(ends))
+                self._wake.set()
+                await asyncio.sleep(RETRY_S)
+
+
+def _ends_something(live: Live) -> bool:
+    if live.event == "TYPING":
+        return live.body["typing"] is False
+    return live.event in ("REPLY_DROPPED", "PRESENCE")

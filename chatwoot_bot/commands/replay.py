@@ -18,6 +18,7 @@ from ..store import dead
 from ..store.accept import accept
 from ..store.arrivals import Arrival
 from ..store.engine import Database
+from ..web.webhook import elsewhere
 from .serve import load_settings
 
 Name = Annotated[
@@ -100,6 +101,8 @@ async def _deliver_again(
         event = parse(body)
     except PayloadError as error:
         return f"still not understood: {error}"
+    if (reason := elsewhere(event, settings)) is not None:
+        return f"it is not for this bot: {reason}"
     arrival = Arrival(
         event=event,
         channel="chatwoot" if settings.chatwoot_configured else "web",

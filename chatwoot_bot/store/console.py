@@ -32,6 +32,8 @@ class Filter:
 
     state: State | None = None
     user_id: str | None = None
+    display_id: int | None = None
+    account_id: int | None = None
     before: Cursor | None = None
     limit: int = 50
 
@@ -46,6 +48,10 @@ def list_conversations(tx: sa.Connection, wanted: Filter) -> Rows:
             query = query.where(IS_HELD)  # names the index
     if wanted.user_id is not None:
         query = query.where(c.user_id == wanted.user_id)
+    if wanted.display_id is not None:
+        query = query.where(c.display_id == wanted.display_id)
+    if wanted.account_id is not None:
+        query = query.where(c.account_id == wanted.account_id)
     query = _before(query, c.active_at, c.id, wanted.before)
     return tx.execute(query.limit(wanted.limit)).mappings().all()
 
@@ -99,11 +105,12 @@ class Outcomes:
     """What became of the conversations of a span.
 
     Attributes:
-        by_bot: answered, and never held by a human or waiting for one.
+        by_bot: answered, no agent spoke, and never held by a human or waiting for one.
         handed_over: how many waited for a human or got one, by the first reason.
         reopened: the contact wrote again after a resolve.
-        first_answer_s: (median, 90th percentile) seconds from the first message to
-            the first answer, whoever gave it; None when nobody was answered.
+        first_answer_s: (median, 90th percentile) seconds from a contact's first
+            message to the first answer after it, whoever gave it; None when nobody
+            was answered.
         tokens: of all turns.
     """
 
@@ -128,7 +135,7 @@ def outcomes(tx: sa.Connection, span: Span) -> Outcomes:
     mine = turns.c.conversation_id.in_(begun)
     return Outcomes(
         conversations=tx.execute(count).scalar_one(),
-        by_bot=len(answered.keys() - handed_over.keys()),
+        by_bot=len(answered.keys() - handed_over.keys() - _with_humans(tx, begun)),
         handed_over=reasons,
         reopened=_reopened(tx, begun),
         first_answer_s=_spread(list(answered.values())),
@@ -149,21 +156,44 @@ def _begun(span: Span) -> sa.Select[tuple[str]]:
 
 
 def _first_answers(tx: sa.Connection, begun: sa.Select[tuple[str]]) -> dict[str, float]:
-    """Return conversation → seconds from the first message to its first answer."""
+    """Return conversation → seconds from the first question to its first answer."""
     m = messages.c
-    asked = sa.func.min(sa.case((m.sender == Sender.CONTACT, m.created_at)))
-    spoken = m.sender.in_((Sender.BOT, Sender.AGENT))
-    answered = sa.func.min(sa.case((spoken, m.created_at)))
-    query = (
-        sa.select(m.conversation_id, asked.label("asked"), answered.label("answered"))
-        .where(m.conversation_id.in_(begun))
+    asked = (
+        sa.select(m.conversation_id, sa.func.min(m.id).label("id"))
+        .where(m.conversation_id.in_(begun), m.sender == Sender.CONTACT)
         .group_by(m.conversation_id)
-        .having(asked.is_not(None), answered.is_not(None))
+        .subquery()
     )
-    return {
-        row.conversation_id: max(0.0, row.answered - row.asked)
-        for row in tx.execute(query)
-    }
+    question, answer = messages.alias(), messages.alias()
+    later = (
+        answer.c.conversation_id == asked.c.conversation_id,
+        answer.c.id > asked.c.id,
+        answer.c.sender.in_((Sender.BOT, Sender.AGENT)),
+    )
+    first = (
+        sa.select(asked.c.id, sa.func.min(answer.c.id).label("answer_id"))
+        .join_from(asked, answer, sa.and_(*later))
+        .group_by(asked.c.id)
+        .subquery()
+    )
+    query = (
+        sa.select(
+            question.c.conversation_id, question.c.created_at, answer.c.created_at
+        )
+        .join_from(first, question, question.c.id == first.c.id)
+        .join(answer, answer.c.id == first.c.answer_id)
+    )
+    return {row[0]: max(0.0, row[2] - row[1]) for row in tx.execute(query)}
+
+
+def _with_humans(tx: sa.Connection, begun: sa.Select[tuple[str]]) -> set[str]:
+    """Return the conversations in which an agent speaks, or that a human holds."""
+    m, c = messages.c, conversations.c
+    spoken = sa.select(m.conversation_id).where(
+        m.conversation_id.in_(begun), m.sender == Sender.AGENT
+    )
+    held = sa.select(c.id).where(c.id.in_(begun), IS_HELD)
+    return set(tx.execute(sa.union(spoken, held)).scalars())
 
 
 def _handed_over(tx: sa.Connection, begun: sa.Select[tuple[str]]) -> dict[str, str]:

@@ -2,16 +2,25 @@
 
 A watcher keeps a `Seen` for each conversation. Messages and changes of state are
 numbered in the order of their transactions, because each of those locks its
-conversation; what was edited or deleted is known by when.
+conversation; what was edited or deleted is known by when. Over several conversations
+the numbers are in that order on SQLite only: on PostgreSQL a lower one may appear
+after a higher one, for as long as a transaction may last (`OVERLAP_S`).
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from .chat import Rows
 from .schema import HAS_CHANGED, conversations, messages, state_changes
+
+# Longer than a transaction may wait for a lock, and than clocks of several machines
+# may differ.
+OVERLAP_S = 15.0
+# How far to look back for what is in that time; on a busier site it is shorter.
+OVERLAP_ROWS = 1_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,6 +33,8 @@ class Seen:
         touched: when each edited or deleted message was changed last.
         touches: the sum of those times, which another change would alter.
         since: what was changed before is no news.
+        heard: messages that are newer, and no news either.
+        heard_changes: changes of state likewise.
     """
 
     message_id: int = 0
@@ -31,6 +42,8 @@ class Seen:
     touched: dict[int, float] = field(default_factory=dict)
     touches: float = 0.0
     since: float = 0.0
+    heard: frozenset[int] = frozenset()
+    heard_changes: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,23 +64,87 @@ class News:
     states: Rows
     seen: Seen
 
+    def later_than(self, mark: Seen) -> "News":
+        """Return what of it is news to somebody who knows what *mark* says."""
+        return replace(
+            self,
+            messages=_later(self.messages, mark.message_id, mark.heard),
+            states=_later(self.states, mark.change_id, mark.heard_changes),
+        )
+
+
+def _later(rows: Rows, known: int, heard: frozenset[int]) -> Rows:
+    return [row for row in rows if row["id"] > known and row["id"] not in heard]
+
 
 def newest(tx: sa.Connection) -> Seen:
     """Return where conversations stand that nobody has looked at."""
-    message_id, change_id, since = tx.execute(_NEWEST).one()
+    message_id, since = _last(tx, messages)
+    change_id, changed_at = _last(tx, state_changes)
+    first = begin(tx, messages, at=message_id, since=since - OVERLAP_S)
+    change = begin(tx, state_changes, at=change_id, since=changed_at - OVERLAP_S)
     return Seen(
-        message_id=message_id or 0, change_id=change_id or 0, since=since or 0.0
+        message_id=first,
+        change_id=change,
+        since=since,
+        heard=_between(tx, messages, first, message_id),
+        heard_changes=_between(tx, state_changes, change, change_id),
     )
 
 
-_NEWEST = sa.select(
-    sa.select(sa.func.max(messages.c.id)).scalar_subquery(),
-    sa.select(sa.func.max(state_changes.c.id)).scalar_subquery(),
-    sa.select(messages.c.created_at)
-    .order_by(messages.c.id.desc())
-    .limit(1)
-    .scalar_subquery(),
-)
+def _last(tx: sa.Connection, table: sa.Table) -> tuple[int, float]:
+    """Return the number and the time of the newest row."""
+    query = sa.select(table.c.id, table.c.created_at).order_by(table.c.id.desc())
+    row = tx.execute(query.limit(1)).first()
+    return (row.id, row.created_at) if row is not None else (0, 0.0)
+
+
+def begin(tx: sa.Connection, table: sa.Table, *, at: int, since: float) -> int:
+    """Return the number behind which somebody at *at* may not know every row.
+
+    Args:
+        since: the time of what is at *at*, less `OVERLAP_S`.
+    """
+    if tx.dialect.name != "postgresql":
+        return at
+    query = sa.select(table.c.id, table.c.created_at).where(table.c.id <= at)
+    rows = tx.execute(query.order_by(table.c.id.desc()).limit(OVERLAP_ROWS)).all()
+    recent = [row.id for row in rows if row.created_at >= since]
+    if not recent:
+        return at
+    # Not just below the lowest: the numbers that are missing there may yet appear.
+    lowest = recent[-1] - 1 if len(rows) == OVERLAP_ROWS else 0
+    return max((row.id for row in rows if row.id < recent[-1]), default=lowest)
+
+
+def _between(tx: sa.Connection, table: sa.Table, after: int, to: int) -> frozenset[int]:
+    query = sa.select(table.c.id).where(table.c.id > after, table.c.id <= to)
+    return frozenset(tx.execute(query).scalars())
+
+
+# The newest message and the newest change of state of all.
+Mark = tuple[int, int]
+
+
+def mark(tx: sa.Connection) -> Mark:
+    """Return where the database stands."""
+    return _last(tx, messages)[0], _last(tx, state_changes)[0]
+
+
+def moved(tx: sa.Connection, since: Mark) -> dict[str, Mark]:
+    """Return what was numbered later, by conversation: the newest of each kind."""
+    message_ids = _newest_after(tx, messages, since[0])
+    change_ids = _newest_after(tx, state_changes, since[1])
+    return {
+        one: (message_ids.get(one, 0), change_ids.get(one, 0))
+        for one in message_ids | change_ids
+    }
+
+
+def _newest_after(tx: sa.Connection, table: sa.Table, after: int) -> dict[Any, int]:
+    query = sa.select(table.c.conversation_id, sa.func.max(table.c.id))
+    later = query.where(table.c.id > after).group_by(table.c.conversation_id)
+    return {row[0]: row[1] for row in tx.execute(later)}
 
 
 def stand(tx: sa.Connection, conversation_ids: Collection[str]) -> dict[str, Seen]:
@@ -94,7 +171,7 @@ def _touched(tx: sa.Connection, conversation_id: str) -> dict[int, float]:
 
 _MINE = messages.c.conversation_id == sa.bindparam("conversation")
 _ITS = messages.c.conversation_id == conversations.c.id
-_TOUCHED_AT = sa.func.coalesce(messages.c.deleted_at, messages.c.edited_at)
+TOUCHED_AT = sa.func.coalesce(messages.c.deleted_at, messages.c.edited_at)
 _STAND = sa.select(
     conversations.c.id,
     conversations.c.user_id,
@@ -107,12 +184,12 @@ _STAND = sa.select(
     .where(state_changes.c.conversation_id == conversations.c.id)
     .scalar_subquery()
     .label("change_id"),
-    sa.select(sa.func.coalesce(sa.func.sum(_TOUCHED_AT), 0.0))
+    sa.select(sa.func.coalesce(sa.func.sum(TOUCHED_AT), 0.0))
     .where(_ITS, HAS_CHANGED)
     .scalar_subquery()
     .label("touches"),
 ).where(conversations.c.id.in_(sa.bindparam("ids", expanding=True)))
-_TOUCHED = sa.select(messages.c.id, _TOUCHED_AT.label("touched_at")).where(
+_TOUCHED = sa.select(messages.c.id, TOUCHED_AT.label("touched_at")).where(
     _MINE, HAS_CHANGED
 )
 
@@ -130,10 +207,12 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
     touched = seen.touched
     if (row["message_id"] or 0) > seen.message_id:
         after = {**mine, "after": seen.message_id}
-        new = tx.execute(_MESSAGES, after).mappings().all()
+        found = tx.execute(_MESSAGES, after).mappings().all()
+        new = _later(found, seen.message_id, seen.heard)
     if (row["change_id"] or 0) > seen.change_id:
         after = {**mine, "after": seen.change_id}
-        states = tx.execute(_STATES, after).mappings().all()
+        found = tx.execute(_STATES, after).mappings().all()
+        states = _later(found, seen.change_id, seen.heard_changes)
     if row["touches"] != seen.touches:
         touched = _touched(tx, row["id"])
     told = {one["id"] for one in new}
@@ -151,8 +230,8 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
         changed=changed,
         states=states,
         seen=Seen(
-            message_id=new[-1]["id"] if new else seen.message_id,
-            change_id=states[-1]["id"] if states else seen.change_id,
+            message_id=row["message_id"] or 0,
+            change_id=row["change_id"] or 0,
             touched=touched,
             touches=row["touches"],
         ),
@@ -177,42 +256,3 @@ _BY_ID = (
     .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(messages.c.id)
 )
-
-
-def missed(
-    tx: sa.Connection, conversation_ids: Sequence[str] | None, *, after: int, limit: int
-) -> tuple[Rows, Rows, Rows]:
-    """Return what came after a message: new messages, changed ones, and the states.
-
-    Args:
-        conversation_ids: where to look; None for everywhere.
-        limit: of new messages; the oldest come first.
-    """
-    here: sa.ColumnElement[bool] = sa.true()
-    if conversation_ids is not None:
-        here = messages.c.conversation_id.in_(conversation_ids)
-    new = sa.select(messages).where(here, messages.c.id > after)
-    found = tx.execute(new.order_by(messages.c.id).limit(limit)).mappings().all()
-    since = tx.execute(
-        sa.select(messages.c.created_at).where(messages.c.id == after)
-    ).scalar()
-    changed: Rows = []
-    if since is not None:
-        earlier = sa.select(messages).where(
-            here, messages.c.id <= after, HAS_CHANGED, since <= _TOUCHED_AT
-        )
-        changed = tx.execute(earlier.order_by(messages.c.id)).mappings().all()
-    touched = {row["conversation_id"] for row in found}
-    ids = list(touched if conversation_ids is None else conversation_ids)
-    return found, changed, _states_now(tx, ids)
-
-
-def _states_now(tx: sa.Connection, conversation_ids: Sequence[str]) -> Rows:
-    """Return the newest change of state of each conversation that had one."""
-    last = (
-        sa.select(sa.func.max(state_changes.c.id))
-        .where(state_changes.c.conversation_id.in_(conversation_ids))
-        .group_by(state_changes.c.conversation_id)
-    )
-    query = sa.select(state_changes).where(state_changes.c.id.in_(last))
-    return tx.execute(query).mappings().all()

@@ -16,14 +16,20 @@ from .deliveries import Outcome
 from .leases import Lease, held
 from .replies import Reply, may_say
 from .schema import conversations, messages, replies, service
+from .signals import Signal, notify
 from .statements import change
 from .story import Story
 from .turns import TurnRecord, insert_record
+
+# Every turn that is thinking must stop, in whichever process it runs.
+SILENCE = Signal(conversation_id=None, interrupts="human_mode")
 
 
 def set_human_mode(tx: sa.Connection, *, enabled: bool) -> None:
     """Switch the bot off, or on again, for all conversations."""
     set_value(tx, "human_mode", "1" if enabled else "0")
+    if enabled:
+        notify(tx, [SILENCE])
 
 
 def human_mode(tx: sa.Connection) -> bool:

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from .conversations import insert_new
-from .schema import presence
+from .schema import IS_ONLINE, presence
 
 # A process that has not said so for this long has died with its sockets.
 FRESH_S = 60.0
+# As long as a visitor's token lets them come back.
+KEPT_S = 30 * 86_400.0
+# At a time: on SQLite the event loop waits for it.
+PRUNED = 200
+
+# A user and which visitor by that name; empty for one that has no token of its own.
+Who = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,50 +28,62 @@ class Sighted:
 
 
 def note(
-    tx: sa.Connection, process: str, counts: Mapping[str, int], *, now: float
+    tx: sa.Connection, process: str, counts: Mapping[Who, int], *, now: float
 ) -> None:
     """Write how many sockets visitors have in this process."""
-    for user_id, connections in sorted(counts.items()):
+    for (user_id, visitor), connections in sorted(counts.items()):
+        who = {"user_id": user_id, "visitor": visitor}
         # What a dead process has left behind; ours is newer in any case.
-        tx.execute(_FORGET, {"user": user_id, "mine": process, "stale": now - FRESH_S})
-        row = {"user_id": user_id, "process": process}
+        stale = {"user": user_id, "visitor": visitor, "stale": now - FRESH_S}
+        tx.execute(_FORGET, {**stale, "mine": process})
+        row = {**who, "process": process}
         values = {"connections": connections, "seen_at": now}
         tx.execute(insert_new(presence, tx.dialect.name), {**row, **values})
-        tx.execute(
-            sa.update(presence)
-            .where(presence.c.user_id == user_id, presence.c.process == process)
-            .values(values)
-        )
+        mine = (presence.c[name] == value for name, value in row.items())
+        tx.execute(sa.update(presence).where(*mine).values(values))
 
 
 _FORGET = sa.delete(presence).where(
     presence.c.user_id == sa.bindparam("user"),
+    presence.c.visitor == sa.bindparam("visitor"),
     presence.c.process != sa.bindparam("mine"),
     presence.c.seen_at < sa.bindparam("stale"),
 )
 
 
 def refresh(tx: sa.Connection, process: str, *, now: float) -> None:
-    """Say that this process and its sockets are alive."""
+    """Say that this process and its sockets are alive; forget who never came back."""
     tx.execute(
         sa.update(presence)
-        .where(presence.c.process == process, presence.c.connections > 0)
+        .where(presence.c.process == process, IS_ONLINE)
         .values(seen_at=now)
     )
+    is_old = presence.c.seen_at < now - KEPT_S
+    some = sa.select(presence.c.user_id).where(is_old).limit(PRUNED)
+    tx.execute(sa.delete(presence).where(presence.c.user_id.in_(some), is_old))
 
 
 def end(tx: sa.Connection, process: str, *, now: float) -> None:
     """Say that this process has no sockets any more."""
     tx.execute(
         sa.update(presence)
-        .where(presence.c.process == process, presence.c.connections > 0)
+        .where(presence.c.process == process, IS_ONLINE)
         .values(connections=0, seen_at=now)
     )
 
 
-def elsewhere(tx: sa.Connection, user_id: str, process: str, *, now: float) -> Sighted:
-    """Return a visitor's sockets in other processes, and when they were seen at all."""
-    rows = tx.execute(sa.select(presence).where(presence.c.user_id == user_id)).all()
+def elsewhere(
+    tx: sa.Connection, user_id: str, visitor: str | None, process: str, *, now: float
+) -> Sighted:
+    """Return a visitor's sockets in other processes, and when they were seen at all.
+
+    Args:
+        visitor: None for all who go by that name.
+    """
+    query = sa.select(presence).where(presence.c.user_id == user_id)
+    if visitor is not None:
+        query = query.where(presence.c.visitor == visitor)
+    rows = tx.execute(query).all()
     fresh = [
         row.connections
         for row in rows

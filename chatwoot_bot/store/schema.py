@@ -164,10 +164,19 @@ presence = sa.Table(
     "presence",
     metadata,
     sa.Column("user_id", sa.Text, primary_key=True),
+    # See `conversations.visitor`; empty for one without.
+    sa.Column("visitor", sa.Text, primary_key=True),
     sa.Column("process", sa.Text, primary_key=True),
     sa.Column("connections", sa.Integer, nullable=False),
     sa.Column("seen_at", sa.Double, nullable=False),
 )
+sa.Index(
+    "ix_presence_online",
+    presence.c.process,
+    sqlite_where=sa.text("connections > 0"),
+    postgresql_where=sa.text("connections > 0"),
+)
+sa.Index("ix_presence_seen", presence.c.seen_at)
 
 deliveries = sa.Table(
     "deliveries",
@@ -265,6 +274,7 @@ sa.Index(
 IS_OPEN = replies.c.state == sa.literal_column("'open'")
 IS_HELD = conversations.c.state != sa.literal_column("'ai'")
 HAS_CHANGED = messages.c.edited_at.is_not(None) | messages.c.deleted_at.is_not(None)
+IS_ONLINE = presence.c.connections > sa.literal_column("0")
 IS_DEAD = replies.c.state == sa.literal_column("'dead'")
 IS_QUARANTINED = deliveries.c.outcome == sa.literal_column("'quarantined'")
 

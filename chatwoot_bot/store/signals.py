@@ -9,29 +9,36 @@ import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = structlog.get_logger(__name__)
 
 CHANNEL = "chatwoot_bot"
 LIVE_CHANNEL = "chatwoot_bot_live"
 RECONNECT_S = 1.0
+# A connection that a firewall has forgotten says nothing; so it is asked.
+ASK_EVERY_S = 10.0
+ANSWER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """A conversation has changed.
+    """A conversation has changed, or something that is about all of them.
 
     Attributes:
+        conversation_id: None for all.
         due_at: when it wants attention, Unix seconds; None when it does not.
         interrupts: why a turn that runs must stop; None when it may go on.
         version: the conversation's, so that a late signal stops no newer turn.
     """
 
-    conversation_id: str
+    conversation_id: str | None
     due_at: float | None = None
     interrupts: str | None = None
     version: int = 0
@@ -92,21 +99,38 @@ async def listen(
 
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
-        with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(psycopg.Error, TimeoutError):
             async with await psycopg.AsyncConnection.connect(
-                dsn, autocommit=True
+                dsn,
+                autocommit=True,
+                connect_timeout=5,
+                keepalives_idle=10,
+                keepalives_interval=5,
+                keepalives_count=3,
             ) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 await connection.execute(f"LISTEN {LIVE_CHANNEL}")
                 missed()
-                async for notification in connection.notifies():
-                    try:
-                        told = json.loads(notification.payload)
-                        if notification.channel == LIVE_CHANNEL:
-                            live(Live(**told))
-                        else:
-                            heard(Signal(**told))
-                    except (ValueError, TypeError):
-                        missed()  # of another release; look instead
+                while True:
+                    async for each in connection.notifies(timeout=ASK_EVERY_S):
+                        _pass_on(each, heard, missed, live)
+                    async with asyncio.timeout(ANSWER_S):
+                        await connection.execute("SELECT 1")
         log.warning("not listening to the database, trying again")
         await asyncio.sleep(RECONNECT_S)
+
+
+def _pass_on(
+    notify: "psycopg.Notify",
+    heard: Callable[[Signal], None],
+    missed: Callable[[], None],
+    live: Callable[[Live], None],
+) -> None:
+    try:
+        told = json.loads(notify.payload)
+        if notify.channel == LIVE_CHANNEL:
+            live(Live(**told))
+        else:
+            heard(Signal(**told))
+    except (ValueError, TypeError):
+        missed()  # of another release; look instead

@@ -33,10 +33,13 @@ from .schemas import (
     maybe_iso,
     message_out,
 )
+from .webhook import elsewhere
 
 log = structlog.get_logger(__name__)
 
 STATS_SPAN_S = 30 * 86_400.0
+# What can be written as a date in every time zone.
+END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 async def list_conversations(request: Request) -> Response:
@@ -49,6 +52,8 @@ async def list_conversations(request: Request) -> Response:
         console.Filter(
             state=wanted.state,
             user_id=wanted.user_id,
+            display_id=wanted.display_id,
+            account_id=wanted.account_id,
             before=wanted.before,
             limit=wanted.limit,
         ),
@@ -222,6 +227,8 @@ async def _deliver_again(ctx: Context, number: str) -> None:
         event = parse(body)
     except PayloadError as error:
         raise ConflictError(f"Still not understood: {error}.") from error
+    if (reason := elsewhere(event, ctx.settings)) is not None:
+        raise ConflictError(f"It is not for this bot: {reason}.")
     await ctx.intake.take(
         Arrival(
             event=event,
@@ -278,4 +285,5 @@ def _outcomes_out(told: console.Outcomes) -> OutcomesOut:
 def _seconds(moment: datetime | None, default: float) -> float:
     if moment is None:
         return default
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return min(max(seconds, 0.0), END_OF_TIME_S)

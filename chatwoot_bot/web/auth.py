@@ -92,6 +92,9 @@ class Sessions:
 class Attempts:
     """How often each address has given a wrong `ADMIN_TOKEN` lately.
 
+    The right one is never refused for the wrong ones before it: it is too long to be
+    found by trying, and the one who guesses may share an address with an operator.
+
     Attributes:
         limit: wrong ones within `window_s`; then the address has to wait.
         remembered: addresses, at most; the oldest is forgotten first.
@@ -200,6 +203,14 @@ class Gate:
             status_code=401,
         )
 
+    def is_agent(self, request: HTTPConnection) -> bool:
+        """Return whether `require_agent` would let the caller in."""
+        try:
+            self.require_agent(request)
+        except (AccessError, BusyError):
+            return False
+        return True
+
     def sign_in(self, request: HTTPConnection, token: str) -> str | None:
         """Return a new session's cookie; None where agents need none.
 
@@ -237,11 +248,13 @@ class Gate:
         """
         address = request.client.host if request.client else ""
         expected = (self._admin_token or "").encode()
+        # First: behind a proxy all share an address, and a guesser must not shut the
+        # operators out.
+        if hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
+            return True
         if self.visitors.made(given):
             return False  # somebody in the wrong place guesses at nothing
         self._attempts.check(address)
-        if hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
-            return True
         self._attempts.failed(address)
         return False
 

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.conversation import Sender
 from ..core.events import Event, Kind, Said
-from ..errors import AccessError, ConflictError, NotFoundError
+from ..errors import AccessError, ConflictError, NotFoundError, ValidationError
 from ..intake import wait_until
 from ..store import chat, edits, human, transcripts
 from ..store.arrivals import Arrival
@@ -18,6 +18,7 @@ from .body import preferred_wait_s, query, read_model
 from .context import Context, context
 from .schemas import (
     MAX_ID,
+    MAX_VISITOR_CONTENT,
     ConversationOut,
     Edit,
     Escalation,
@@ -42,6 +43,8 @@ async def create_conversation(request: Request) -> Response:
     """Begin a conversation; the token lets its visitor back in."""
     ctx = context(request)
     body = await read_model(request, NewConversation, ctx.settings.max_body_bytes)
+    if not ctx.gate.is_agent(request):
+        ctx.strangers.begin(request)
     row = await begin(ctx, body, token=bearer(request))
     token = ctx.gate.visitors.token(row["id"])
     return JSONResponse({**conversation_out(row), "token": token}, status_code=201)
@@ -175,10 +178,17 @@ async def create_message(request: Request) -> Response:
     if Sender(body.sender) is not Sender.CONTACT:
         ctx.gate.require_agent(request)
     else:
-        ctx.gate.require_visitor(request, request.path_params["conversation_id"])
+        conversation_id = request.path_params["conversation_id"]
+        proof = ctx.gate.require_visitor(request, conversation_id)
+        _keep_pace(ctx, request, proof)
     row = await find(request, ctx)
     message, _ = await say(ctx, row, body)
     return JSONResponse(message_out(message), status_code=201)
+
+
+def _keep_pace(ctx: Context, request: Request, proof: Proof) -> None:
+    if proof is Proof.VISITOR:
+        ctx.strangers.write(request, request.path_params["conversation_id"])
 
 
 async def say(
@@ -188,8 +198,10 @@ async def say(
 
     Raises:
         ConflictError: the conversation takes place elsewhere.
+        ValidationError: it is longer than a visitor's message may be.
     """
     require_web(row)
+    _check_length(body.sender, body.content)
     now = ctx.clock()
     message_id = await _store(ctx, row["id"], Sender(body.sender), body, now)
     if message_id is not None:
@@ -199,6 +211,12 @@ async def say(
     if message is None:
         raise NotFoundError("There is no such message.")
     return message, False
+
+
+def _check_length(sender: str, content: str) -> None:
+    if sender == Sender.CONTACT and len(content) > MAX_VISITOR_CONTENT:
+        most = f"must have at most {MAX_VISITOR_CONTENT} characters"
+        raise ValidationError({"content": most})
 
 
 # The columns of a message that nothing has happened to.
@@ -251,6 +269,7 @@ async def edit_message(request: Request) -> Response:
     body = await read_model(request, Edit, ctx.settings.max_body_bytes)
     if message["deleted_at"] is not None:
         raise ConflictError("The message is deleted.")
+    _check_length(message["sender"], body.content)
     await ctx.intake.follow(
         ctx.db.write(
             edits.edit,
@@ -291,6 +310,7 @@ async def _own_message(
     """
     ctx, row, proof = await _visited(request)
     require_web(row)
+    _keep_pace(ctx, request, proof)
     message = None
     if (message_id := request.path_params["message_id"]) <= MAX_ID:
         message = await ctx.db.read(chat.get_message, row["id"], message_id=message_id)
@@ -313,6 +333,7 @@ async def escalate(request: Request) -> Response:
     ctx, row, proof = await _visited(request)
     body = await read_model(request, Escalation, ctx.settings.max_body_bytes)
     require_web(row)
+    _keep_pace(ctx, request, proof)
     transcript = await ctx.db.read(
         transcripts.recent, row, limit=ctx.settings.history_messages
     )

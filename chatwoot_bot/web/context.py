@@ -14,6 +14,7 @@ from ..settings import Settings
 from ..store.arrivals import Rules
 from ..store.engine import Database
 from .auth import Gate
+from .pace import Strangers
 from .presence import Presence
 from .rooms import Rooms
 
@@ -36,6 +37,7 @@ class Context:
     rules: Rules
     intake: Intake
     gate: Gate
+    strangers: Strangers
     rooms: Rooms
     presence: Presence
     handover: Handover

@@ -8,7 +8,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import RequestError, SignatureError, StoreError, ValidationError
+from ..errors import (
+    PaceError,
+    RequestError,
+    SignatureError,
+    StoreError,
+    ValidationError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -37,7 +43,10 @@ async def on_request_error(request: Request, error: Exception) -> Response:
         # Whoever guesses at signatures must not learn which check failed.
         message = "The delivery is not signed as expected."
     fields = error.fields if isinstance(error, ValidationError) else None
-    return respond(error.status_code, error.code, message, fields)
+    response = respond(error.status_code, error.code, message, fields)
+    if isinstance(error, PaceError):
+        response.headers["retry-after"] = str(error.retry_after_s)
+    return response
 
 
 async def on_store_error(request: Request, error: Exception) -> Response:

@@ -43,7 +43,7 @@ async def toggle(request: Request) -> Response:
     if body.conversation_id is None:
         await ctx.db.write(human.set_human_mode, enabled=body.enabled)
         if body.enabled:
-            ctx.intake.interrupt_all("human_mode")
+            ctx.intake.heed(human.SILENCE)
     else:
         await _toggle_one(ctx, body.conversation_id, enabled=body.enabled)
     log.info(

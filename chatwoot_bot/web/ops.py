@@ -30,8 +30,9 @@ async def health(request: Request) -> Response:
 async def ready(request: Request) -> Response:
     """Tell whether the service can do its work, part by part."""
     ctx = context(request)
+    human_mode = None
     try:
-        await ctx.db.read(human.human_mode)
+        human_mode = await ctx.db.read(human.human_mode)
         database: dict[str, Any] = {"ok": True}
     except StoreError:
         database = {"ok": False}
@@ -40,6 +41,7 @@ async def ready(request: Request) -> Response:
     body = {
         "status": "ready" if fine else "not_ready",
         "bot_name": ctx.settings.bot_for("web").settings.bot_name,
+        "human_mode": human_mode,
         **parts,
     }
     return JSONResponse(body, status_code=200 if fine else 503)
@@ -103,7 +105,9 @@ class SecurityHeaders:
         path = scope["path"] if scope["type"] == "http" else ""
         if path == "/dashboard-app":
             return self._panel
-        if path == "/" and QueryParams(scope["query_string"]).get("embed") == "1":
+        # The first, as the page's own script reads it.
+        embed = QueryParams(scope["query_string"]).getlist("embed")[:1]
+        if path == "/" and embed == ["1"]:
             return self._embedded
         return self._everywhere
 

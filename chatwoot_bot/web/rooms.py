@@ -6,8 +6,9 @@ into text once. It never waits for a member.
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any, Protocol, TypeVar
 
 import structlog
@@ -16,7 +17,7 @@ from ..errors import StoreError
 from ..hub import Hub, Passing
 from ..store import chat, feed
 from ..store.engine import Database
-from ..store.feed import News, Seen
+from ..store.feed import OVERLAP_S, Mark, News, Seen
 from .schemas import iso, message_out
 
 log = structlog.get_logger(__name__)
@@ -24,8 +25,12 @@ log = structlog.get_logger(__name__)
 # Conversations read in one go; the database's threads have other readers too.
 LOOKED_AT = 64
 RETRY_S = 0.5
+# A signal of another process may be lost; that is how late its news may then be.
+POLL_S = 5.0
 # Ids of conversations that concern nobody here; a few MB, then begun anew.
 MAX_STRANGERS = 50_000
+# Conversations that only agents watch, and that are remembered as they were.
+MAX_SEEN = 20_000
 
 # More of a user's conversations are read over REST.
 MAX_OF_USER = 100
@@ -52,9 +57,13 @@ class Rooms:
         self._whose: dict[Member, Whose] = {}
         self._agents: set[Member] = set()
         self._joined: defaultdict[Member, set[str]] = defaultdict(set)
-        self._seen: dict[str, Seen] = {}
-        # Where every other conversation stood when somebody began to wait for it.
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        # Where every other conversation stood when somebody began to wait for it,
+        # and when agents did.
         self._before = Seen()
+        self._agents_before = Seen()
+        # Where the database stood at the last polls, the oldest first.
+        self._marks: deque[Mark] = deque(maxlen=int(OVERLAP_S / POLL_S) + 1)
         self._strangers: set[str] = set()
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
@@ -86,7 +95,8 @@ class Rooms:
         Raises:
             StoreError: it has not joined.
         """
-        await self._look_from_here()
+        if not self._agents and not self._users:
+            self._look_from(await self._db.read(feed.newest), agents=False)
         self._users[whose].add(member)
         self._whose[member] = whose
         self._strangers.clear()
@@ -106,13 +116,19 @@ class Rooms:
         Raises:
             StoreError: it has not joined.
         """
-        await self._look_from_here()
+        if not self._agents:
+            # What was said while no agent looked is no news to them.
+            here = await self._db.read(feed.newest)
+            self._look_from(here, agents=True)
         self._joined.setdefault(member, set())  # counted from here on
         self._agents.add(member)
 
-    async def _look_from_here(self) -> None:
+    def _look_from(self, here: Seen, *, agents: bool) -> None:
+        """Begin to wait for conversations that nobody here watches yet."""
         if not self._agents and not self._users:
-            self._before = await self._db.read(feed.newest)
+            self._before = here
+        if not self._agents and agents:
+            self._agents_before = here
 
     def leave(self, member: Member) -> None:
         """Forget *member*."""
@@ -151,6 +167,26 @@ class Rooms:
         text = event_text(passing.event, passing.body)
         self._tell(passing.conversation_id, text, but=passing.teller)
 
+    async def poll(self) -> None:
+        """Look now and then for what no signal has told, until cancelled."""
+        while True:
+            try:
+                await self._look_around()
+            except StoreError as error:
+                log.warning("cannot look around", error=str(error))
+            await asyncio.sleep(POLL_S)
+
+    async def _look_around(self) -> None:
+        """Look at what was numbered since the oldest mark; see `feed` why that one."""
+        mark = await self._db.read(feed.mark)
+        if self._joined and self._marks:
+            moved = await self._db.read(feed.moved, self._marks[0])
+            for conversation_id, (message_id, change_id) in moved.items():
+                seen = self._seen.get(conversation_id, Seen())
+                if message_id > seen.message_id or change_id > seen.change_id:
+                    self.changed(conversation_id)
+        self._marks.append(mark)
+
     async def run(self) -> None:
         """Look and tell, until cancelled."""
         while True:
@@ -171,7 +207,11 @@ class Rooms:
         looks = {one: self._seen.get(one, self._before) for one in batch}
         for news in await self._db.read(feed.news, looks):
             self._meet(news)
-            self._tell_news(news)
+            conversation_id = news.conversation["id"]
+            if conversation_id not in self._rooms and conversation_id not in self._seen:
+                self._tell_news(news.later_than(self._agents_before))
+            else:
+                self._tell_news(news)
 
     def _meet(self, news: News) -> None:
         """Bring a conversation that is new to us to the users whose it is."""
@@ -195,8 +235,22 @@ class Rooms:
         if conversation_id not in self._rooms and not self._agents:
             return
         self._seen[conversation_id] = news.seen
+        self._seen.move_to_end(conversation_id)
+        self._forget_old()
         for text in news_texts(news):
             self._tell(conversation_id, text)
+
+    def _forget_old(self) -> None:
+        """Forget the conversations that were still for longest, but for the rooms."""
+        if len(self._seen) - len(self._rooms) <= MAX_SEEN:
+            return
+        still = (one for one in self._seen if one not in self._rooms)
+        for conversation_id in list(islice(still, MAX_SEEN // 10)):
+            seen = self._seen.pop(conversation_id)
+            # Or all that was said in it since an agent came would be news again.
+            for mark in (self._before, self._agents_before):
+                mark.message_id = max(mark.message_id, seen.message_id)
+                mark.change_id = max(mark.change_id, seen.change_id)
 
     def _tell(
         self, conversation_id: str | None, text: str, *, but: object = None
@@ -218,8 +272,7 @@ def news_texts(news: News) -> Iterable[str]:
     for row in news.messages:
         yield message_text(row)
     for row in news.changed:
-        deleted = row["deleted_at"] is not None
-        yield message_text(row, "MESSAGE_DELETED" if deleted else "MESSAGE_UPDATED")
+        yield changed_text(row)
     for row in news.states:
         yield state_text(row)
 
@@ -228,6 +281,12 @@ def message_text(row: Mapping[Any, Any], event: str | None = None) -> str:
     """Return a message as an event; by default, as what has become of it."""
     body = {**message_out(row), "timestamp": iso(row["created_at"])}
     return event_text(event or "NEW_MESSAGE", body)
+
+
+def changed_text(row: Mapping[Any, Any]) -> str:
+    """Return an earlier message as an event: it was edited or deleted."""
+    deleted = row["deleted_at"] is not None
+    return message_text(row, "MESSAGE_DELETED" if deleted else "MESSAGE_UPDATED")
 
 
 def state_text(row: Mapping[Any, Any]) -> str:

@@ -17,6 +17,8 @@ from ..core.conversation import State
 from ..store.console import Cursor
 
 MAX_CONTENT = 150_000  # Chatwoot accepts no more
+# Of a visitor's message: ten pages, where anybody may write as much as they like.
+MAX_VISITOR_CONTENT = 20_000
 MAX_ID = 2**63 - 1
 
 
@@ -76,7 +78,9 @@ class NewConversation(pydantic.BaseModel):
 class NewMessage(pydantic.BaseModel):
     """Body of POST /conversations/{id}/messages."""
 
-    content: Content
+    content: Annotated[
+        Content, pydantic.Field(description="A user's: at most 20,000 characters.")
+    ]
     sender: Literal["user", "agent", "ai"] = "user"
     client_id: Line | None = None
 
@@ -131,6 +135,12 @@ class ConversationQuery(pydantic.BaseModel):
 
     state: State | None = None
     user_id: Line | None = None
+    display_id: int | None = pydantic.Field(
+        None, ge=1, le=MAX_ID, description="Chatwoot's number."
+    )
+    account_id: int | None = pydantic.Field(
+        None, ge=1, le=MAX_ID, description="Chatwoot's; numbers are an account's own."
+    )
     before: Before | None = None
     limit: int = pydantic.Field(50, ge=1, le=200)
 

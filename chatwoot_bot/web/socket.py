@@ -19,15 +19,19 @@ log = structlog.get_logger(__name__)
 # More than a busy conversation has in a minute; a reader that is so far behind reads
 # the rest after it has come back.
 MAX_WAITING = 500
+MAX_WAITING_BYTES = 4_000_000
 # A frame for each key would be fine; a program that sends without end would not.
 FRAMES_PER_S = 20.0
 FRAMES_AT_ONCE = 50.0
+# How long a page of what was missed may take; a phone on a bad line reads slowly.
+PAGE_S = 30.0
 # How long a close may take; a reader that is stuck does not answer it.
 CLOSE_S = 5.0
 
 # RFC 6455: 1013 is "try again later".
 TOO_SLOW = (1013, "too slow: events were waiting; reconnect and send after")
-TOO_OLD = (4401, "sign in again")
+# Not a refusal: whoever still has the right comes back in at once.
+TOO_OLD = (4408, "open for long; connect again")
 
 
 class Socket:
@@ -40,6 +44,7 @@ class Socket:
     def __init__(self, websocket: WebSocket, *, max_age_s: float) -> None:
         self._websocket = websocket
         self._waiting: deque[str] = deque()
+        self._bytes = 0
         self._sending: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._time = asyncio.timeout(max_age_s)
@@ -50,13 +55,22 @@ class Socket:
         """Have *text* sent; never waits, and gives up on a reader that is too slow."""
         if self._closing is not None:
             return
-        if len(self._waiting) >= MAX_WAITING:
-            log.warning("socket dropped", reason="too slow")
-            self._drop(*TOO_SLOW)
+        is_long = bool(self._waiting) and self._bytes + len(text) > MAX_WAITING_BYTES
+        if len(self._waiting) >= MAX_WAITING or is_long:
+            self._give_up()
             return
         self._waiting.append(text)
+        self._bytes += len(text)  # it is ASCII
         if self._sending is None or self._sending.done():
             self._sending = asyncio.create_task(self._send())
+
+    async def drained(self) -> bool:
+        """Wait until all is sent that was pushed; False when the socket is closed."""
+        if self._sending is not None and self._closing is None:
+            sent, _ = await asyncio.wait([self._sending], timeout=PAGE_S)
+            if not sent:
+                self._give_up()
+        return self._closing is None
 
     def error(
         self, error: RequestError | StoreError, client_id: str | None = None
@@ -75,11 +89,14 @@ class Socket:
         # Gone: whoever reads the frames hears of it too.
         with contextlib.suppress(WebSocketDisconnect):
             while self._waiting:
-                await self._websocket.send_text(self._waiting.popleft())
+                text = self._waiting.popleft()
+                self._bytes -= len(text)
+                await self._websocket.send_text(text)
 
-    def _drop(self, code: int, reason: str) -> None:
+    def _give_up(self) -> None:
+        log.warning("socket dropped", reason="too slow")
         self._waiting.clear()
-        self._closing = asyncio.create_task(self._close(code, reason))
+        self._closing = asyncio.create_task(self._close(*TOO_SLOW))
         self._time.reschedule(asyncio.get_running_loop().time() + CLOSE_S)
 
     async def _close(self, code: int, reason: str) -> None:

@@ -6,7 +6,7 @@ that is wrong is answered by an ERROR, and the socket stays open.
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -23,11 +23,12 @@ from ..errors import (
     StoreError,
     ValidationError,
 )
-from ..store import chat, feed
+from ..store import chat, missed
+from ..store.presence import Who
 from .auth import SESSION_AGE_S, Proof, bearer
 from .chat import begin, find, say, visitor_of
 from .context import Context, context
-from .rooms import Whose, event_text, message_text, state_text
+from .rooms import Whose, changed_text, event_text, message_text, state_text
 from .schemas import Frame, NewConversation, NewMessage, UserStatus, maybe_iso
 from .socket import Socket
 
@@ -45,7 +46,8 @@ class Guest:
         conversation_id: the only one; None where frames name it.
         whose: the user whose conversations these are; None for agents' sockets.
         sender: whose words the messages are, unless a frame says otherwise.
-        counts: the user who is online by this socket.
+        counts: the visitor who is online by this socket.
+        is_stranger: a visitor and no agent.
     """
 
     ctx: Context
@@ -54,7 +56,8 @@ class Guest:
     conversation_id: str | None = None
     whose: Whose | None = None
     sender: Sender = Sender.CONTACT
-    counts: str | None = None
+    counts: Who | None = None
+    is_stranger: bool = False
     typing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -80,6 +83,8 @@ class Guest:
         body = NewMessage.model_construct(
             content=content, sender=sender.value, client_id=frame.client_id
         )
+        if self.is_stranger:
+            self.ctx.strangers.write(self.websocket, row["id"])
         self.typing.discard(row["id"])  # the message says so
         message, is_new = await say(self.ctx, row, body)
         if not is_new:
@@ -105,19 +110,26 @@ class Guest:
         watched = self.ctx.rooms.watches(self.socket)
         if frame.conversation_id is not None:
             watched = [(await self._conversation(frame))["id"]]
-        new, changed, states = await self.ctx.db.read(
-            feed.missed, watched, after=after, limit=MAX_MISSED
+        found = await self.ctx.db.read(
+            missed.missed, watched, after=after, limit=MAX_MISSED
         )
-        for row in new:
-            self.socket.push(message_text(row))
-        for row in changed:
-            deleted = row["deleted_at"] is not None
-            event = "MESSAGE_DELETED" if deleted else "MESSAGE_UPDATED"
-            self.socket.push(message_text(row, event))
-        for row in states:
+        await self._send_again(found.new, message_text)
+        await self._send_again(found.changed, changed_text)
+        for row in found.states:
             self.socket.push(state_text(row))
-        body = {"after": after, "complete": len(new) < MAX_MISSED}
+            if not await self.socket.drained():
+                return
+        body = {"after": after, "complete": found.complete}
         self.socket.push(event_text("REPLAYED", body))
+
+    async def _send_again(
+        self, names: Sequence[missed.Name], text: Callable[[sa.RowMapping], str]
+    ) -> None:
+        for ids in missed.pages(names):
+            for row in await self.ctx.db.read(missed.by_ids, ids):
+                self.socket.push(text(row))
+            if not await self.socket.drained():
+                return
 
     async def _conversation(
         self, frame: Frame, *, may_begin: bool = False
@@ -147,6 +159,8 @@ class Guest:
         return row["user_id"] == user_id and visitor in (None, row["visitor"])
 
     async def _begin(self, whose: Whose) -> sa.RowMapping:
+        if self.is_stranger:
+            self.ctx.strangers.begin(self.websocket)
         body = NewConversation(user_id=whose[0])
         given = self.token or bearer(self.websocket)
         row = await begin(self.ctx, body, token=given)
@@ -171,12 +185,17 @@ async def conversation(websocket: WebSocket) -> None:
             websocket=websocket,
             token=token,
             conversation_id=row["id"],
-            counts=row["user_id"] if proof is Proof.VISITOR else None,
+            counts=_who(row) if proof is Proof.VISITOR else None,
+            is_stranger=proof is Proof.VISITOR,
         )
         await ctx.rooms.join(guest.socket, [row["id"]])
         return guest
 
     await _serve(websocket, admit)
+
+
+def _who(row: sa.RowMapping) -> Who | None:
+    return (row["user_id"], row["visitor"] or "") if row["user_id"] else None
 
 
 async def user(websocket: WebSocket) -> None:
@@ -194,7 +213,8 @@ async def user(websocket: WebSocket) -> None:
             websocket=websocket,
             token=token,
             whose=(user_id, visitor),
-            counts=user_id if counts else None,
+            counts=(user_id, visitor or "") if counts else None,
+            is_stranger=visitor is not None,
         )
         await ctx.rooms.join_user(guest.socket, (user_id, visitor))
         return guest
@@ -271,8 +291,8 @@ async def status(request: Request) -> Response:
     user_id = request.path_params["user_id"]
     if "\x00" in user_id:
         raise NotFoundError("There can be no such user.")
-    await visitor_of(ctx, request, user_id, token=None)
-    sighted = await ctx.presence.status(user_id)
+    visitor = await visitor_of(ctx, request, user_id, token=None)
+    sighted = await ctx.presence.status(user_id, visitor)
     answer: UserStatus = {
         "user_id": user_id,
         "online": sighted.connections > 0,

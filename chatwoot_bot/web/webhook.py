@@ -49,10 +49,9 @@ async def receive(request: Request) -> Response:
             ctx.metrics.deliveries.labels("refused", "payload").inc()
             raise
         return await _quarantine(request, body, ctx, str(error))
-    elsewhere = _elsewhere(event, ctx.settings)
-    if elsewhere:
-        ctx.metrics.deliveries.labels("ignored", elsewhere).inc()
-        return _answer({"status": "ignored", "reason": elsewhere})
+    if reason := elsewhere(event, ctx.settings):
+        ctx.metrics.deliveries.labels("ignored", reason).inc()
+        return _answer({"status": "ignored", "reason": reason})
     return await _take(request, body, ctx, event)
 
 
@@ -78,7 +77,7 @@ def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
     return True
 
 
-def _elsewhere(event: Event, settings: Settings) -> str | None:
+def elsewhere(event: Event, settings: Settings) -> str | None:
     """Return why the event is not this bot's business, or None."""
     account = settings.chatwoot_account_id
     if account is not None and event.account_id not in (None, account):

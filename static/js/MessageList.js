@@ -113,7 +113,7 @@ export function MessageList(el) {
     const last = rows.findLast((row) => isMessage(row) && !isNote(row.message));
     const isNew = last?.key !== lastKey;
     lastKey = last?.key;
-    return rows.length === 0 || (isNew && last !== undefined && isUnsent(last.message));
+    return rows.length === 0 || (isNew && last?.isOwn === true && isUnsent(last.message));
   }
 
   function follow() {

@@ -89,7 +89,7 @@ export function VisitorChat(el, { api, store, isReachable }) {
     mayRelease = humanMode !== null && service.refusal === null;
     if (botName !== service.botName) people = peopleFor(service.botName);
     botName = service.botName;
-    if (before !== null && humanMode !== null && before !== humanMode) {
+    if (before !== null && mayRelease && before !== humanMode) {
       session.say(humanModeNote(humanMode));
     } else if (known !== JSON.stringify([humanMode, mayRelease, botName, cut])) update();
   }

@@ -5,6 +5,8 @@
  */
 
 const TIMEOUT_MS = 15_000;
+/** By the status, the code that our own answer has with it. */
+const REFUSALS = { 401: 'unauthorized', 403: 'forbidden', 404: 'not_found' };
 
 export class ApiError extends Error {
   /** message: one sentence, fit to be shown; status 0: no answer came */
@@ -22,7 +24,7 @@ export class ApiError extends Error {
 
   /** The server does not know this caller, or not any more. */
   get gone() {
-    return this.status === 401 || this.status === 403 || this.status === 404;
+    return this.status in REFUSALS;
   }
 }
 
@@ -44,21 +46,22 @@ export function createCall({ fetch = globalThis.fetch.bind(globalThis), token = 
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     });
     if (response.status === 204) return {};
+    const refusal = Reflect.get(REFUSALS, response.status);
+    if (refusal && data?.error?.code !== refusal) throw unreadable(); // of whoever stands between
     if (!response.ok && !acceptStatus.includes(response.status)) {
       throw new ApiError(data?.error?.message ?? 'The server could not do this.', {
         status: response.status,
         code: data?.error?.code ?? 'unknown',
       });
     }
-    if (data === null) {
-      // A proxy's or a captive portal's page is not an answer of ours.
-      throw new ApiError('The server gave an unreadable answer.', {
-        status: 0,
-        code: 'not_json',
-      });
-    }
+    if (data === null) throw unreadable();
     return data;
   };
+
+  /** A proxy's or a captive portal's page is not an answer of ours. */
+  function unreadable() {
+    return new ApiError('The server gave an unreadable answer.', { status: 0, code: 'not_ours' });
+  }
 
   async function answer(path, init) {
     try {

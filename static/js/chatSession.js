@@ -210,9 +210,13 @@ export function createChatSession({ api, store, onChange, onLink, isReachable, c
     open(previous);
   }
 
-  /** The server no longer knows this chat: what is unsent goes into a new one. */
+  /**
+   * The server lets us into this chat no more: what is unsent goes into a new one,
+   * and until that exists the chat can be tried again.
+   */
   function startOver() {
     const unsent = transcript.messages.filter(isUnsent);
+    if (chat) store.write('previous', chat);
     store.write('extras', null);
     open(null);
     transcript.change(() => unsent);

@@ -12,8 +12,12 @@ export function createDrafts() {
       return [...drafts.values()];
     },
 
-    /** chunk: text: what came since the last chunk */
+    /**
+     * chunk: text: what came since the last chunk. One answer is written at a time:
+     * the word that another was withdrawn has been lost.
+     */
     append({ turn_id: turnId, text }) {
+      for (const other of [...drafts.keys()]) if (other !== turnId) drafts.delete(other);
       const known = drafts.get(turnId) ?? blank(turnId);
       drafts.set(turnId, { ...known, content: known.content + text });
     },
@@ -24,9 +28,10 @@ export function createDrafts() {
 
     /** The finished words take the draft's place on the page, without a flicker. */
     finish(message) {
+      if (message.sender !== 'ai') return message;
       const draft = drafts.get(message.turnId ?? '');
-      if (message.sender !== 'ai' || !draft) return message;
-      drafts.delete(draft.turnId ?? '');
+      drafts.clear();
+      if (!draft) return message;
       return { ...message, clientId: message.clientId ?? draft.clientId };
     },
   };

@@ -3,8 +3,14 @@ import { createPause } from './pause.js';
 import { backoffMs } from './retry.js';
 
 const BEAT_MS = 5_000;
+const CALM_BEAT_MS = 30_000;
 
-/** Ask every few seconds whether the service is well and who may speak. */
+/**
+ * Ask every few seconds whether the service is well and who may speak.
+ *
+ * isOperator: may switch human mode; others learn of it as a part of the health
+ * isHidden: nobody looks at the page; isFollowing: its socket is open
+ */
 export function createHeartbeat({
   api,
   onHealth,
@@ -12,6 +18,8 @@ export function createHeartbeat({
   onRefused,
   onLink,
   isOperator = true,
+  isHidden = () => false,
+  isFollowing = () => false,
   random = Math.random,
 }) {
   const pause = createPause();
@@ -25,7 +33,7 @@ export function createHeartbeat({
       for (;;) {
         const works = await probe();
         failures = works ? 0 : failures + 1;
-        await pause.sleep(works ? BEAT_MS : backoffMs(failures, random()));
+        await pause.sleep(works ? beatMs() : backoffMs(failures, random()));
       }
     },
     wake: pause.wake,
@@ -35,6 +43,11 @@ export function createHeartbeat({
       epoch += 1;
     },
   };
+
+  /** Thousands of visitors' pages ask; a socket says by itself when the line is cut. */
+  function beatMs() {
+    return isHidden() || (refused && isFollowing()) ? CALM_BEAT_MS : BEAT_MS;
+  }
 
   /** @returns whether the server answers */
   function probe() {
@@ -52,7 +65,11 @@ export function createHeartbeat({
   }
 
   async function health() {
-    return reached(async () => onHealth(await api.health()));
+    return reached(async () => {
+      const health = await api.health();
+      onHealth(health);
+      if (refused && typeof health.human_mode === 'boolean') onHumanMode(health.human_mode);
+    });
   }
 
   async function humanMode() {

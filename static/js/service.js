@@ -18,12 +18,14 @@ export function followService(el, { api, parts, isOperator = true }) {
     health: null,
     botName: 'Bot',
     humanMode: null,
-    refusal: null,
+    refusal: isOperator ? null : '',
     isSwitching: false,
   };
   const heartbeat = createHeartbeat({
     api,
     isOperator,
+    isHidden: () => document.hidden,
+    isFollowing: () => service.link.socket === true,
     onHealth: (health) => change({ health, botName: health.bot_name || 'Bot' }),
     onHumanMode: (humanMode) => change({ humanMode }),
     onRefused: (refusal) => change({ refusal }),

@@ -4,6 +4,10 @@ import { backoffMs } from './retry.js';
 const OPEN_TIMEOUT_MS = 10_000;
 /** The server lets this caller in no more; trying again cannot help. */
 const REFUSED = new Set([4401, 4403, 4404]);
+/** A refusal comes right after the upgrade, where a browser can read its code. */
+const REFUSAL_MS = 250;
+/** An event, or this long without an end, is a line that works. */
+const STEADY_MS = 5_000;
 
 /**
  * A WebSocket that comes back by itself until it is stopped or refused. It only
@@ -61,9 +65,10 @@ export function createSocket({
   function once() {
     return new Promise((resolve) => {
       const socket = connect(path);
-      const timer = setTimeout(() => end(0), OPEN_TIMEOUT_MS);
+      const timers = [setTimeout(() => end(0), OPEN_TIMEOUT_MS)];
+      let isUp = false;
       end = (code) => {
-        clearTimeout(timer);
+        timers.forEach(clearTimeout);
         socket.onopen = socket.onmessage = socket.onclose = null;
         socket.close();
         live = null;
@@ -71,13 +76,25 @@ export function createSocket({
         resolve(code);
       };
       socket.onopen = () => {
-        clearTimeout(timer);
+        clearTimeout(timers[0]);
         live = socket;
-        failures = 0;
+        timers.push(setTimeout(steady, STEADY_MS));
+        // After a failure the next one is likely: nothing is read for a line that is refused.
+        if (failures === 0) up();
+        else timers.push(setTimeout(up, REFUSAL_MS));
+      };
+      const up = () => {
+        if (isUp) return;
+        isUp = true;
         onLink(true);
         onOpen();
       };
+      const steady = () => {
+        failures = 0;
+        up();
+      };
       socket.onmessage = ({ data }) => {
+        steady();
         const { event, body } = JSON.parse(data);
         onEvent(event, body);
       };

@@ -75,3 +75,32 @@ async def _three_processes(one, two):
 
             await visitor.close()
             assert (await next_event(agent, "PRESENCE"))["online"] is False
+
+
+async def test_human_mode_for_all_stops_the_turns_of_other_processes(
+    tmp_path, postgres_url
+):
+    """Switched where no worker is: the model's call in the worker is aborted."""
+    async with ModelStandIn(delay_s=60) as model:
+        settings = {
+            "DATABASE_URL": postgres_url,
+            "QUIET_SECONDS": "0",
+            "OPENAI_BASE_URL": model.base_url,
+            "OPENAI_MODEL": "stand-in",
+        }
+        with (
+            Service(tmp_path, "serve", "--no-worker", **settings) as web,
+            Service(tmp_path, "worker", **settings),
+        ):
+            async with httpx.AsyncClient(base_url=web.url) as http:
+                begun = (await http.post("/conversations", json={})).json()
+                await http.post(
+                    f"/conversations/{begun['id']}/messages",
+                    json={"content": "Hello"},
+                    headers={"authorization": f"Bearer {begun['token']}"},
+                )
+                await model.until(lambda: model.started == 1)
+                await http.post("/toggle-human", json={"enabled": True})
+                await model.until(lambda: model.aborted == 1)
+
+    assert model.finished == 0

@@ -255,6 +255,23 @@ def test_waiting_ones_come_first_and_can_be_filtered(open_page, service):
     expect(row(agent, "Waits")).to_have_count(0)
 
 
+def test_half_written_answer_is_there_when_the_agent_comes_back(open_page, service):
+    """Another visitor cannot wait; the words for the first are not lost."""
+    for name in ("First draft", "Second draft"):
+        chat = service.visitor_says("Hi", name=name)
+        service.call(f"/conversations/{chat}/takeover", {})
+    agent = open_page(path="/console")
+    row(agent, "First draft").click()
+    agent.get_by_label("Your answer").fill("I have looked it up and")
+    row(agent, "Second draft").click()
+    expect(agent.get_by_label("Your answer")).to_have_value("")
+    reply(agent, "One moment.")
+    expect(bubbles(agent, "agent")).to_have_text("One moment.")
+    row(agent, "First draft").click()
+
+    expect(agent.get_by_label("Your answer")).to_have_value("I have looked it up and")
+
+
 def test_search_finds_names_and_words(open_page, service):
     """One field for both."""
     service.visitor_says("About the blue teapot", name="Ursula")

@@ -125,6 +125,26 @@ def test_panel_shows_and_switches_who_holds_the_conversation(
     expect(panel.locator(".badge")).to_have_text("AI")
 
 
+def test_panel_shows_nothing_of_the_conversation_before(
+    page, chatwoot, connected, asked
+):
+    """An agent who opens another chat must not take over the one before."""
+    origin = chatwoot.simulator.base_url
+    panel = show_in(page, origin, connected.url, context_for(asked))
+    expect(panel.get_by_role("button", name="Take over")).to_be_visible()
+    held_up = []
+    page.route("**/conversations?*", lambda route: held_up.append(route))
+    page.evaluate(
+        "(context) => frames[0].postMessage(JSON.stringify(context), '*')",
+        context_for(987_654),
+    )
+
+    expect(panel.get_by_role("button", name="Take over")).to_be_hidden()
+    for route in held_up:
+        route.continue_()
+    expect(panel.locator(".note")).to_contain_text("does not know this conversation")
+
+
 def test_only_its_own_chatwoot_may_frame_the_panel(
     page, chatwoot, connected, seen, asked
 ):

@@ -1,5 +1,6 @@
 """The demo page in Chromium against the real service: every flow a visitor has."""
 
+import json
 import re
 
 import pytest
@@ -159,6 +160,18 @@ def test_human_mode_silences_the_bot_and_says_so(open_page):
     on, off = (i for i, name in enumerate(senders(page)) if name == "System")
     assert senders(page)[on + 1 : off] == ["You"]
     assert senders(page)[-1] == "Bot"
+
+
+def test_visitor_on_another_site_is_promised_no_bot_that_is_silent(open_page, service):
+    """The widget's chat has no switch, and still says who answers."""
+    service.call("/toggle-human", {"enabled": True})
+    page = open_page(path="/?embed=1", is_ready=False)
+    expect(chat(page).get_by_text("Bot is silent")).to_be_visible()
+    say(page, "Hi")
+    expect(bubbles(page, "user")).to_have_text("Hi")
+
+    expect(chat(page).locator(".typing")).to_be_hidden()
+    expect(button(page, "Back to the bot")).to_be_hidden()
 
 
 def test_pill_is_green_when_on_and_red_when_off(open_page):
@@ -462,6 +475,36 @@ def test_new_message_does_not_take_the_readers_place(open_page, service):
     expect(bubbles(page, "agent").last).to_have_text("one more")
     expect(bubbles(page, "agent").last).to_be_in_viewport()
     expect(chat(page).locator(".jump")).to_be_hidden()
+
+
+def test_answer_being_written_does_not_take_the_readers_place(open_page, service):
+    """Word after word comes in below; the reader is further up."""
+    page = open_page()
+    lines = []
+
+    def listen_in(line):
+        line.connect_to_server()
+        lines.append(line)
+
+    page.route_web_socket(re.compile("/ws/conversations/"), listen_in)
+    page.reload()
+    expect(page.get_by_role("status")).to_have_text("Connected")
+    ask_and_get_answer(page)
+    for number in range(30):
+        agent_says(service, page, f"message {number}")
+    expect(bubbles(page, "agent").last).to_be_in_viewport()
+    scroller = chat(page).get_by_role("log")
+    scroller.hover()
+    page.mouse.wheel(0, -600)
+    expect(button(page, "Newest messages")).to_be_visible()
+    place = scroller.evaluate("(el) => el.scrollTop")
+
+    for text in ("Your ", "parcel ", "is here."):
+        body = {"conversation_id": "c", "turn_id": "t_1", "text": text}
+        lines[-1].send(json.dumps({"event": "REPLY_CHUNK", "body": body}))
+
+    expect(bubbles(page, "ai").last).to_have_text("Your parcel is here.")
+    assert scroller.evaluate("(el) => el.scrollTop") == place
 
 
 def test_long_chat_opens_at_the_end_and_reads_on_at_the_top(open_page, service):

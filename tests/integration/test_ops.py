@@ -30,11 +30,22 @@ async def test_health_is_for_anybody(tmp_path):
     assert ready.json()["chatwoot"]["configured"] is False
 
 
+async def test_everybody_may_know_whether_the_bot_is_silent(demo):
+    """A visitor's page must not promise an answer of it."""
+    said = []
+    for enabled in (True, False):
+        await demo.post("/toggle-human", json={"enabled": enabled})
+        said.append((await demo.get("/health/ready")).json()["human_mode"])
+
+    assert said == [True, False]
+
+
 async def test_ready_says_which_part_is_not(demo):
     await demo.context.db.write(lambda tx: tx.execute(sa.text("DROP TABLE service")))
     answer = await demo.get("/health/ready")
 
     assert answer.status_code == 503
+    assert answer.json()["human_mode"] is None
     assert answer.json()["database"] == {"ok": False}
     assert answer.json()["worker"]["ok"] is True
 

@@ -1,9 +1,11 @@
 """The REST contract, row by row: shapes, pages, cursors, states and the figures."""
 
+import json
 import re
 
 import pydantic
 import pytest
+import sqlalchemy as sa
 from sockets import opened
 from test_chat import begin, messages, say
 from test_webhook import SIGNED, delivery, post_signed, rows, serving
@@ -347,6 +349,44 @@ async def test_dead_letters_are_listed_and_replayed(database_url):
     assert [answer.status_code for answer in unknown] == [404] * 4
 
 
+async def test_dead_delivery_of_another_account_is_not_replayed(database_url):
+    """It was kept before anybody could read whose it is."""
+    other = delivery()
+    other["account"] = {"id": 2}
+    kept = {
+        "outcome": "quarantined",
+        "reason": "test",
+        "body": json.dumps(other).encode(),
+        "received_at": 1.0,
+    }
+    async with serving(database_url, worker=False, **SIGNED) as client:
+        await client.context.db.write(
+            lambda tx: tx.execute(sa.insert(schema.deliveries), [kept])
+        )
+        [letter] = (await client.get("/dead-letters")).json()["items"]
+        again = await client.post(f"/dead-letters/{letter['id']}/replay")
+        stored = await rows(client, schema.conversations)
+
+    assert again.status_code == 409
+    assert "other_account" in again.json()["error"]["message"]
+    assert stored == []
+
+
+async def test_chatwoots_conversation_is_found_by_its_number(database_url):
+    async with serving(database_url, worker=False, **SIGNED) as client:
+        await post_signed(client, delivery())
+        await begin(client)
+
+        async def found(**params):
+            answer = await client.get("/conversations", params=params)
+            return [item["display_id"] for item in answer.json()["items"]]
+
+        assert await found(display_id=150) == [150]
+        assert await found(display_id=150, account_id=1) == [150]
+        assert await found(display_id=150, account_id=2) == []
+        assert await found(display_id=151) == []
+
+
 async def test_dead_reply_is_said_after_all(quiet):
     conversation, visitor = await begin(quiet)
     await quiet.post(f"/conversations/{conversation['id']}/escalate", headers=visitor)
@@ -396,3 +436,49 @@ async def test_figures_tell_what_became_of_the_conversations(demo):
         "p50": None,
         "p90": None,
     }
+
+
+async def test_an_agents_answer_is_not_the_bots(database_url):
+    """In a conversation that a human had before the bot ever saw it."""
+    async with serving(database_url, worker=False, **SIGNED) as client:
+        asked = delivery()
+        asked["conversation"]["status"] = "open"
+        asked["conversation"]["first_reply_created_at"] = 1_784_538_000
+        agent = {"id": 1, "name": "Maria", "type": "user"}
+        asked["conversation"]["meta"]["assignee"] = agent
+        answered = json.loads(json.dumps(asked))
+        answered |= {
+            "id": asked["id"] + 1,
+            "message_type": "outgoing",
+            "content": "Yes, we do.",
+            "sender": agent,
+        }
+        answered["conversation"]["messages"] = []
+        await post_signed(client, asked)
+        await post_signed(client, answered)
+        stats = await client.get("/stats", params={"since": "2020-01-01"})
+
+    outcomes = stats.json()["outcomes"]
+    assert (outcomes["conversations"], outcomes["answered_by_bot"]) == (1, 0)
+
+
+async def test_words_before_the_first_question_are_no_answer_to_it(quiet):
+    conversation, visitor = await begin(quiet)
+    path = f"/conversations/{conversation['id']}"
+    greeting = {"content": "Hello from us", "sender": "agent"}
+    await quiet.post(f"{path}/messages", json=greeting)
+    await quiet.post(f"{path}/release")
+    await say(quiet, conversation, visitor, "A question")
+    outcomes = (await quiet.get("/stats")).json()["outcomes"]
+
+    assert outcomes["first_answer_seconds"] == {"p50": None, "p90": None}
+    assert outcomes["answered_by_bot"] == 0
+
+
+@pytest.mark.parametrize(
+    "moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]
+)
+async def test_figures_of_any_time_that_can_be_written(quiet, moment):
+    for bound in ("since", "until"):
+        answer = await quiet.get("/stats", params={bound: moment})
+        assert answer.status_code == 200

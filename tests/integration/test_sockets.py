@@ -3,12 +3,13 @@
 import asyncio
 
 import pytest
+import sqlalchemy as sa
 from sockets import Closed, opened
 from test_chat import begin, say
 from test_webhook import SIGNED, delivery, post_signed, rows, serving
 
 from chatwoot_bot.store import schema
-from chatwoot_bot.web import socket, sockets
+from chatwoot_bot.web import presence, socket, sockets
 from chatwoot_bot.web.socket import MAX_WAITING
 
 pytestmark = pytest.mark.anyio
@@ -444,13 +445,21 @@ async def test_reader_that_is_stuck_for_good_leaves_nothing_behind(quiet, monkey
 
 
 async def test_socket_asks_for_its_right_to_be_there_again(quiet, monkeypatch):
-    """A signed-in browser that is never closed must not stay an agent for ever."""
-    monkeypatch.setattr(sockets, "SESSION_AGE_S", 0.05)
-    async with opened(quiet, "/ws/agents") as wire:
-        with pytest.raises(Closed) as closed:
-            await wire.any()
+    """A signed-in browser that is never closed must not stay an agent for ever.
 
-    assert closed.value.code == 4401
+    Nor is it a refusal: whoever has the right still is let in again.
+    """
+    conversation, _ = await begin(quiet)
+    monkeypatch.setattr(sockets, "SESSION_AGE_S", 0.05)
+    for path in ("/ws/agents", room(conversation)):
+        async with opened(quiet, path) as wire:
+            with pytest.raises(Closed) as closed:
+                await wire.any()
+        assert closed.value.code == 4408
+    monkeypatch.undo()
+    async with opened(quiet, room(conversation)) as wire:
+        await wire.send(message="still here")
+        assert (await wire.next("NEW_MESSAGE"))["content"] == "still here"
 
 
 async def test_nothing_is_remembered_of_sockets_that_have_gone(quiet):
@@ -467,3 +476,68 @@ async def test_nothing_is_remembered_of_sockets_that_have_gone(quiet):
 
     assert not any((rooms._rooms, rooms._users, rooms._agents, rooms._seen))
     assert rooms.sockets == 0
+
+
+async def test_same_name_does_not_tell_who_is_online(quiet):
+    """Whoever knows an address may call themselves by it, and learns nothing."""
+    ann, visitor = await begin(quiet, user_id="ann@shop.example")
+    _, stranger = await begin(quiet, user_id="ann@shop.example")
+
+    async def status(headers):
+        path = "/ws/users/ann@shop.example/status"
+        return (await quiet.get(path, headers=headers)).json()
+
+    async with opened(quiet, "/ws/agents") as agent:
+        async with opened(quiet, room(ann)):
+            await agent.next("PRESENCE")
+            seen = [await status(who) for who in (visitor, stranger, {})]
+        await agent.next("PRESENCE")
+    after = await status(stranger)
+
+    assert [one["connections"] for one in seen] == [1, 0, 1]
+    assert [one["online"] for one in seen] == [True, False, True]
+    assert (seen[1]["last_seen_at"], after["last_seen_at"]) == (None, None)
+
+
+@pytest.fixture
+async def refreshing(database_url, monkeypatch):
+    """A service whose presence is refreshed all the time."""
+    monkeypatch.setattr(presence, "REFRESH_S", 0.1)
+    async with serving(database_url, worker=False) as client:
+        yield client
+
+
+async def test_presence_stays_fresh_while_others_come_and_go(refreshing):
+    """Or another process would take a busy one's visitors for gone."""
+    still, _ = await begin(refreshing, user_id="still")
+    other, _ = await begin(refreshing, user_id="other")
+
+    async def seen_at():
+        is_still = schema.presence.c.user_id == "still"
+        found = await rows(refreshing, schema.presence, is_still)
+        return found[0].seen_at if found else 0.0
+
+    async with (
+        opened(refreshing, "/ws/agents") as agent,
+        opened(refreshing, room(still)),
+        asyncio.timeout(10),
+    ):
+        await agent.next("PRESENCE")
+        first = await seen_at()
+        while await seen_at() == first:
+            async with opened(refreshing, room(other)):
+                await agent.next("PRESENCE")
+            await agent.next("PRESENCE")
+
+
+async def test_who_never_came_back_is_forgotten(refreshing):
+    row = {"visitor": "v", "process": "dead", "connections": 0}
+    gone = [{"user_id": f"u-{n}", "seen_at": n * 1.0, **row} for n in range(5)]
+
+    def insert(tx):
+        tx.execute(sa.insert(schema.presence), gone)
+
+    await refreshing.context.db.write(insert)
+    async with asyncio.timeout(10):
+        while await rows(refreshing, schema.presence):  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0.01)

@@ -57,18 +57,18 @@ test('not ready is an answer, not a failure', async () => {
 });
 
 const FAILURES = [
-  [401, true, false],
-  [403, true, false],
-  [404, true, false],
-  [422, false, false],
-  [429, false, true],
-  [500, false, true],
-  [503, false, true],
+  [401, 'unauthorized', true, false],
+  [403, 'forbidden', true, false],
+  [404, 'not_found', true, false],
+  [422, 'validation_failed', false, false],
+  [429, 'busy', false, true],
+  [500, 'storage_failed', false, true],
+  [503, 'x', false, true],
 ];
 
-for (const [status, gone, retryable] of FAILURES) {
+for (const [status, code, gone, retryable] of FAILURES) {
   test(`a ${status} is ${gone ? 'gone' : retryable ? 'worth another try' : 'final'}`, async () => {
-    const { api } = apiThat(status, { error: { code: 'x', message: 'Because.' } });
+    const { api } = apiThat(status, { error: { code, message: 'Because.' } });
 
     await assert.rejects(api.createConversation(), (error) => {
       assert.ok(error instanceof ApiError);
@@ -92,8 +92,21 @@ test('no answer at all is worth another try', async () => {
 test('a proxy’s page instead of an answer is not taken for one', async () => {
   const { api } = apiThat(200, '<html>Please log in</html>');
 
-  await assert.rejects(api.createConversation(), { code: 'not_json', retryable: true });
+  await assert.rejects(api.createConversation(), { code: 'not_ours', retryable: true });
 });
+
+for (const [status, body] of [
+  [404, '404 page not found'],
+  [403, '<html>Forbidden</html>'],
+  [401, { message: 'Sign in to the proxy' }],
+  [404, { error: { code: 404, message: 'No route' } }],
+]) {
+  test(`a ${status} of whoever stands between (${JSON.stringify(body)}) ends nothing`, async () => {
+    const { api } = apiThat(status, body);
+
+    await assert.rejects(api.conversation(CHAT), { status: 0, gone: false, retryable: true });
+  });
+}
 
 test('an error without our body still says something', async () => {
   const { api } = apiThat(500, 'Internal Server Error');

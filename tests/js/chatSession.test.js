@@ -140,6 +140,21 @@ test('words that are withdrawn disappear', async (t) => {
   assert.deepEqual(texts(), ['Hi']);
 });
 
+test('half an answer does not stand beside the next one', async (t) => {
+  const { server, texts, until, chatId } = await chatting(t);
+  const half = { turn_id: 't1', text: 'Your parcel is' };
+
+  server.emit(chatId(), 'REPLY_CHUNK', half); // and its withdrawal is lost
+  server.emit(chatId(), 'REPLY_CHUNK', { turn_id: 't2', text: 'Your parcel' });
+  const during = texts();
+  server.emit(chatId(), 'REPLY_CHUNK', half);
+  server.say(chatId(), 'ai', 'Your parcel is here.', null, 't2');
+  await until(has('Your parcel is here.'));
+
+  assert.deepEqual(during, ['Hi', 'Your parcel']);
+  assert.deepEqual(texts(), ['Hi', 'Your parcel is here.']);
+});
+
 test('half an answer does not outlive the line it came over', async (t) => {
   const { server, texts, links, until, chatId } = await chatting(t);
 
@@ -297,6 +312,20 @@ test('when the server forgot the chat, the page starts over and says so', async 
   assert.match(texts().join(), /no longer on the server/);
   assert.equal(texts().includes('Hi'), false);
   assert.equal(chatId(), null);
+  assert.equal(session.view.canReturn, true);
+});
+
+test('a socket that was closed for its age does not end the chat', async (t) => {
+  const { session, server, until, texts, chatId } = await chatting(t);
+  const id = chatId();
+
+  server.endSockets(4408);
+  session.resume();
+  server.say(id, 'ai', 'Still here.');
+  await until(has('Still here.'));
+
+  assert.equal(chatId(), id);
+  assert.deepEqual(texts(), ['Hi', 'Still here.']);
 });
 
 test('a message written to a forgotten chat arrives in the new one', async (t) => {

@@ -83,11 +83,14 @@ export function fakeServer() {
     },
     forgetEverything() {
       conversations.clear();
-      for (const socket of [...sockets]) socket.onclose?.({ code: 4401 });
+      server.endSockets(4401);
     },
     cut() {
       server.isDown = true;
-      for (const socket of [...sockets]) socket.onclose?.({ code: 1006 });
+      server.endSockets(1006);
+    },
+    endSockets(code) {
+      for (const socket of [...sockets]) socket.onclose?.({ code });
     },
     /** All that pages have sent over their sockets. */
     get frames() {

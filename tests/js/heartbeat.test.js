@@ -6,7 +6,7 @@ import { createHeartbeat } from '../../static/js/heartbeat.js';
 const failure = (status) => new ApiError('Because.', { status, code: 'x' });
 
 /** A heartbeat of a service with these answers, and all it reported. */
-function heartbeatOf({ health, humanStatus }) {
+function heartbeatOf({ health, humanStatus, ...options }) {
   const said = [];
   let statusAsked = 0;
   const heartbeat = createHeartbeat({
@@ -21,6 +21,7 @@ function heartbeatOf({ health, humanStatus }) {
     onHumanMode: (enabled) => said.push(['humanMode', enabled]),
     onRefused: (message) => said.push(['refused', message]),
     onLink: (works) => said.push(['link', works]),
+    ...options,
   });
   return { heartbeat, said, asked: () => statusAsked };
 }
@@ -48,6 +49,38 @@ test('a caller who may not know is told once and does not ask again', async () =
   assert.deepEqual(said.filter(([what]) => what === 'refused'), [['refused', 'Because.']]);
   assert.deepEqual(said.at(-1), ['link', true]);
 });
+
+test('who may not ask learns of human mode with the health', async () => {
+  const { heartbeat, said } = heartbeatOf({
+    health: async () => ({ status: 'ready', human_mode: true }),
+    isOperator: false,
+  });
+
+  await heartbeat.probe();
+
+  assert.deepEqual(said, [['health', 'ready'], ['humanMode', true], ['link', true]]);
+});
+
+for (const [what, options, beats] of [
+  ['a visitor’s page without a chat', { isOperator: false }, 7],
+  ['a visitor’s page whose socket is open', { isOperator: false, isFollowing: () => true }, 2],
+  ['a page that nobody looks at', { isHidden: () => true }, 2],
+  ['an operator’s page', { isFollowing: () => true }, 7],
+]) {
+  test(`${what} asks ${beats} times in half a minute`, async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const { heartbeat, said } = heartbeatOf(options);
+
+    heartbeat.start();
+    for (let second = 0; second < 30; second += 1) {
+      await new Promise((resolve) => setImmediate(resolve));
+      t.mock.timers.tick(1_000);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+
+    assert.equal(said.filter(([kind]) => kind === 'link').length, beats);
+  });
+}
 
 for (const status of [0, 502]) {
   test(`an answer with status ${status} is no sign of life`, async () => {

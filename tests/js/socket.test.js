@@ -47,9 +47,63 @@ test('a lost line is opened again, sooner when woken', async (t) => {
   socket.wake();
   await settle();
   attempts[1].onopen();
+  attempts[1].onmessage({ data: '{"event": "TYPING", "body": {}}' });
 
   assert.equal(isOpenWhileLost, false);
-  assert.deepEqual(heard, [true, 'open', false, true, 'open']);
+  assert.deepEqual(heard, [true, 'open', false, true, 'open', ['TYPING', {}]]);
+});
+
+test('a socket that is refused again and again is tried less and less often', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { attempts, heard } = line(t);
+
+  for (let ms = 0; ms < 10_000; ms += 50) {
+    if (attempts.at(-1).onopen) {
+      attempts.at(-1).onopen(); // so that the browser can read the code that follows
+      attempts.at(-1).onclose({ code: 1011 });
+    }
+    await settle();
+    t.mock.timers.tick(50);
+  }
+
+  assert.equal(attempts.length, 6); // after 0.25, 0.5, 1, 2 and 4 s
+  assert.equal(heard.filter((what) => what === 'open').length, 1);
+});
+
+test('a line that stays open, or brings an event, has come back', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { attempts, heard } = line(t);
+  attempts[0].onclose({ code: 1006 });
+  await settle();
+  t.mock.timers.tick(250);
+  await settle();
+
+  attempts[1].onopen();
+  const early = [...heard];
+  t.mock.timers.tick(250);
+  const later = [...heard];
+  t.mock.timers.tick(4_750);
+  attempts[1].onclose({ code: 1006 });
+  await settle();
+  t.mock.timers.tick(250);
+  await settle();
+
+  assert.deepEqual(early, [false]);
+  assert.deepEqual(later, [false, true, 'open']);
+  assert.equal(attempts.length, 3); // the wait is short again
+});
+
+test('a socket that is closed for its age comes back', async (t) => {
+  const { socket, attempts, heard } = line(t);
+  attempts[0].onopen();
+
+  attempts[0].onclose({ code: 4408 });
+  await settle();
+  socket.wake();
+  await settle();
+
+  assert.equal(attempts.length, 2);
+  assert.equal(heard.includes(4408), false);
 });
 
 test('who is refused does not come again', async (t) => {

@@ -9,6 +9,7 @@ import { HealthStrip } from './HealthStrip.js';
 import { SignIn } from './SignIn.js';
 import { WhyPanel } from './WhyPanel.js';
 
+const HIDDEN_MS = 250;
 const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-panel'];
 
 /**
@@ -27,6 +28,7 @@ export function AgentConsole(el, { isReachable }) {
   const news = h('p', { class: 'visually-hidden', 'aria-live': 'polite' });
   const [health, list, view, why] = PARTS.map((name) => h('section', { class: name }));
   let waiting = -1;
+  let isDue = false; // something has changed that is not shown yet
   let suggested; // the demo's own chat is opened when nothing else is
 
   const desk = createDesk({
@@ -54,24 +56,27 @@ export function AgentConsole(el, { isReachable }) {
   });
   hear(el, 'lineDown', desk.lineDown);
   hear(el, 'selectConversation', ({ id }) => {
-    desk.select(id);
+    atOnce(() => desk.select(id));
     el.classList.add('-reading');
     tell(why, 'close', null);
   });
   hear(el, 'suggest', (id) => {
     suggested = id;
-    update();
+    show();
   });
-  hear(el, 'wantConversations', desk.want);
+  hear(el, 'wantConversations', (part) => atOnce(() => desk.want(part)));
   hear(el, 'moreConversations', desk.loadMore);
   hear(el, 'backToList', () => {
     el.classList.remove('-reading');
     tell(list, 'focusSelected', null);
   });
   hear(el, 'loadOlder', desk.loadOlder);
-  hear(el, 'retryMessage', ({ clientId }) => desk.retry(clientId));
-  hear(el, 'editMessage', ({ clientId }) => tell(view, 'draft', desk.takeBack(clientId)));
-  hear(el, 'say', ({ text }) => desk.send(text));
+  hear(el, 'retryMessage', ({ clientId }) => atOnce(() => desk.retry(clientId)));
+  hear(el, 'editMessage', ({ clientId }) => {
+    const text = atOnce(() => desk.takeBack(clientId));
+    tell(view, 'draft', text);
+  });
+  hear(el, 'say', ({ text }) => atOnce(() => desk.send(text)));
   hear(el, 'typing', ({ typing }) => desk.tellTyping(typing));
   hear(el, 'act', act);
   hear(el, 'signOut', async () => {
@@ -82,9 +87,8 @@ export function AgentConsole(el, { isReachable }) {
     tell(why, 'open', { conversation: desk.view.selected, turnId });
   });
   document.addEventListener('visibilitychange', () => {
-    if (document.hidden) return;
-    desk.looked();
-    update();
+    if (!document.hidden) desk.looked();
+    show();
   });
   begin();
 
@@ -97,7 +101,7 @@ export function AgentConsole(el, { isReachable }) {
       desk.start();
       tell(health, 'session', { canSignOut: canSignIn });
       tell(health, 'linkUp', null);
-      update();
+      show();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setTimeout(begin, 3_000); // the header says what is wrong
@@ -128,7 +132,28 @@ export function AgentConsole(el, { isReachable }) {
     }
   }
 
+  /** Many events may come between two frames; nobody sees more than one of them. */
   function update() {
+    if (isDue) return;
+    isDue = true;
+    // A tab that is not looked at has no frames, and its title counts who waits.
+    if (document.hidden) setTimeout(showDue, HIDDEN_MS);
+    else requestAnimationFrame(showDue);
+  }
+
+  function showDue() {
+    if (isDue) show();
+  }
+
+  /** Who has pressed something sees at once what comes of it. */
+  function atOnce(act) {
+    const result = act();
+    show();
+    return result;
+  }
+
+  function show() {
+    isDue = false;
     if (suggested && desk.opens(suggested)) suggested = undefined;
     const state = desk.view;
     tell(list, 'conversations', state);

@@ -29,6 +29,8 @@ export function ConversationView(el) {
   let people = peopleFor(botName);
   let peopleKey = '';
   let editing = null;
+  /** answers that are not sent yet, by conversation */
+  const halfWritten = new Map();
   let isTaking = false; // asked for, and as good as done: an answer takes over as well
   const teller = createTypingTeller((typing) => ask(el, 'typing', { typing }));
 
@@ -65,6 +67,7 @@ export function ConversationView(el) {
   function update({ selected, transcript, isOnline }) {
     const isOther = selected?.id !== shown?.id;
     const isMoved = selected?.state !== shown?.state;
+    if (isOther && shown && editing === null) halfWritten.set(shown.id, field.value);
     shown = selected;
     find(el, '.nothing').hidden = selected !== null;
     find(el, '.open').hidden = selected === null;
@@ -73,7 +76,7 @@ export function ConversationView(el) {
       hideBar();
       isTaking = false;
     }
-    if (isOther) tell(composer, 'fill', '');
+    if (isOther) tell(composer, 'fill', halfWritten.get(selected.id) ?? '');
     showHead(selected, isOnline);
     choosePeople(selected);
     const view = transcript ?? EMPTY;

@@ -11,10 +11,13 @@ export function createAgentApi(options) {
     signIn: (token) => write('POST', '/session', { token }),
     signOut: () => write('DELETE', '/session'),
 
-    conversations: ({ state, before, limit }) => {
+    /** displayId, accountId: Chatwoot's */
+    conversations: ({ state, before, displayId, accountId, limit }) => {
       const query = new URLSearchParams({ limit: String(limit) });
       if (state) query.set('state', state);
       if (before) query.set('before', before);
+      if (displayId) query.set('display_id', String(displayId));
+      if (accountId) query.set('account_id', String(accountId));
       return call(`/conversations?${query}`);
     },
     conversation: (id) => call(at(id)),

@@ -9,6 +9,10 @@ import { waitingNews } from './deskWords.js';
 
 const LIST_SIZE = 50;
 const SEEN_KEPT = 500;
+/** Opened conversations whose transcripts are kept for another look. */
+const TRANSCRIPTS_KEPT = 10;
+/** What agents read along; of others nothing of it is shown. */
+const LIVE = new Set(['REPLY_CHUNK', 'REPLY_DROPPED', 'TYPING']);
 
 /**
  * The agents' side: every conversation, the one that is open, and what an agent
@@ -28,7 +32,7 @@ export function createDesk({
   connect,
 }) {
   const conversations = new Map();
-  /** of the conversations that were opened */
+  /** of the conversations that were opened last, the newest at the end */
   const transcripts = new Map();
   /** by conversation */
   const counted = new Map();
@@ -40,6 +44,8 @@ export function createDesk({
   let selectedId = null;
   let next = null;
   let isLoading = true;
+  /** when each conversation was last moved, by a clock that counts the moves */
+  const movedAt = new Map();
   let moves = 0;
   let socket = null;
 
@@ -113,31 +119,69 @@ export function createDesk({
     online.clear();
     if (conversations.has(selectedId)) readPresence(conversations.get(selectedId));
     readList();
-    for (const transcript of transcripts.values()) transcript.catchUp(true);
+    readHeld();
+    transcripts.get(selectedId ?? '')?.catchUp(true);
   }
 
   /** before: a page's cursor; without one, from the newest */
-  async function readList(before = null) {
+  function readList(before = null) {
     const { filter } = wanted;
     const asked = moves;
-    try {
+    return reading(async () => {
       const page = await api.conversations({ state: filter, before, limit: LIST_SIZE });
       if (filter !== wanted.filter) return;
-      for (const wire of page.items) keep(wire, asked !== moves);
+      for (const wire of page.items) keep(wire, asked);
       next = page.next;
       isLoading = false;
       onChange();
+    });
+  }
+
+  /**
+   * Whose state may have changed without a word being said: those that humans hold
+   * now, and those that we think they hold. The list alone shows the newest activity.
+   */
+  function readHeld() {
+    return reading(async () => {
+      const asked = moves;
+      const states = ['handover_pending', 'human'].map((state) =>
+        api.conversations({ state, before: null, limit: LIST_SIZE }),
+      );
+      const pages = await Promise.all(states);
+      const held = new Map(pages.flatMap(({ items }) => items).map((wire) => [wire.id, wire]));
+      for (const wire of held.values()) keep(wire, asked);
+      onChange();
+      const doubtful = [...conversations.values()].filter(
+        ({ id, state }) => !held.has(id) && (state !== 'ai' || id === selectedId),
+      );
+      for (const { id } of doubtful) await reading(() => readAgain(id));
+    });
+  }
+
+  async function readAgain(id) {
+    const asked = moves;
+    keep(await api.conversation(id), asked);
+    onChange();
+  }
+
+  async function reading(read) {
+    try {
+      await read();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error; // our own mistake: show it
       if (error.status === 401 || error.status === 403) onRefused();
     }
   }
 
-  /** The list is read while events come in: what is newer stays. */
-  function keep(wire, isOld = false) {
+  /**
+   * The list is read while events come in: what is newer stays.
+   *
+   * asked: when, by the clock of the moves
+   */
+  function keep(wire, asked = moves) {
     const known = conversations.get(wire.id);
     const next = conversationFrom(wire);
-    if (known && isOld) next.state = known.state;
+    if (known && (movedAt.get(wire.id) ?? 0) > asked) next.state = known.state;
     if (known?.last && known.last.id > (next.last?.id ?? 0)) {
       next.last = known.last;
       next.activeAt = known.activeAt;
@@ -148,10 +192,28 @@ export function createDesk({
   function select(id) {
     looked();
     selectedId = id;
-    if (!transcripts.has(id)) openTranscript(id);
+    const known = transcripts.get(id);
+    transcripts.delete(id);
+    if (known) {
+      transcripts.set(id, known); // the newest
+      if (known.isBehind) known.catchUp(socket?.isOpen ?? false);
+    } else openTranscript(id);
+    forgetOld();
     looked();
     onChange();
     readPresence(conversations.get(id));
+  }
+
+  /** What still has to go out is kept. */
+  function forgetOld() {
+    const still = [...transcripts].filter(
+      ([id, { messages }]) => id !== selectedId && !messages.some(isUnsent),
+    );
+    const tooMany = Math.max(0, transcripts.size - TRANSCRIPTS_KEPT);
+    for (const [id, transcript] of still.slice(0, tooMany)) {
+      transcript.close();
+      transcripts.delete(id);
+    }
   }
 
   /** Later changes come as events. */
@@ -179,6 +241,7 @@ export function createDesk({
       },
       onGone: () => {
         conversations.delete(id);
+        movedAt.delete(id);
         transcripts.delete(id);
         onChange();
       },
@@ -202,7 +265,7 @@ export function createDesk({
       conversations.set(known.id, { ...known, last: lastFrom(body) });
     }
     transcripts.get(known.id)?.receive(event, body);
-    onChange();
+    if (!LIVE.has(event)) onChange(); // what is open says so itself
   }
 
   function hearMessage(known, body) {
@@ -214,6 +277,7 @@ export function createDesk({
 
   function moveTo(known, { state, reason = null, detail = null }) {
     moves += 1;
+    movedAt.set(known.id, moves);
     transcripts.get(known.id)?.moved();
     if (state === known.state) return;
     conversations.set(known.id, { ...known, state, reason, detail });
@@ -301,9 +365,8 @@ export function createDesk({
   function resume() {
     socket?.wake();
     if (isLoading || !socket?.isOpen) readList();
-    for (const transcript of transcripts.values()) {
-      if (transcript.isBehind) transcript.catchUp(socket?.isOpen ?? false);
-    }
+    const transcript = transcripts.get(selectedId ?? '');
+    if (transcript?.isBehind) transcript.catchUp(socket?.isOpen ?? false);
     outbox.flush();
   }
 }

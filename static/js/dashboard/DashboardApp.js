@@ -8,8 +8,7 @@ import { peopleFor } from '../words.js';
 import { appContextOf, conversationOf, FETCH_INFO, summaryOf, suggestionOf } from './appContext.js';
 
 const READ_EVERY_MS = 4_000;
-const PAGES = 5; // of conversations, newest first: agents look at what is new
-const PAGE_SIZE = 200;
+const ACCOUNTS = 200; // in which there may be a conversation of the same number
 const LATEST = 6;
 const TURNS = 5;
 
@@ -28,6 +27,7 @@ export function DashboardApp(el) {
   let origin = '';
   let conversation = null;
   let readings = 0;
+  let isReading = false;
 
   window.addEventListener('message', (event) => {
     if (event.source !== window.parent || window.parent === window) return;
@@ -36,11 +36,12 @@ export function DashboardApp(el) {
     context = next;
     origin = event.origin;
     conversation = null;
+    find(el, '.open').hidden = true; // it shows another one's
     read();
   });
   find(el, '.switch').addEventListener('click', move);
   find(el, '.copy').addEventListener('click', copy);
-  setInterval(() => !document.hidden && context && read(), READ_EVERY_MS);
+  setInterval(() => !document.hidden && !isReading && context && read(), READ_EVERY_MS);
   begin();
 
   async function begin() {
@@ -74,6 +75,7 @@ export function DashboardApp(el) {
   async function read() {
     readings += 1;
     const mine = readings;
+    isReading = true;
     try {
       const found = conversation ?? (await look());
       if (mine !== readings) return;
@@ -87,18 +89,15 @@ export function DashboardApp(el) {
       show(turns, messages);
     } catch (error) {
       if (mine === readings) complain(error);
+    } finally {
+      if (mine === readings) isReading = false;
     }
   }
 
   async function look() {
-    let before = null;
-    for (let page = 0; page < PAGES; page += 1) {
-      const { items, next } = await api.conversations({ before, limit: PAGE_SIZE });
-      const found = conversationOf(items, context, origin);
-      if (found || !next) return found;
-      before = next;
-    }
-    return null;
+    const { displayId, accountId } = context;
+    const { items } = await api.conversations({ displayId, accountId, limit: ACCOUNTS });
+    return conversationOf(items, context, origin);
   }
 
   /** turns: newest first messages: oldest first */
@@ -143,6 +142,7 @@ export function DashboardApp(el) {
   }
 
   async function move() {
+    if (!conversation) return; // Chatwoot shows another one, which is being read
     const { id, state } = conversation;
     const button = find(el, '.switch');
     button.disabled = true;
