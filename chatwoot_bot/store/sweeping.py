@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from ..core.conversation import State, Status
-from .conversations import insert_new
+from .conversations import inbox_has_bot, insert_new
 from .human import value
 from .schema import conversations, messages, service
 
@@ -42,13 +42,15 @@ def waiting_for_contact(
 
 def inboxes(tx: sa.Connection) -> dict[int, bool]:
     """Return the inboxes that we hear of, and whether an agent bot serves each."""
-    has_bot = sa.func.max(sa.cast(conversations.c.ever_pending, sa.Integer))
-    query = (
-        sa.select(conversations.c.inbox_id, has_bot.label("has_bot"))
-        .where(conversations.c.inbox_id.is_not(None))
-        .group_by(conversations.c.inbox_id)
-    )
-    return {row.inbox_id: bool(row.has_bot) for row in tx.execute(query)}
+    ids = tx.execute(_INBOXES).scalars().all()
+    return {inbox_id: inbox_has_bot(tx, inbox_id) for inbox_id in ids}
+
+
+_INBOXES = (
+    sa.select(conversations.c.inbox_id)
+    .where(conversations.c.inbox_id.is_not(None))
+    .distinct()
+)
 
 
 def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:
