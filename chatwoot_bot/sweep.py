@@ -37,7 +37,7 @@ class Sweep:
     """Look for messages that were missed.
 
     Args:
-        client: with the bot's token.
+        client: returns one with the token of the inbox's bot.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
         serves: returns whether an inbox is any business of ours.
@@ -50,7 +50,7 @@ class Sweep:
         self,
         db: Database,
         intake: Intake,
-        client: ChatwootClient,
+        client: Callable[[int | None], ChatwootClient],
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
@@ -179,9 +179,10 @@ class Sweep:
         addresses = await self._db.read(
             sweeping.waiting_for_contact, active_since=active_since, limit=KNOWN
         )
-        for account_id, display_id in addresses:
+        for account_id, display_id, inbox_id in addresses:
+            client = self._client(inbox_id)
             try:
-                shown = await self._client.last_messages(account_id, display_id)
+                shown = await client.last_messages(account_id, display_id)
             except ChatwootError as error:
                 if error.status_code is None:
                     raise

@@ -17,15 +17,15 @@ def first_start(tx: sa.Connection, *, now: float) -> float:
 
 def waiting_for_contact(
     tx: sa.Connection, *, active_since: float, limit: int
-) -> list[tuple[int, int]]:
-    """Return (account, number) of conversations that may have been missed.
+) -> list[tuple[int, int, int | None]]:
+    """Return (account, number, inbox) of conversations that may have been missed.
 
     Those are the bot's, pending or of an inbox without an agent bot, and owe nothing
     as far as we know; the most recently active first.
     """
     c = conversations.c
     query = (
-        sa.select(c.account_id, c.display_id)
+        sa.select(c.account_id, c.display_id, c.inbox_id)
         .where(
             c.channel == "chatwoot",
             c.state == State.AI,
@@ -37,7 +37,7 @@ def waiting_for_contact(
         .order_by(c.active_at.desc())
         .limit(limit)
     )
-    return [(row.account_id, row.display_id) for row in tx.execute(query)]
+    return [row._tuple() for row in tx.execute(query)]
 
 
 def inboxes(tx: sa.Connection) -> dict[int, bool]:
