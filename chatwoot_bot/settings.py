@@ -223,15 +223,15 @@ class Settings(pydantic.BaseModel):
         settings, wrong = cls._checked(given)
         problems = {name.upper(): problem for name, problem in wrong.items()}
         problems |= dict(_conflicts(given))
-        entries: Sequence[Entry] = ()
+        if settings is not None:
+            problems |= dict(_impatient(settings))
         if "bots_file" in given:
             reading = read_bots(Path(given["bots_file"]), variables)
             settings = settings and settings._with_bots(reading, given)
+            problems |= dict(_disconnected(given, reading.entries))
             problems |= reading.problems
-            entries = reading.entries
-        problems |= dict(_disconnected(given, entries))
-        if settings is not None:
-            problems |= dict(_impatient(settings))
+        else:
+            problems |= dict(_disconnected(given, ()))
         if problems or settings is None:
             raise SettingsError(problems)
         return settings

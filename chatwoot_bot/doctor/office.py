@@ -119,12 +119,15 @@ def check_unserved(
     if office is None:
         return []
     names = {inbox.id: f"{inbox.id} ({inbox.name})" for inbox in office.inboxes}
+    wanted = settings.chatwoot_inbox_id
+    if any(inbox_id not in names for inbox_id in wanted):
+        return []  # a wrong number is the cause, and told already
     return [
         fail(
             "inbox",
             f"inbox {names[inbox_id]} is connected to {bot.name}, but not served here: "
             "its contacts wait for ever",
-            setting="BOTS_FILE" if settings.bots_file else INBOX,
+            setting=INBOX if wanted and inbox_id not in wanted else "BOTS_FILE",
             mend=f"add {inbox_id} there, or disconnect the bot in the inbox's settings",
         )
         for inbox_id, bot in office.connected.items()

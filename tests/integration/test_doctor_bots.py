@@ -172,7 +172,7 @@ async def test_bot_that_delivers_elsewhere_is_named_whosever_token_it_has(
     ("bots", "environ", "setting"),
     [
         (BOTS, {}, "BOTS_FILE"),
-        ("[[bots]]", {"CHATWOOT_INBOX_ID": "3,7"}, "BOTS_FILE"),
+        ("[[bots]]", {"CHATWOOT_INBOX_ID": "3,7"}, "CHATWOOT_INBOX_ID"),
     ],
 )
 async def test_inbox_whose_bot_nobody_serves_is_a_failure(
@@ -184,9 +184,9 @@ async def test_inbox_whose_bot_nobody_serves_is_a_failure(
 
     found = await all_findings(tmp_path, chatwoot, bots, **environ)
 
-    [failed] = [each for each in found if each.level == "fail"]
+    [failed] = [each for each in found if (each.check, each.level) == ("inbox", "fail")]
     assert failed.message.startswith("inbox 9 (Three) is connected to")
-    assert (failed.check, failed.setting) == ("inbox", setting)
+    assert failed.setting == setting
     assert failed.mend
 
 
