@@ -52,6 +52,7 @@ async def measure() -> dict[str, float]:
 
         (folder / "waiting").mkdir()
         quiet = chosen | {"QUIET_SECONDS": 3_600, "MAX_WAIT_SECONDS": 3_600}
+        quiet |= {"ANSWER_DEADLINE_SECONDS": 7_200}
         with Service(folder / "waiting", **quiet) as service:
             idle = rss_mb(service)
             await fill(service, WAITING)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -30,6 +30,7 @@ from .core.hours import Hours, parse_hours
 from .core.remote import Remote
 from .core.routing import Routing
 from .engine import Engine
+from .errors import PartDiedError
 from .handover import Handover
 from .http import make_client
 from .hub import Hub
@@ -127,6 +128,11 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     """
     for name in settings.unused():
         log.warning("setting has no effect in this release", setting=name)
+    if settings.llm_timeout_seconds > settings.answer_deadline_seconds:
+        log.warning(
+            "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
+            "called before a slow model has used its time"
+        )
     if settings.chatwoot_configured and settings.admin_token is None:
         log.warning(
             "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
@@ -143,7 +149,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
         circuits = _circuits(settings)
-        clients = _clients(settings, http, circuits["chatwoot"])
+        clients = _sweepers(settings, http, circuits["chatwoot"])
         media = await stack.enter_async_context(_media(settings, http))
         engine = _engine(settings, db, http, circuits, media)
         worker = None
@@ -159,7 +165,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         await stack.enter_async_context(_beside(presence.run(), "presence"))
         if not db.is_sqlite:
             await _hear_others(stack, db, engine.hub, intake, rooms)
-        if clients is not None and with_worker and settings.sweep_interval_seconds:
+        if clients and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
             await stack.enter_async_context(_beside(sweep.run(), "sweep"))
         yield Context(
@@ -309,12 +315,18 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
 
 def _policy(bot: BotSettings) -> Policy:
     return Policy(
-        handover_keywords=bot.settings.handoff_keywords or keywords(),
+        handover_keywords=_keywords(bot),
         rules=bot.rules,
         hours=_hours(bot.settings),
         max_bot_turns=bot.settings.max_bot_turns,
         answer_deadline_s=bot.settings.answer_deadline_seconds,
     )
+
+
+def _keywords(bot: BotSettings) -> tuple[str, ...]:
+    """Return the bot's own, where no keyword at all is a choice too."""
+    own = bot.settings.handoff_keywords
+    return own if own or "handoff_keywords" in bot.own else keywords()
 
 
 def _hours(settings: Settings) -> Hours | None:
@@ -418,7 +430,7 @@ async def _drain(worker: Worker | None) -> None:
 
 @contextlib.asynccontextmanager
 async def _working(worker: Worker) -> AsyncIterator[None]:
-    """Run the worker beside the web; if it dies, the process must not look well."""
+    """Run the worker beside the web; if it dies, the process stops; see `_beside`."""
     task = asyncio.create_task(worker.run(), name="worker")
     task.add_done_callback(_stop_when_dead)
     try:
@@ -426,11 +438,16 @@ async def _working(worker: Worker) -> AsyncIterator[None]:
     finally:
         await worker.stop(grace_s=GRACE_S)
         await asyncio.wait([task])
+    _must_not_have_died(task)
 
 
 @contextlib.asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Run *work* until the block ends; if it dies, the process stops."""
+    """Run *work* until the block ends; if it dies, the process stops.
+
+    Raises:
+        PartDiedError: it died; raised at the end, when all has been stopped in order.
+    """
     task = asyncio.create_task(work, name=name)
     task.add_done_callback(_stop_when_dead)
     try:
@@ -438,14 +455,34 @@ async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[N
     finally:
         task.cancel()
         await asyncio.wait([task])
+    _must_not_have_died(task)
 
 
-def _sweep(settings: Settings, db: Database, intake: Intake, clients: Clients) -> Sweep:
+def _sweepers(
+    settings: Settings, http: httpx.AsyncClient, breaker: Breaker
+) -> list[tuple[BotSettings, Clients]]:
+    """Return each bot with its clients; first that for all others, none in the demo."""
+    pairs = [(bot, _clients(bot.settings, http, breaker)) for bot in settings.bots]
+    return [(bot, clients) for bot, clients in pairs if clients is not None]
+
+
+def _sweep(
+    settings: Settings,
+    db: Database,
+    intake: Intake,
+    bots: Sequence[tuple[BotSettings, Clients]],
+) -> Sweep:
+    clients = {inbox: each.bot for bot, each in bots for inbox in bot.inboxes}
+    others = bots[0][1]
+
+    def client(inbox_id: int | None) -> ChatwootClient:
+        return clients.get(inbox_id or 0, others.bot)
+
     return Sweep(
         db,
         intake,
-        clients.bot,
-        clients.reader,
+        client,
+        others.reader,
         account_id=settings.chatwoot_account_id,
         serves=settings.serves,
         names=settings.names,
@@ -459,7 +496,14 @@ def _stop_when_dead(task: asyncio.Task[None]) -> None:
         log.critical(
             "a part of the service died, stopping", part=task.get_name(), exc_info=error
         )
-        os.kill(os.getpid(), signal.SIGTERM)
+        # Heard at any time; SIGTERM would kill a process that is still starting.
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def _must_not_have_died(task: asyncio.Task[None]) -> None:
+    """Have the process end with an error, so that whoever watches starts it again."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise PartDiedError(f"the {task.get_name()} died") from error
 
 
 def _readiness(

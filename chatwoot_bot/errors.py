@@ -15,6 +15,7 @@
     ├── StoreError             the database said no
     │   └── LeaseLostError         another process has the conversation now
     ├── ChatwootError          Chatwoot said no, or said nothing
+    ├── PartDiedError          a part of the service ended by a bug; so does the process
     ├── MediaError             an attachment cannot be fetched or read
     └── ResponderError         the model said no, or said nothing
 
@@ -43,6 +44,10 @@ class SettingsError(ChatwootBotError):
         self.problems = dict(problems)
         lines = [f"  {name}: {problem}" for name, problem in self.problems.items()]
         super().__init__("the settings need attention:\n" + "\n".join(lines))
+
+
+class PartDiedError(ChatwootBotError):
+    """A part that must run as long as the service has ended; the log has its story."""
 
 
 class RequestError(ChatwootBotError):

@@ -5,7 +5,7 @@ one pass and reported together; a secret is never part of a message or a `repr`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr
 from .bots import KEYS, WEB, Entry, Reading
 from .bots import read as read_bots
 from .core.conversation import Inbox
+from .core.events import Event
 from .core.hours import parse_hours
 from .core.rules import Rule
 from .errors import SettingsError
@@ -90,6 +91,11 @@ def _pairs(value: Any) -> Any:
     return tuple((name.strip(), content.strip()) for name, _, content in pairs)
 
 
+def _unless_none(value: str) -> str:
+    """Return "" for ``none``: an empty variable would be the default."""
+    return "" if value.lower() == "none" else value
+
+
 def _hours(value: str) -> str:
     parse_hours(value, "UTC")
     return value
@@ -99,6 +105,8 @@ Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
 Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
+# A name that agents use; "none" switches that way of theirs off.
+Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -173,9 +181,9 @@ class Settings(pydantic.BaseModel):
     handoff_attributes: Annotated[
         tuple[tuple[str, str], ...], pydantic.BeforeValidator(_pairs)
     ] = ()
-    bot_command: str = Field("/bot", pattern=r"^\S+$")
-    bot_off_label: str = "bot-off"
-    bot_switch_attribute: str = "bot"
+    bot_command: Name = Field("/bot", pattern=r"^\S+$")
+    bot_off_label: Name = "bot-off"
+    bot_switch_attribute: Name = "bot"
     handoff_keywords: Annotated[tuple[str, ...], Commas] = ()
     business_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
     timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"
@@ -216,10 +224,15 @@ class Settings(pydantic.BaseModel):
         settings, wrong = cls._checked(given)
         problems = {name.upper(): problem for name, problem in wrong.items()}
         problems |= dict(_conflicts(given))
+        if settings is not None:
+            problems |= dict(_impatient(settings))
         if "bots_file" in given:
             reading = read_bots(Path(given["bots_file"]), variables)
             settings = settings and settings._with_bots(reading, given)
+            problems |= dict(_disconnected(given, reading.entries))
             problems |= reading.problems
+        else:
+            problems |= dict(_disconnected(given, ()))
         if problems or settings is None:
             raise SettingsError(problems)
         return settings
@@ -246,15 +259,23 @@ class Settings(pydantic.BaseModel):
             for entry in reading.entries
             if (bot := self._bot(entry, reading, given)) is not None
         ]
-        if not any(bot.inboxes == () for bot in made):
-            made.append(BotSettings(settings=self, rules=(NOBODYS,)))
-        made.sort(key=lambda bot: bool(bot.inboxes))
         secrets = [
             secret for bot in made for secret in bot.settings.chatwoot_webhook_secret
         ]
         # Once each, and the service's own first.
         known = dict.fromkeys([*self.chatwoot_webhook_secret, *secrets])
-        settings = self.model_copy(update={"chatwoot_webhook_secret": tuple(known)})
+        tokens = [self.chatwoot_api_token]
+        tokens += [bot.settings.chatwoot_api_token for bot in made]
+        ours = {
+            "chatwoot_webhook_secret": tuple(known),
+            # A token is good in all of its account, whosever it is.
+            "chatwoot_api_token": next(filter(None, tokens), None),
+        }
+        settings = self.model_copy(update=ours)
+        if not any(bot.inboxes == () for bot in made):
+            others = settings.model_copy()
+            made.append(BotSettings(settings=others, rules=(NOBODYS,)))
+        made.sort(key=lambda bot: bool(bot.inboxes))
         settings._bots = tuple(made)
         return settings
 
@@ -313,6 +334,17 @@ class Settings(pydantic.BaseModel):
             return False
         # Asked for every delivery, and most services have no such file.
         return self.bots_file is None or NOBODYS not in self.bot_for(inbox_id).rules
+
+    def elsewhere(self, event: Event) -> str | None:
+        """Return why an event is no business of ours, or None."""
+        account = self.chatwoot_account_id
+        if account is not None and event.account_id not in (None, account):
+            return "other_account"
+        if self.chatwoot_configured and event.message and not event.conversation:
+            return "no_conversation"  # there is nowhere to post an answer
+        if not self.serves(event.inbox_id):
+            return "other_inbox"
+        return None
 
     def names(self, inbox_id: int | None) -> bool:
         """Return whether the operator has said that the inbox is ours."""
@@ -426,7 +458,6 @@ RESERVED = frozenset(
         "openai_fallback_api_key",
         "openai_fallback_base_url",
         "openai_fallback_model",
-        "shadow",
         "booking_url",
         "calcom_api_key",
         "calcom_event_type_id",
@@ -442,23 +473,12 @@ TRUE = ("1", "on", "t", "true", "y", "yes")
 
 def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield what no single variable shows: (variable, how to mend it)."""
-    unsigned = given.get("chatwoot_allow_unsigned", "").lower() in TRUE
-    # Not only its presence: a lone comma is no secret.
-    secrets = _commas(given.get("chatwoot_webhook_secret", ""))
-    if "chatwoot_base_url" in given:
-        if not secrets and not unsigned:
-            yield (
-                "CHATWOOT_WEBHOOK_SECRET",
-                "is needed with CHATWOOT_BASE_URL, or anybody could speak for your "
-                "contacts. Copy it from the bot's page in Chatwoot; only for Chatwoot "
-                "before 4.13, which does not sign, set CHATWOOT_ALLOW_UNSIGNED=true",
-            )
-        if "chatwoot_api_token" not in given:
-            yield (
-                "CHATWOOT_API_TOKEN",
-                "is needed with CHATWOOT_BASE_URL to post replies. Copy the access "
-                "token from the bot's page in Chatwoot",
-            )
+    if given.get("shadow", "").lower() in TRUE:
+        yield (
+            "SHADOW",
+            "is not in this release, so the bot would answer your contacts. Unset it "
+            "if it may; otherwise wait for the release that has it",
+        )
     name = given.get("responder", "mock")
     if name not in ("mock", "openai"):
         yield "RESPONDER", "must be mock or openai"
@@ -475,3 +495,45 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     file = given.get("system_prompt_file")
     if file and not Path(file).is_file():
         yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"
+
+
+def _disconnected(
+    given: Mapping[str, str], entries: Sequence[Entry]
+) -> Iterator[tuple[str, str]]:
+    """Yield what is missing for Chatwoot: (variable, how to mend it).
+
+    Args:
+        entries: the bots of `BOTS_FILE`, which may have all of it themselves.
+    """
+    if "chatwoot_base_url" not in given:
+        return
+    unsigned = given.get("chatwoot_allow_unsigned", "").lower() in TRUE
+    # Not only its presence: a lone comma is no secret.
+    secrets = _commas(given.get("chatwoot_webhook_secret", ""))
+    own = any("chatwoot_webhook_secret" in entry.settings for entry in entries)
+    if not secrets and not own and not unsigned:
+        yield (
+            "CHATWOOT_WEBHOOK_SECRET",
+            "is needed with CHATWOOT_BASE_URL, or anybody could speak for your "
+            "contacts. Copy it from the bot's page in Chatwoot; only for Chatwoot "
+            "before 4.13, which does not sign, set CHATWOOT_ALLOW_UNSIGNED=true",
+        )
+    speaking = [entry for entry in entries if entry.inboxes != (WEB,)]
+    own = all("chatwoot_api_token" in entry.settings for entry in speaking)
+    if "chatwoot_api_token" not in given and not (speaking and own):
+        yield (
+            "CHATWOOT_API_TOKEN",
+            "is needed with CHATWOOT_BASE_URL to post replies. Copy the access "
+            "token from the bot's page in Chatwoot",
+        )
+
+
+def _impatient(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yield what would have every contact apologized to instead of answered."""
+    wait_s = min(settings.quiet_seconds, settings.max_wait_seconds)
+    if wait_s >= settings.answer_deadline_seconds:
+        yield (
+            "ANSWER_DEADLINE_SECONDS",
+            f"must be longer than {wait_s:g}, for which QUIET_SECONDS and "
+            "MAX_WAIT_SECONDS let every contact wait, or none gets an answer",
+        )

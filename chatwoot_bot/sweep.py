@@ -1,17 +1,17 @@
 """Fetch what Chatwoot did not deliver: webhooks lost while the service was down.
 
 Chatwoot tries an account webhook once and an agent bot's three times in seven seconds.
-So, at start and every few minutes, this asks for the bot's conversations whose newest
-message is the contact's and hands those messages in as if they had been delivered;
-what is known already has no effect. With a user's token it lists them, and all that
-was missed in each; with a bot's it asks for the conversations we know, and gets the
-last message. Bounded, and never about messages that are older
+So, at start and every few minutes, this asks for the bot's conversations and hands in
+what the contact wrote without an answer, and what agents replied, as if it had been
+delivered; what is known already has no effect. With a user's token it lists them, and
+all that was missed in each; with a bot's it asks for the conversations we know, and
+gets the last message or two. Bounded, and never about messages that are older
 than the service's first start: the bot must not wake an inbox's past.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import structlog
 
@@ -37,7 +37,7 @@ class Sweep:
     """Look for messages that were missed.
 
     Args:
-        client: with the bot's token.
+        client: returns one with the token of the inbox's bot.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
         serves: returns whether an inbox is any business of ours.
@@ -50,7 +50,7 @@ class Sweep:
         self,
         db: Database,
         intake: Intake,
-        client: ChatwootClient,
+        client: Callable[[int | None], ChatwootClient],
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
@@ -107,12 +107,11 @@ class Sweep:
         return found
 
     def _is_ours(self, fetched: Fetched, oldest: float) -> bool:
-        """Return whether the bot may answer it: a contact's, new, in its inbox."""
+        """Return whether it is the bot's business: new, and in its inbox."""
         event = fetched.event
         return (
-            event.kind is Kind.CONTACT_MESSAGE
             # Chatwoot shows whole seconds.
-            and fetched.written_at >= int(oldest)
+            fetched.written_at >= int(oldest)
             and self._serves(event.inbox_id)
             # A user's token shows the conversations of other bots too.
             and (self._names(event.inbox_id) or event.inbox_id in self._has_bot)
@@ -153,42 +152,56 @@ class Sweep:
     async def _missed(
         self, reader: ChatwootClient, newest: Fetched
     ) -> AsyncIterator[Fetched]:
-        """Yield the contact's messages that nobody has answered, oldest first.
+        """Yield what a conversation has that we do not know of, oldest first.
 
-        Where one delivery was lost, the one before it may be lost as well.
+        Where one delivery was lost, the one before it may be lost as well; and the
+        newest may be a template or a note, behind which the contact waits.
         """
         event = newest.event
         said, seen, account_id = event.message, event.conversation, event.account_id
-        if said is None or seen is None or account_id is None:
+        if seen is None or account_id is None:
             return
-        if said.submitted_to is not None:
+        if said is not None and said.submitted_to is not None:
             yield newest  # a choice, which has no place in the list
             return
         known = await self._db.read(sweeping.newest_known, account_id, seen.display_id)
-        if (said.external_id or 0) <= known:
+        if said is not None and (said.external_id or 0) <= known:
             return
-        unanswered: list[Fetched] = []
-        for fetched in await reader.list_messages(event, after=known):
-            if fetched.event.kind is Kind.CONTACT_MESSAGE:
-                unanswered.append(fetched)
-            elif fetched.event.reason in ANSWERS:
-                unanswered.clear()
+        shown = await reader.list_messages(event, after=known)
         await asyncio.sleep(PAUSE_S)
-        # A list that lacks it is not believed.
-        for fetched in unanswered or [newest]:
+        ids = {each.event.message.external_id for each in shown if each.event.message}
+        if said is not None and said.external_id not in ids:
+            shown = [*shown, newest]  # a list that lacks it is not believed
+        for fetched in _unheard(shown):
             yield fetched
 
     async def _known(self, active_since: float) -> AsyncIterator[Fetched]:
         addresses = await self._db.read(
             sweeping.waiting_for_contact, active_since=active_since, limit=KNOWN
         )
-        for account_id, display_id in addresses:
+        for account_id, display_id, inbox_id in addresses:
+            client = self._client(inbox_id)
             try:
-                fetched = await self._client.last_message(account_id, display_id)
+                shown = await client.last_messages(account_id, display_id)
             except ChatwootError as error:
                 if error.status_code is None:
                     raise
                 continue  # one we may not see must not hide the others
-            if fetched is not None:
+            for fetched in _unheard(shown):
                 yield fetched
             await asyncio.sleep(PAUSE_S)
+
+
+def _unheard(shown: Sequence[Fetched]) -> list[Fetched]:
+    """Return the agents' replies, and the contact's messages without an answer.
+
+    Args:
+        shown: messages of one conversation, oldest first.
+    """
+    found: list[Fetched] = []
+    for fetched in shown:
+        if fetched.event.reason in ANSWERS:
+            found = [each for each in found if each.event.kind is Kind.AGENT_REPLY]
+        if fetched.event.kind in (Kind.CONTACT_MESSAGE, Kind.AGENT_REPLY):
+            found.append(fetched)
+    return found

@@ -35,7 +35,8 @@ def says(
     delivery_id=None,
     reply_key=None,
     private=False,
-    agent_replied=False,
+    first_reply_at=0.0,
+    by_user=False,
     inbox=3,
     account=1,
     inline=False,
@@ -53,7 +54,7 @@ def says(
             display_id=conversation,
             status=status,
             updated_at=clock,
-            agent_replied=agent_replied,
+            first_reply_at=first_reply_at,
         ),
         message=Said(
             external_id=message_id or next(message_ids),
@@ -62,6 +63,7 @@ def says(
             attachments=attachments,
             reply_key=reply_key,
             private=private,
+            by_user=by_user,
         ),
     )
     return Arrival(

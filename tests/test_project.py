@@ -125,6 +125,8 @@ def test_compose_file_and_dockerfile_fit_the_service():
 
     assert compose["services"].keys() == {"bot", "postgres"}
     assert set(compose["services"]["bot"]["environment"]) <= NAMES
+    # Goes before env_file, and .env.example says 127.0.0.1: nobody would be heard.
+    assert compose["services"]["bot"]["environment"]["HOST"] == "0.0.0.0"
     for line in re.findall(r"^COPY (.+) \S+$", dockerfile, re.MULTILINE):
         assert all((ROOT / name).exists() for name in line.split())
     for name in re.findall(r"([A-Z_]+)=", re.search(r"ENV (.+)", dockerfile)[1]):

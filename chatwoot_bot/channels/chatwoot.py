@@ -50,7 +50,8 @@ class ChatwootChannel:
         """Ask Chatwoot for the status, the newest message, and whether it may reply.
 
         An agent's reply counts by itself: in a bot's inbox it leaves the conversation
-        pending. None when there is no news, or Chatwoot will not say.
+        pending; the first one shows even where others have written since. None when
+        there is no news, or Chatwoot will not say.
         """
         if not self._verify:
             return None
@@ -66,6 +67,7 @@ class ChatwootChannel:
             return shown.last
         is_news = shown.status not in (None, conversation.status)
         is_news |= shown.can_reply not in (None, conversation.can_reply)
+        is_news |= shown.first_reply_at > 0 and not conversation.agent_replied
         if not is_news:
             return None
         return Event(
@@ -78,6 +80,7 @@ class ChatwootChannel:
                 status=shown.status,
                 updated_at=shown.updated_at,
                 can_reply=shown.can_reply,
+                first_reply_at=shown.first_reply_at,
             ),
         )
 

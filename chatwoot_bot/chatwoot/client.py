@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from ..core.conversation import Status
-from ..core.events import Event, from_rest
+from ..core.events import Event, Kind, Sighting, from_rest, moment, row_from_rest
 from ..errors import ChatwootError, PayloadError
 from .calls import SHORT_TIMEOUT, Calls, list_of, object_of
 
@@ -23,6 +23,7 @@ class Conversation:
         messages: the newest ones shown (message id, our reply key or None).
         last: the newest public message, as if delivered; None when not shown.
         can_reply: the channel's time for replies is not over; None when not shown.
+        first_reply_at: when an agent first answered; 0 for never.
     """
 
     status: Status | None
@@ -30,6 +31,7 @@ class Conversation:
     messages: Mapping[int, str | None]
     last: Event | None = None
     can_reply: bool | None = None
+    first_reply_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,16 +148,22 @@ class ChatwootClient(Calls):
             messages=dict(_shown_messages(payload)),
             last=last.event if last else None,
             can_reply=can_reply if isinstance(can_reply, bool) else None,
+            first_reply_at=moment(payload.get("first_reply_created_at")),
         )
 
-    async def last_message(self, account_id: int, display_id: int) -> Fetched | None:
-        """Return the newest message of a conversation; bots may since 4.14.2.
+    async def last_messages(self, account_id: int, display_id: int) -> list[Fetched]:
+        """Return the public messages that a conversation shows: the newest one or two.
+
+        Bots may since 4.14.2.
 
         Raises:
             ChatwootError: as for `get_conversation`.
         """
         response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
-        return _last_message(object_of(response), account_id)
+        payload = object_of(response)
+        shown = {message["id"]: message for message in _nested_messages(payload)}
+        found = [_fetched(payload, shown[each], account_id) for each in sorted(shown)]
+        return [fetched for fetched in found if fetched is not None]
 
     async def add_labels(
         self, account_id: int, display_id: int, labels: Collection[str]
@@ -237,6 +245,9 @@ class ChatwootClient(Calls):
     ) -> list[Fetched]:
         """Return the newest message of each conversation, 25 to a page.
 
+        Where that is private, or not understood, the event has no message, and
+        `written_at` is when anybody last wrote.
+
         Raises:
             ChatwootError: 401 for a bot's token, or no answer.
         """
@@ -246,7 +257,9 @@ class ChatwootClient(Calls):
         payload = data.get("payload") if isinstance(data, dict) else None
         rows = payload if isinstance(payload, list) else []
         found = [
-            _last_message(row, account_id) for row in rows if isinstance(row, dict)
+            _last_message(row, account_id) or _row(row, account_id)
+            for row in rows
+            if isinstance(row, dict)
         ]
         return [fetched for fetched in found if fetched is not None]
 
@@ -273,11 +286,7 @@ class ChatwootClient(Calls):
             for message in (payload if isinstance(payload, list) else [])
         ]
         # The list tells nothing of the conversation; its own row has just done.
-        return [
-            replace(each, event=replace(each.event, conversation=seen))
-            for each in found
-            if each is not None
-        ]
+        return [_seen_in(seen, each) for each in found if each is not None]
 
     async def list_reply_keys(
         self, account_id: int, display_id: int, *, after: int
@@ -316,12 +325,17 @@ def _seconds(value: Any) -> float:
 
 
 def _shown_messages(payload: Mapping[str, Any]) -> Iterator[tuple[int, str | None]]:
+    for message in _nested_messages(payload):
+        yield message["id"], _reply_key(message)
+
+
+def _nested_messages(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     shown = payload.get("messages")
     candidates = [*shown] if isinstance(shown, list) else []
     candidates.append(payload.get("last_non_activity_message"))
     for message in candidates:
         if isinstance(message, dict) and isinstance(message.get("id"), int):
-            yield message["id"], _reply_key(message)
+            yield message
 
 
 def _last_message(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:
@@ -340,7 +354,33 @@ def _fetched(
         event = from_rest(conversation, message, account_id)
     except PayloadError:
         return None
-    return Fetched(event=event, written_at=_seconds(message.get("created_at")))
+    fetched = Fetched(event=event, written_at=_seconds(message.get("created_at")))
+    return _seen_in(event.conversation, fetched)
+
+
+def _seen_in(seen: Sighting | None, fetched: Fetched) -> Fetched:
+    """Return *fetched* as a message of the conversation *seen*.
+
+    An agent's reply counts from when it was written, at the end of the second that
+    Chatwoot shows: the bot may have been given the conversation since.
+    """
+    event = fetched.event
+    if seen is not None and event.kind is Kind.AGENT_REPLY:
+        said_at = fetched.written_at + 1.0
+        seen = replace(seen, updated_at=min(seen.updated_at, said_at))
+    return replace(fetched, event=replace(event, conversation=seen))
+
+
+def _row(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:
+    """Return a row of a list without its message: private, or not understood."""
+    if not isinstance(conversation.get("last_non_activity_message"), dict):
+        return None  # nobody has written in it
+    try:
+        event = row_from_rest(conversation, account_id)
+    except PayloadError:
+        return None
+    written_at = _seconds(conversation.get("last_activity_at"))
+    return Fetched(event=event, written_at=written_at)
 
 
 def _reply_key(message: Mapping[str, Any]) -> str | None:

@@ -135,16 +135,16 @@ class _Run:
             self.done.secrets.append(found.secret)
 
     def _find(self, bots: list[AgentBot]) -> AgentBot | None:
-        """Return our bot: by its token, else by our URL, else by its name."""
-        token, url, name = (
-            self._wanted.token,
-            self._wanted.webhook_url,
-            self._wanted.bot_name,
-        )
+        """Return our bot: by its token, else by its name, at best with our URL.
+
+        Never by the URL alone: all bots of one service share it.
+        """
+        token, url = self._wanted.token, self._wanted.webhook_url
+        named = [bot for bot in bots if bot.name == self._wanted.bot_name]
         candidates = [
             *(bot for bot in bots if token and bot.access_token == token),
-            *(bot for bot in bots if bot.outgoing_url == url),
-            *(bot for bot in bots if bot.name == name),
+            *(bot for bot in named if bot.outgoing_url == url),
+            *named,
         ]
         return candidates[0] if candidates else None
 

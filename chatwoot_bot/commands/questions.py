@@ -42,7 +42,7 @@ class Written:
     base_url: str | None = None
     account_id: int | None = None
     inbox_ids: tuple[int, ...] = ()
-    secrets: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,11 +114,12 @@ def _written(file: Mapping[str, str]) -> Written:
         settings = Settings.load(ids)
     except SettingsError:
         settings = Settings.load({})
+    secrets = file.get("CHATWOOT_WEBHOOK_SECRET", "")
     return Written(
         base_url=file.get("CHATWOOT_BASE_URL", "").strip().rstrip("/") or None,
         account_id=settings.chatwoot_account_id,
         inbox_ids=settings.chatwoot_inbox_id,
-        secrets=file.get("CHATWOOT_WEBHOOK_SECRET", ""),
+        secrets=tuple(filter(None, map(str.strip, secrets.split(",")))),
     )
 
 

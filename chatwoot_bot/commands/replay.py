@@ -12,13 +12,13 @@ from rich.table import Table
 
 from ..app import rules
 from ..core.events import parse
-from ..errors import ChatwootBotError, PayloadError
+from ..errors import ChatwootBotError, NotFoundError, PayloadError, RequestError
 from ..settings import Settings
 from ..store import dead
 from ..store.accept import accept
-from ..store.arrivals import Arrival
+from ..store.arrivals import Accepted, Arrival
+from ..store.deliveries import Outcome
 from ..store.engine import Database
-from ..web.webhook import elsewhere
 from .serve import load_settings
 
 Name = Annotated[
@@ -81,36 +81,60 @@ async def _names(db: Database) -> list[str]:
 
 async def _again(db: Database, settings: Settings, name: str) -> bool:
     kind, _, number = name.partition(":")
-    if kind == "delivery" and number.isdecimal():
-        problem = await _deliver_again(db, settings, int(number))
-    else:
-        found = await db.write(dead.revive, name, now=time.time())
-        problem = None if found else "there is no such dead letter"
-    typer.echo(f"{name}: {problem or 'handed to the service'}")
-    return problem is None
+    try:
+        if kind == "delivery" and number.isdecimal():
+            became = await _deliver_again(db, settings, int(number))
+        elif await db.write(dead.revive, name, now=time.time()):
+            became = HANDED
+        else:
+            raise NotFoundError("there is no such dead letter")
+    except RequestError as error:
+        typer.echo(f"{name}: {error}")
+        return False
+    typer.echo(f"{name}: {became}")
+    return True
 
 
-async def _deliver_again(
-    db: Database, settings: Settings, delivery_id: int
-) -> str | None:
-    """Accept a stored delivery; return what is wrong with it, or None."""
+async def _deliver_again(db: Database, settings: Settings, delivery_id: int) -> str:
+    """Take a stored delivery as if it came now; return what became of it.
+
+    Raises:
+        NotFoundError: there is nothing to take.
+        PayloadError: it is still not understood.
+    """
     body = await db.read(dead.delivery_body, delivery_id)
     if body is None:
-        return "there is no such delivery, or its body is not kept"
+        raise NotFoundError("there is no such delivery, or its body is not kept")
     try:
         event = parse(body)
     except PayloadError as error:
-        return f"still not understood: {error}"
-    if (reason := elsewhere(event, settings)) is not None:
-        return f"it is not for this bot: {reason}"
-    arrival = Arrival(
-        event=event,
-        channel="chatwoot" if settings.chatwoot_configured else "web",
-        received_at=time.time(),
-    )
-    await db.write_grouped(partial(accept, rules=rules(settings)), arrival)
+        raise PayloadError(f"still not understood: {error}") from error
+    elsewhere = settings.elsewhere(event)
+    if elsewhere:
+        became = f"ignored ({elsewhere})"
+    else:
+        arrival = Arrival(
+            event=event,
+            channel="chatwoot" if settings.chatwoot_configured else "web",
+            received_at=time.time(),
+        )
+        take = partial(accept, rules=rules(settings))
+        became = _became(await db.write_grouped(take, arrival))
     await db.write(dead.settle_delivery, delivery_id)
-    return None
+    return became
+
+
+def _became(accepted: Accepted) -> str:
+    match accepted.outcome:
+        case Outcome.DUPLICATE:
+            return "nothing to do, its message has come before"
+        case Outcome.IGNORED:
+            return f"ignored ({accepted.reason})"
+        case _:
+            return HANDED
+
+
+HANDED = "handed to the service"
 
 
 def _when(seconds: float) -> str:

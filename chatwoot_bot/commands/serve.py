@@ -19,7 +19,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 from .. import logs
 from ..app import build
-from ..errors import ChatwootBotError, SettingsError
+from ..errors import ChatwootBotError, PartDiedError, SettingsError
 from ..settings import Settings
 
 ABORT_S = 10.0
@@ -39,6 +39,9 @@ def serve(
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app, settings))
+    except PartDiedError as error:
+        typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
     except ChatwootBotError as error:
         typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
         raise typer.Exit(1) from error

@@ -202,15 +202,13 @@ def _settings(
     if token:
         values["CHATWOOT_API_TOKEN"] = token
     secrets = got.secrets if got.has_all_secrets else [TO_COME]
-    if secrets:
-        same = sorted(secrets) == sorted(written.secrets.split(","))
-        values["CHATWOOT_WEBHOOK_SECRET"] = (
-            written.secrets if same else ",".join(secrets)
-        )
     inboxes = wanted.inbox_ids
     if (written.base_url, written.account_id) == (base_url, wanted.account_id):
-        # Connected by an earlier run; forgetting them would silence them.
+        # Of an earlier run, or another bot's; forgetting them would silence inboxes.
         inboxes = tuple(dict.fromkeys((*written.inbox_ids, *inboxes)))
+        secrets = list(dict.fromkeys((*written.secrets, *secrets)))
+    if secrets:
+        values["CHATWOOT_WEBHOOK_SECRET"] = ",".join(secrets)
     if written.inbox_ids or (len(inboxes) == 1 and not wanted.account_webhook):
         values["CHATWOOT_INBOX_ID"] = ",".join(map(str, inboxes))
     return values

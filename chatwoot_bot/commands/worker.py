@@ -8,7 +8,7 @@ import uvloop
 
 from .. import logs
 from ..app import running
-from ..errors import ChatwootBotError
+from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
 from .serve import load_settings
 
@@ -20,6 +20,9 @@ def worker() -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(settings))
+    except PartDiedError as error:
+        typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
+        raise typer.Exit(1) from error
     except ChatwootBotError as error:
         typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
         raise typer.Exit(1) from error

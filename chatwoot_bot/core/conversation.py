@@ -148,7 +148,10 @@ class Conversation:
         status: the newest status that Chatwoot showed; None before the first.
         status_at: Chatwoot's clock (Unix seconds) at that status.
         held_at: Chatwoot's clock when somebody last gave the bot the conversation.
-        ever_pending: True when an agent bot's inbox made it; then *open* is human.
+        began_pending: an agent bot's inbox made it: it was pending at first sight.
+        ever_pending: Chatwoot has shown it as pending at some time; then somebody who
+            opens it takes it from the bot.
+        agent_replied: an agent's first reply has been seen, or is no news any more.
         wanted_status: what Chatwoot still has to be told, or None.
         told_status: what Chatwoot is being told now; its event, when it comes, is
             our own doing. None when nothing is under way.
@@ -159,6 +162,7 @@ class Conversation:
         bot_turns: answers of the bot since a human or a resolve.
         switch: what a label or an attribute said last, or None.
         switch_at: Chatwoot's clock (Unix seconds) at that.
+        hushed: a label or an attribute is all that keeps the bot silent.
         marks: what operators' rules heed of labels and attributes; see `core.rules`.
         released: an agent gave it to the bot, and it was not resolved since.
         owed_since: Unix seconds of the oldest message without an answer.
@@ -178,7 +182,9 @@ class Conversation:
     status: Status | None = None
     status_at: float = 0.0
     held_at: float = 0.0
+    began_pending: bool = False
     ever_pending: bool = False
+    agent_replied: bool = False
     wanted_status: Status | None = None
     told_status: Status | None = None
     version: int = 0
@@ -188,6 +194,7 @@ class Conversation:
     bot_turns: int = 0
     switch: str | None = None
     switch_at: float = 0.0
+    hushed: bool = False
     marks: str = ""
     released: bool = False
     owed_since: float | None = None
@@ -245,12 +252,12 @@ def status_trigger(conversation: Conversation, seen: Status) -> Trigger | None:
 
 
 def _opened(conversation: Conversation) -> Trigger | None:
-    if conversation.ever_pending:
-        return Trigger.AGENT_JOINED
-    # Without an agent bot in the inbox, open is where conversations start, and
-    # where they go when the contact comes back.
-    came_back = conversation.status is Status.RESOLVED
-    return Trigger.REOPENED if came_back else None
+    if conversation.status is Status.RESOLVED:
+        # Without an agent bot in the inbox, open is where conversations start, and
+        # where they go when the contact comes back.
+        began_pending = conversation.began_pending
+        return Trigger.AGENT_JOINED if began_pending else Trigger.REOPENED
+    return Trigger.AGENT_JOINED if conversation.ever_pending else None
 
 
 def first_state(

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -49,7 +50,7 @@ class Sighting:
         display_id: Chatwoot's number, unique within the account.
         status: None when the payload has none, or one we do not know.
         updated_at: Chatwoot's clock, Unix seconds; 0 in releases before 4.0.2.
-        agent_replied: an agent has answered in it at some time.
+        first_reply_at: Chatwoot's clock when an agent first answered; 0 for never.
         contact_name: None until Chatwoot knows it.
         channel: Chatwoot's class, as in `core.outgoing`; None when not shown.
         can_reply: False when the channel's time for replies is over; None when not
@@ -62,13 +63,18 @@ class Sighting:
     display_id: int
     status: Status | None = None
     updated_at: float = 0.0
-    agent_replied: bool = False
+    first_reply_at: float = 0.0
     contact_name: str | None = None
     channel: str | None = None
     can_reply: bool | None = None
     labels: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] | None = None
     contact_attributes: Mapping[str, Any] | None = None
+
+    @property
+    def agent_replied(self) -> bool:
+        """Whether an agent has answered in it at some time."""
+        return self.first_reply_at > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +87,7 @@ class Said:
         content: text, with a line for each attachment; never None.
         reply_key: our own key, when the message is one of ours.
         private: a note that the contact does not see.
+        by_user: posted with a user's token, ours for example, or by hand.
         submitted_to: Chatwoot's id of the message with the form or the options.
         error: why an outgoing message did not reach the contact.
     """
@@ -92,6 +99,7 @@ class Said:
     reply_key: str | None = None
     client_id: str | None = None
     private: bool = False
+    by_user: bool = False
     submitted_to: int | None = None
     error: str | None = None
 
@@ -230,6 +238,23 @@ def from_rest(
     return _message_event(name, _storable(payload))
 
 
+def row_from_rest(conversation: Mapping[str, Any], account_id: int) -> Event:
+    """Read a conversation that was fetched, without any of its messages.
+
+    Raises:
+        PayloadError: a field we read has the wrong type.
+    """
+    shown = _validated(_Conversation, _storable({**conversation, "account": None}))
+    return Event(
+        name="conversation_seen",
+        kind=Kind.OTHER,
+        reason="not_message_created",
+        account_id=account_id,
+        inbox_id=shown.inbox_id,
+        conversation=_sighting(shown),
+    )
+
+
 def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
@@ -317,6 +342,7 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
         attachments=attached,
         reply_key=_reply_key(message),
         private=bool(message.private),
+        by_user=message.sender is not None and message.sender.type == "user",
     )
     if name != "message_created":
         kind, reason, said = _updated(message, envelope.conversation, kind, said)
@@ -505,7 +531,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         display_id=conversation.id,
         status=_status(conversation.status),
         updated_at=conversation.updated_at or 0.0,
-        agent_replied=bool(conversation.first_reply_created_at),
+        first_reply_at=moment(conversation.first_reply_created_at),
         contact_name=contact.name if contact else None,
         channel=_channel(conversation),
         can_reply=_flag(conversation.can_reply),
@@ -513,6 +539,19 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         attributes=_attributes(conversation.custom_attributes),
         contact_attributes=_attributes(contact.custom_attributes) if contact else None,
     )
+
+
+def moment(value: Any) -> float:
+    """Return Unix seconds of what webhooks write in ISO 8601, and REST as a number.
+
+    0 for nothing, and the beginning of time for what nobody can read.
+    """
+    if not value:
+        return 0.0
+    try:
+        return datetime.fromisoformat(value).timestamp()
+    except (TypeError, ValueError):
+        return float(value) if isinstance(value, int | float) else 1.0
 
 
 def _labels(value: Any) -> tuple[str, ...] | None:

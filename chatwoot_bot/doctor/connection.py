@@ -14,7 +14,14 @@ from .bots import check_bots
 from .delivery import WEBHOOK_PATH, check_address, check_webhook
 from .findings import Finding, ok, skip, warn
 from .installation import check_clock, check_installation
-from .office import Office, check_bot_url, check_inboxes, check_secret, visit
+from .office import (
+    Office,
+    check_bot_url,
+    check_inboxes,
+    check_secret,
+    check_unserved,
+    visit,
+)
 from .subject import Subject, bounded
 from .tokens import (
     ACCOUNT,
@@ -193,6 +200,7 @@ async def _deliveries(
     if seen.bot is not None and seen.bot.is_usable:
         findings = [
             check_inboxes(seen.office, settings, url),
+            *check_unserved(seen.office, settings, url),
             *check_bot_url(seen.office, url),
             check_secret(seen.office, settings, url, just_now),
         ]

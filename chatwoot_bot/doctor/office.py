@@ -24,6 +24,7 @@ class Office:
 
     Attributes:
         bot: the one whose token we have; None when none has it.
+        ours: it, and those whose tokens only bots of `BOTS_FILE` have.
         webhooks: account webhooks, whatever they deliver to.
         connected: inbox → the bot it is connected to.
     """
@@ -32,6 +33,7 @@ class Office:
     bot: AgentBot | None
     inboxes: Sequence[Inbox]
     webhooks: Sequence[Webhook]
+    ours: Sequence[AgentBot] = ()
     connected: dict[int, AgentBot | None] = field(default_factory=dict)
 
 
@@ -50,9 +52,12 @@ async def visit(client: AdminClient, settings: Settings, account_id: int) -> Off
         client.list_webhooks(account_id),
     )
     token = settings.chatwoot_api_token
-    ours = token.get_secret_value() if token else None
-    wanted = settings.chatwoot_inbox_id
-    ids = [inbox.id for inbox in inboxes if not wanted or inbox.id in wanted]
+    tokens = {token, *(bot.settings.chatwoot_api_token for bot in settings.bots)}
+    known = {each.get_secret_value() for each in tokens if each is not None}
+    ours = [bot for bot in bots if bot.access_token in known]
+    first = token.get_secret_value() if token else None
+    # All, because one that nobody serves here is connected all the same.
+    ids = [inbox.id for inbox in inboxes]
     few = asyncio.Semaphore(AT_ONCE)
 
     async def bot_of(inbox_id: int) -> AgentBot | None:
@@ -62,7 +67,8 @@ async def visit(client: AdminClient, settings: Settings, account_id: int) -> Off
     found = await asyncio.gather(*(bot_of(inbox_id) for inbox_id in ids))
     return Office(
         account_id=account_id,
-        bot=next((bot for bot in bots if ours and bot.access_token == ours), None),
+        bot=next((bot for bot in ours if bot.access_token == first), None),
+        ours=ours,
         inboxes=inboxes,
         webhooks=webhooks,
         connected=dict(zip(ids, found, strict=True)),
@@ -103,6 +109,39 @@ def check_inboxes(
     return _not_connected(office, silent[0], names)
 
 
+def check_unserved(
+    office: Office | None, settings: Settings, url: str | None
+) -> list[Finding]:
+    """Find the inboxes whose bot is this service, which leaves them alone.
+
+    Their conversations begin pending, where no agent sees them.
+    """
+    if office is None:
+        return []
+    names = {inbox.id: f"{inbox.id} ({inbox.name})" for inbox in office.inboxes}
+    wanted = settings.chatwoot_inbox_id
+    if any(inbox_id not in names for inbox_id in wanted):
+        return []  # a wrong number is the cause, and told already
+    return [
+        fail(
+            "inbox",
+            f"inbox {names[inbox_id]} is connected to {bot.name}, but not served here: "
+            "its contacts wait for ever",
+            setting=INBOX if wanted and inbox_id not in wanted else "BOTS_FILE",
+            mend=f"add {inbox_id} there, or disconnect the bot in the inbox's settings",
+        )
+        for inbox_id, bot in office.connected.items()
+        if bot is not None
+        and not settings.serves(inbox_id)
+        and _is_ours(office, bot, url)
+    ]
+
+
+def _is_ours(office: Office, bot: AgentBot, url: str | None) -> bool:
+    by_token = any(bot.id == each.id for each in office.ours)
+    return by_token or (url is not None and bot.outgoing_url == url)
+
+
 def reaches_us(office: Office, inbox_id: int, url: str | None) -> bool:
     """Return whether something delivers the inbox's events to this service."""
     bot = office.connected.get(inbox_id)
@@ -128,20 +167,22 @@ def _not_connected(office: Office, inbox_id: int, names: dict[int, str]) -> Find
 
 
 def check_bot_url(office: Office | None, url: str | None) -> list[Finding]:
-    """Check that the bot delivers to the public URL; nothing when nobody can tell."""
-    if office is None or office.bot is None or url is None:
+    """Check that our bots deliver to the public URL; nothing when nobody can tell."""
+    if office is None or url is None:
         return []
-    there = office.bot.outgoing_url
+    return [_check_url(bot, url) for bot in office.ours]
+
+
+def _check_url(bot: AgentBot, url: str) -> Finding:
+    there = bot.outgoing_url
     if there == url:
-        return [ok("bot", f"{office.bot.name} delivers to {url}")]
-    return [
-        fail(
-            "bot",
-            f"{office.bot.name} delivers to {there or 'nowhere'} and not to {url}",
-            setting="PUBLIC_URL",
-            mend=f"{SETUP}, which sets it, or mend PUBLIC_URL",
-        )
-    ]
+        return ok("bot", f"{bot.name} delivers to {url}")
+    return fail(
+        "bot",
+        f"{bot.name} delivers to {there or 'nowhere'} and not to {url}",
+        setting="PUBLIC_URL",
+        mend=f"{SETUP}, which sets it, or mend PUBLIC_URL",
+    )
 
 
 def check_secret(

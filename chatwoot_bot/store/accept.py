@@ -28,7 +28,7 @@ from .conversations import (
 from .deliveries import Delivery, Outcome, remember
 from .schema import messages
 from .signals import notify
-from .story import Key, Story, key_of
+from .story import Key, Story, at_first_sight, key_of
 
 
 def accept(
@@ -94,7 +94,7 @@ def open_stories(
     """
     identities = [_identity(arrival, rules) for arrival in arrivals]
     wanted = {
-        identity: (lambda arrival=arrival: _first_sight(tx, arrival))
+        identity: (lambda arrival=arrival: _first_sight(tx, arrival, rules))
         for identity, arrival in reversed(list(zip(identities, arrivals, strict=True)))
     }
     found, human_mode = open_all(tx, wanted) if wanted else ({}, False)
@@ -112,7 +112,7 @@ def _identity(arrival: Arrival, rules: Rules) -> Identity:
     return account_id, event.conversation.display_id
 
 
-def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
+def _first_sight(tx: sa.Connection, arrival: Arrival, rules: Rules) -> dict[str, Any]:
     event = arrival.event
     row: dict[str, Any] = {
         "channel": arrival.channel,
@@ -128,6 +128,7 @@ def _first_sight(tx: sa.Connection, arrival: Arrival) -> dict[str, Any]:
             "status": seen.status,
             "status_at": seen.updated_at,
             "ever_pending": seen.status is Status.PENDING,
+            **at_first_sight(rules, seen),
             "chatwoot_channel": seen.channel,
             "can_reply": seen.can_reply is not False,
         }

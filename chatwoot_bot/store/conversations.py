@@ -170,18 +170,34 @@ def state_at_first_sight(
         seen.status,
         agent_replied=seen.agent_replied,
         # Asked only where it matters.
-        inbox_has_bot=seen.status is Status.OPEN and _inbox_has_bot(tx, inbox_id),
+        inbox_has_bot=seen.status is Status.OPEN and inbox_has_bot(tx, inbox_id),
     )
 
 
-def _inbox_has_bot(tx: sa.Connection, inbox_id: int | None) -> bool:
-    """Return whether a conversation of the inbox has ever been pending."""
+def inbox_has_bot(tx: sa.Connection, inbox_id: int | None) -> bool:
+    """Return whether an agent bot serves the inbox, by how conversations begin there.
+
+    The newest decide, half of them at least: a bot may be connected at any time, and
+    without one an agent may give back a conversation that was not known before.
+    """
     if inbox_id is None:
         return False
-    query = sa.select(sa.literal(1)).where(
-        conversations.c.inbox_id == inbox_id, conversations.c.ever_pending
+    newest = tx.execute(_BEGINNINGS, {"inbox": inbox_id}).scalars().all()
+    return bool(newest) and 2 * sum(newest) >= len(newest)
+
+
+# Of an inbox, to tell whether it has a bot.
+LOOKED_AT = 10
+_BEGINNINGS = (
+    sa.select(conversations.c.began_pending)
+    .where(
+        conversations.c.inbox_id == sa.bindparam("inbox"),
+        # One that an operator named has not begun before Chatwoot shows it.
+        conversations.c.status.is_not(None),
     )
-    return tx.execute(query.limit(1)).first() is not None
+    .order_by(conversations.c.created_at.desc())
+    .limit(LOOKED_AT)
+)
 
 
 def conversation_of(row: sa.RowMapping) -> Conversation:
@@ -199,7 +215,9 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         status=Status(status) if status else None,
         status_at=row["status_at"],
         held_at=row["held_at"],
+        began_pending=row["began_pending"],
         ever_pending=row["ever_pending"],
+        agent_replied=row["agent_replied"],
         wanted_status=Status(wanted) if wanted else None,
         told_status=Status(told) if told else None,
         version=row["version"],
@@ -209,6 +227,7 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         bot_turns=row["bot_turns"],
         switch=row["switch"],
         switch_at=row["switch_at"],
+        hushed=row["hushed"],
         marks=row["marks"],
         released=row["released"],
         owed_since=row["owed_since"],
@@ -309,13 +328,16 @@ SAVED = (
     "status",
     "status_at",
     "held_at",
+    "began_pending",
     "ever_pending",
+    "agent_replied",
     "wanted_status",
     "told_status",
     "version",
     "bot_turns",
     "switch",
     "switch_at",
+    "hushed",
     "marks",
     "released",
     "owed_since",

@@ -71,9 +71,11 @@ def hold(
     def change(story: Story, result: Accepted) -> None:
         trigger = Trigger.AGENT_JOINED if enabled else Trigger.RELEASED
         story.trigger(trigger, result)
-        if enabled and story.now.status is not None:
+        # A switch reopens nothing; who comes back after a resolve is the bot's.
+        shown = story.now.status not in (None, Status.RESOLVED)
+        if enabled and shown:
             story.want_status(Status.OPEN, now)
-        elif not enabled and story.now.ever_pending:
+        elif not enabled and shown and story.now.ever_pending:
             story.want_status(Status.PENDING, now)
 
     return operate(tx, conversation_id, change, now=now, rules=rules, sighting=sighting)

@@ -12,7 +12,7 @@ from ..core.conversation import Message, Sender, State, Status, Trigger
 from ..core.events import Said, Sighting
 from ..core.notes import note
 from ..core.remote import Command, Switch
-from .arrivals import Accepted, Arrival
+from .arrivals import Accepted, Arrival, Rules
 from .conversations import insert_new
 from .replies import ReplyKind
 from .schema import messages, replies
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 LOOKED_AT = 40
 
 NOTES = {
-    Command.OFF: "The bot is silent in this conversation until `{prefix} on`.",
+    Command.OFF: "The bot is silent in this conversation until `{prefix} on`, or until "
+    "it is resolved.",
     Command.ON: "The bot answers in this conversation again.",
     Command.RETRY: "The bot answers the last messages again.",
     Command.SUMMARY: "Summary as asked for.",
@@ -73,18 +74,19 @@ def heed_switch(
     """Follow a label or an attribute when it changes; it is no order every time."""
     if seen.labels is None or 0 < seen.updated_at < story.now.switch_at:
         return
-    if story.now.status is Status.RESOLVED:
-        return  # it has nothing to say before the contact comes back
     switch = story.rules.remote.switch(seen.labels, seen.attributes or {})
-    before = story.now.switch
-    if switch == before:
+    if story.now.status is Status.RESOLVED:
+        # It has nothing to say before the contact comes back, and "off" will then.
+        switch = None if switch is Switch.OFF else switch
+    if switch == story.now.switch:
         return
     story.change(switch=switch, switch_at=seen.updated_at)
     now = arrival.received_at
     silent = story.now.state is not State.AI
     if switch is Switch.OFF and not silent:
         _silence(story, now, result)
-    elif switch is not Switch.OFF and silent and (before or switch):
+        story.change(hushed=True)
+    elif silent and (switch is Switch.ON or (switch is None and story.now.hushed)):
         switch = Switch.ON
         _release(story, now, result)
     else:
@@ -92,6 +94,16 @@ def heed_switch(
     key = f"switch_{story.now.id}_{story.now.version}_{switch}"
     _answer(story, key, ReplyKind.NOTE, SWITCHED[switch], now)
     _have_notes_said(story, now, result)
+
+
+def switch_at_first_sight(rules: Rules, seen: Sighting) -> Switch | None:
+    """Return what to note of a conversation that is new here.
+
+    That the bot is on may have been said weeks ago, and is no order to take it from
+    an agent; that it is off is heeded.
+    """
+    switch = rules.remote.switch(seen.labels or (), seen.attributes or {})
+    return switch if switch is Switch.ON else None
 
 
 def _silence(story: "Story", now: float, result: Accepted) -> None:

@@ -32,7 +32,9 @@ conversations = sa.Table(
     sa.Column("status", sa.Text),
     sa.Column("status_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("held_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("began_pending", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("ever_pending", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("agent_replied", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("wanted_status", sa.Text),
     sa.Column("told_status", sa.Text),
     sa.Column("version", sa.BigInteger, nullable=False, server_default="0"),
@@ -42,6 +44,7 @@ conversations = sa.Table(
     sa.Column("bot_turns", sa.Integer, nullable=False, server_default="0"),
     sa.Column("switch", sa.Text),
     sa.Column("switch_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("hushed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("marks", sa.Text, nullable=False, server_default=""),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("owed_since", sa.Double),
@@ -72,12 +75,8 @@ sa.Index(
     sqlite_where=conversations.c.owed_since.is_not(None),
     postgresql_where=conversations.c.owed_since.is_not(None),
 )
-sa.Index(
-    "ix_conversations_bot_inbox",
-    conversations.c.inbox_id,
-    sqlite_where=sa.text("ever_pending = 1"),
-    postgresql_where=sa.text("ever_pending"),
-)
+# How an inbox's newest conversations began tells whether an agent bot serves it.
+sa.Index("ix_conversations_inbox", conversations.c.inbox_id, conversations.c.created_at)
 # The console's list, newest first; humans' conversations are few among many.
 sa.Index("ix_conversations_active", conversations.c.active_at, conversations.c.id)
 sa.Index(

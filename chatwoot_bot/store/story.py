@@ -24,8 +24,9 @@ from ..core.conversation import (
 )
 from ..core.decision import Decision, Route, decide
 from ..core.events import UPDATES, Event, Kind, Said, Sighting
+from ..core.remote import Switch
 from ..core.rules import marks
-from . import remote
+from . import remote, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
@@ -43,6 +44,15 @@ def key_of(conversation: Conversation, said: Said) -> Key | None:
     if said.external_id is not None and conversation.account_id is not None:
         return conversation.account_id, said.external_id
     return (conversation.id, said.client_id) if said.client_id else None
+
+
+def at_first_sight(rules: Rules, seen: Sighting) -> dict[str, Any]:
+    """Return what is noted when Chatwoot shows a conversation for the first time."""
+    return {
+        "began_pending": seen.status is Status.PENDING,
+        "agent_replied": seen.agent_replied,
+        "switch": remote.switch_at_first_sight(rules, seen),
+    }
 
 
 class Story:
@@ -77,6 +87,7 @@ class Story:
             self._take_channel(event.conversation)
             self.take_status(event.conversation, arrival.received_at, result)
             self._take_marks(event.conversation)
+            unheard.heed_first_reply(self, event.conversation, arrival, result)
             remote.heed_switch(self, event.conversation, arrival, result)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
@@ -140,17 +151,18 @@ class Story:
             note_change(
                 self.tx, self.now.id, state, reason=why, now=self.at, detail=detail
             )
-        self.change(state=state)
+        self.change(state=state, hushed=False)
         if state is not State.AI or trigger is Trigger.RESOLVED:
             self._fall_silent()
             result.interrupts = str(trigger)
         if trigger is Trigger.RESOLVED:
             self._close()
-            # What silenced the bot is asked again when the contact comes back.
-            self.change(switch=None)
+            if self.now.switch == Switch.OFF:
+                # What silenced the bot is asked again when the contact comes back.
+                self.change(switch=None)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
             given = trigger is Trigger.RELEASED
-            self.change(held_at=self.now.status_at, released=given)
+            self.change(held_at=self.now.status_at, released=given, bot_turns=0)
 
     def _fall_silent(self) -> None:
         for row, _ in self.new_messages:
@@ -214,6 +226,8 @@ class Story:
             wanted_status=wanted,
             told_status=told,
         )
+        if first:
+            self.change(**at_first_sight(self.rules, seen))
         if trigger is not None:
             self.trigger(trigger, result)
         if first and self.now.state is State.HUMAN:
@@ -231,15 +245,16 @@ class Story:
                 remote.obey(self, arrival, said, result)
             case Kind.AGENT_REPLY:
                 self._record(arrival, said, result)
+                self.change(agent_replied=True)
                 if not self._is_history(arrival):
-                    self._agent_joined(arrival, result)
+                    self.agent_joined(arrival, result)
             case _:
                 if said.reply_key is not None:
                     self._confirm_reply(arrival, said)
                 if not said.private:
                     self._record(arrival, said, result)
 
-    def _agent_joined(self, arrival: Arrival, result: Accepted) -> None:
+    def agent_joined(self, arrival: Arrival, result: Accepted) -> None:
         """Fall silent, and see that Chatwoot shows the conversation as open."""
         self.trigger(Trigger.AGENT_JOINED, result)
         self.show_to_humans(arrival.received_at)
@@ -260,11 +275,38 @@ class Story:
 
     def _take_question(self, arrival: Arrival, said: Said, result: Accepted) -> None:
         result.outcome = Outcome.ACCEPTED
+        self._come_back(arrival, result)
         result.decision = self._decide(arrival, said)
+        if self.human_mode:
+            self.show_to_humans(arrival.received_at)
+        elif result.decision.route is Route.BOT and self._was_shown_to_humans():
+            self.want_status(Status.PENDING, arrival.received_at)
         owed = result.decision.route in (Route.BOT, Route.HANDOVER)
         self._record(arrival, said, result, owed=owed)
         if owed:
             self._make_due(arrival, result)
+
+    def _come_back(self, arrival: Arrival, result: Accepted) -> None:
+        """Believe a contact's message that the conversation is resolved no more.
+
+        Chatwoot reopens it before it tells of the message. Of a resolve that we have
+        told ourselves we know the time to a second or two, and the message may seem
+        to be older.
+        """
+        seen = arrival.event.conversation
+        if seen is None or seen.status not in (Status.PENDING, Status.OPEN):
+            return
+        if self.now.status is not Status.RESOLVED or self._is_history(arrival):
+            return
+        trigger = status_trigger(self.now, seen.status)
+        self.change(status=seen.status, status_at=seen.updated_at)
+        if trigger is not None:
+            self.trigger(trigger, result)
+
+    def _was_shown_to_humans(self) -> bool:
+        """Return whether it is open for no other reason than human mode for all."""
+        shown = self.now.wanted_status or self.now.status
+        return self.now.began_pending and shown is Status.OPEN
 
     def _take_unsupported(self, arrival: Arrival, said: Said, result: Accepted) -> None:
         """Ignore what nobody can read here, unless a rule calls a human for it."""

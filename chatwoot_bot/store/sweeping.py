@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from ..core.conversation import State, Status
-from .conversations import insert_new
+from .conversations import inbox_has_bot, insert_new
 from .human import value
 from .schema import conversations, messages, service
 
@@ -17,15 +17,15 @@ def first_start(tx: sa.Connection, *, now: float) -> float:
 
 def waiting_for_contact(
     tx: sa.Connection, *, active_since: float, limit: int
-) -> list[tuple[int, int]]:
-    """Return (account, number) of conversations that may have been missed.
+) -> list[tuple[int, int, int | None]]:
+    """Return (account, number, inbox) of conversations that may have been missed.
 
     Those are the bot's, pending or of an inbox without an agent bot, and owe nothing
     as far as we know; the most recently active first.
     """
     c = conversations.c
     query = (
-        sa.select(c.account_id, c.display_id)
+        sa.select(c.account_id, c.display_id, c.inbox_id)
         .where(
             c.channel == "chatwoot",
             c.state == State.AI,
@@ -37,18 +37,20 @@ def waiting_for_contact(
         .order_by(c.active_at.desc())
         .limit(limit)
     )
-    return [(row.account_id, row.display_id) for row in tx.execute(query)]
+    return [row._tuple() for row in tx.execute(query)]
 
 
 def inboxes(tx: sa.Connection) -> dict[int, bool]:
     """Return the inboxes that we hear of, and whether an agent bot serves each."""
-    has_bot = sa.func.max(sa.cast(conversations.c.ever_pending, sa.Integer))
-    query = (
-        sa.select(conversations.c.inbox_id, has_bot.label("has_bot"))
-        .where(conversations.c.inbox_id.is_not(None))
-        .group_by(conversations.c.inbox_id)
-    )
-    return {row.inbox_id: bool(row.has_bot) for row in tx.execute(query)}
+    ids = tx.execute(_INBOXES).scalars().all()
+    return {inbox_id: inbox_has_bot(tx, inbox_id) for inbox_id in ids}
+
+
+_INBOXES = (
+    sa.select(conversations.c.inbox_id)
+    .where(conversations.c.inbox_id.is_not(None))
+    .distinct()
+)
 
 
 def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:

@@ -19,6 +19,8 @@ from ..core.conversation import (
     Message,
     State,
     Status,
+    looks_pending,
+    status_to_tell,
 )
 from ..core.decision import Route
 from ..errors import LeaseLostError
@@ -305,6 +307,10 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
     if human_mode or resolved or conversation.state is not State.AI:
         _mark_answered(tx, seen, None)
         settle(tx, conversation.id)
+    if human_mode and looks_pending(conversation) and not resolved:
+        # Pending, the team does not see it.
+        wanted = status_to_tell(conversation, Status.OPEN)
+        change(tx, conversations, {"id": conversation.id}, wanted_status=wanted)
 
 
 def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> None:
@@ -334,6 +340,9 @@ def status_set(
     if conversation.wanted_status is status:
         values["wanted_status"] = None
     if at is not None and at >= conversation.status_at:
+        # Its event, if it has come already, knows the time better than `at`.
+        known = conversation.status is status
+        at = conversation.status_at if known else at
         values |= {"status": status, "status_at": at}
         values["ever_pending"] = conversation.ever_pending or status is Status.PENDING
     change(tx, conversations, {"id": conversation.id}, **values)

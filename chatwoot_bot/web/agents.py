@@ -33,7 +33,6 @@ from .schemas import (
     maybe_iso,
     message_out,
 )
-from .webhook import elsewhere
 
 log = structlog.get_logger(__name__)
 
@@ -227,7 +226,7 @@ async def _deliver_again(ctx: Context, number: str) -> None:
         event = parse(body)
     except PayloadError as error:
         raise ConflictError(f"Still not understood: {error}.") from error
-    if (reason := elsewhere(event, ctx.settings)) is not None:
+    if (reason := ctx.settings.elsewhere(event)) is not None:
         raise ConflictError(f"It is not for this bot: {reason}.")
     await ctx.intake.take(
         Arrival(

@@ -1,7 +1,7 @@
 """What the HTTP handlers act on; made in `app.build`, read from the request."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.requests import HTTPConnection
@@ -28,6 +28,7 @@ class Context:
             come in, and a refused one would make Chatwoot call humans.
         readiness: returns the parts of `/health/ready`, each with its `ok`.
         clock: Unix seconds.
+        unserved: inboxes of which it was said that nobody serves them.
     """
 
     settings: Settings
@@ -44,6 +45,7 @@ class Context:
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
     clock: Callable[[], float]
+    unserved: set[int | None] = field(default_factory=set)
 
 
 def context(request: HTTPConnection) -> Context:

@@ -14,7 +14,6 @@ from ..core import signature
 from ..core.decision import Route
 from ..core.events import Event, parse
 from ..errors import PayloadError, SignatureError
-from ..settings import Settings
 from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Delivery, Outcome, quarantine
 from .body import preferred_wait_s, read_body
@@ -49,9 +48,12 @@ async def receive(request: Request) -> Response:
             ctx.metrics.deliveries.labels("refused", "payload").inc()
             raise
         return await _quarantine(request, body, ctx, str(error))
-    if reason := elsewhere(event, ctx.settings):
-        ctx.metrics.deliveries.labels("ignored", reason).inc()
-        return _answer({"status": "ignored", "reason": reason})
+    elsewhere = ctx.settings.elsewhere(event)
+    if elsewhere:
+        if elsewhere == "other_inbox":
+            _warn_of_silence(event, ctx)
+        ctx.metrics.deliveries.labels("ignored", elsewhere).inc()
+        return _answer({"status": "ignored", "reason": elsewhere})
     return await _take(request, body, ctx, event)
 
 
@@ -77,16 +79,19 @@ def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
     return True
 
 
-def elsewhere(event: Event, settings: Settings) -> str | None:
-    """Return why the event is not this bot's business, or None."""
-    account = settings.chatwoot_account_id
-    if account is not None and event.account_id not in (None, account):
-        return "other_account"
-    if settings.chatwoot_configured and event.message and not event.conversation:
-        return "no_conversation"  # there is nowhere to post an answer
-    if not settings.serves(event.inbox_id):
-        return "other_inbox"
-    return None
+def _warn_of_silence(event: Event, ctx: Context) -> None:
+    """Say once for each inbox that what comes from it is left alone.
+
+    On purpose, or its contacts wait for a bot that will never answer.
+    """
+    if event.inbox_id in ctx.unserved:
+        return
+    ctx.unserved.add(event.inbox_id)
+    log.warning(
+        "inbox is not served, its deliveries are ignored: add it to CHATWOOT_INBOX_ID "
+        "or BOTS_FILE, or disconnect the bot there",
+        inbox=event.inbox_id,
+    )
 
 
 async def _take(request: Request, body: bytes, ctx: Context, event: Event) -> Response:

@@ -1,5 +1,6 @@
 """A conversation's life with a bot, row by row of section 7 in Chatwoot's facts."""
 
+import httpx
 import pytest
 from scene import NOWHERE
 
@@ -187,6 +188,56 @@ async def test_takeover_is_noticed_although_its_status_events_were_lost(bot):
 
 
 # Humans.
+
+
+async def test_one_given_back_in_a_plain_inbox_leaves_the_others_to_the_bot(bot):
+    """An agent sets it to pending there; new conversations are open as ever."""
+    async with bot.scene(agent_bot=False) as here:
+        first = await here.answered("Hi")
+        await here.chatwoot.agent_says(first, "The bot can do that.")
+        await here.chatwoot.settled()  # or the reply's payload says pending already
+        await here.chatwoot.set_status(first, "pending")
+        await here.chatwoot.settled()
+        again = await here.asks(first, "Where is my order?")
+        second = await here.answered("Do you ship to Norway?")
+
+    assert again == "Answer to: Where is my order?"
+    assert here.chatwoot.status(second) == "open"
+    assert here.answers(second) == ["Answer to: Do you ship to Norway?"]
+
+
+async def test_agent_whose_webhook_was_lost_is_not_talked_over(bot):
+    """The contact's thanks show that an agent has replied."""
+    async with bot.scene() as here:
+        cid = await here.answered("Hi")
+        here.chatwoot.faults.deliveries.drop = 1.0
+        await here.chatwoot.agent_says(cid, "Maria here.")
+        await here.chatwoot.settled()
+        here.chatwoot.faults.clear()
+        silent = await here.ignores(cid, "Thanks, Maria")
+
+    assert silent
+    assert here.chatwoot.status(cid) == "open"
+
+
+async def test_who_writes_in_human_mode_is_shown_to_the_team(bot):
+    """And is the bot's again with their next message after it."""
+    async with bot.scene() as here:
+        cid = await here.answered("Hi")
+        await human_mode_for_all(here, enabled=True)
+        await here.chatwoot.contact_says("Anybody there?", conversation=cid)
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "open")
+        await human_mode_for_all(here, enabled=False)
+        answer = await here.asks(cid, "Hello?")
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
+
+    assert answer == "Answer to: Hello?"
+
+
+async def human_mode_for_all(here, *, enabled):
+    async with httpx.AsyncClient() as client:
+        url = f"{here.service.url}/toggle-human"
+        assert (await client.post(url, json={"enabled": enabled})).is_success
 
 
 async def test_reply_from_the_paired_phone_is_a_humans(bot):

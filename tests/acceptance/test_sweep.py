@@ -114,8 +114,47 @@ async def test_bots_token_alone_sweeps_open_conversations_too(tmp_path):
             await chatwoot.wait_for_replies(cid, 2)
 
 
-async def sweeps(chatwoot, times):
-    def lists():
-        return [c for c in chatwoot.calls if c.path.endswith("/conversations")]
+@pytest.mark.parametrize("after", ["template", "note"])
+async def test_contact_behind_a_template_or_a_note_is_not_missed(tmp_path, after):
+    """The newest message is nobody's answer, and the one before it was lost too."""
+    async with simulated() as chatwoot:
+        await started_once(tmp_path, chatwoot, **USER)
+        missed = (await chatwoot.contact_says("Hi")).conversation_id
+        if after == "template":
+            await chatwoot.template_says(missed, "We are closed.")
+        else:
+            await chatwoot.agent_says(missed, "Who is that?", private=True)
+        with connected(tmp_path, chatwoot, **USER):
+            await chatwoot.wait_for_replies(missed, 1)
 
-    await chatwoot.until(lambda: len(lists()) > times)
+    assert len(chatwoot.replies(missed)) == 1
+
+
+async def test_agent_whose_reply_was_missed_is_not_talked_over(tmp_path):
+    """Whether theirs is the newest message, or the contact has thanked for it."""
+    async with simulated() as chatwoot:
+        here = USER | {"SWEEP_INTERVAL_SECONDS": 1}
+        with connected(tmp_path, chatwoot, **here) as service:
+            attach(chatwoot, service)
+            numbers = [(await chatwoot.contact_says("Hi")).conversation_id]
+            numbers.append((await chatwoot.contact_says("Hi")).conversation_id)
+            for cid in numbers:
+                await chatwoot.wait_for_replies(cid, 1)
+            await chatwoot.settled()
+            chatwoot.faults.deliveries.drop = 1.0
+            for cid in numbers:
+                await chatwoot.agent_says(cid, "I am Ann.")
+            await chatwoot.contact_says("Thanks, Ann", conversation=numbers[1])
+            for cid in numbers:
+                await chatwoot.until(lambda cid=cid: chatwoot.status(cid) == "open")
+            await sweeps(chatwoot, len(lists(chatwoot)) + 2)
+
+    assert [len(chatwoot.replies(cid)) for cid in numbers] == [1, 1]
+
+
+def lists(chatwoot):
+    return [c for c in chatwoot.calls if c.path.endswith("/conversations")]
+
+
+async def sweeps(chatwoot, times):
+    await chatwoot.until(lambda: len(lists(chatwoot)) > times)

@@ -155,8 +155,14 @@ class Holder:
     def leave_to(self, state: State) -> None:
         """Leave it to humans, and have Chatwoot show it to them."""
         self.state = state
+        self.show_to_humans()
+
+    def show_to_humans(self) -> None:
         if Status.PENDING in (self.wanted or self.status, self.told):
             self.want(Status.OPEN)
+
+    def is_shown_to_humans(self) -> bool:
+        return (self.wanted or self.status) is Status.OPEN
 
     def want(self, status: Status) -> None:
         is_so = status is self.status and self.told in (None, status)
@@ -224,14 +230,22 @@ class Picture:
         elif not self._is_new(key):
             pass
         elif kind is Kind.CONTACT_MESSAGE:
-            owed = self.may_answer(number) and holder.status is not Status.RESOLVED
-            self.questions[key] = Question(number, owed)
+            self._ask(key, number, message.content)
         elif kind is Kind.AGENT_REPLY and clock >= holder.given_back_at:
             holder.leave_to(State.HUMAN)
             self._fall_silent(number)
         elif kind is Kind.AGENT_NOTE:
             self._obey(message.content, number)
             self.replies[f"note_1_{key}"] = Kept(number, ReplyKind.NOTE)
+
+    def _ask(self, key: int, number: int, content: str) -> None:
+        holder = self.holders[number]
+        owed = self.may_answer(number) and holder.status is not Status.RESOLVED
+        self.questions[key] = Question(number, owed)
+        if self.human_mode:
+            holder.show_to_humans()
+        elif owed and "human" not in content and holder.is_shown_to_humans():
+            holder.want(Status.PENDING)
 
     def _not_arrived(self, reply: Kept, message: Any) -> None:
         if reply.state == "dead":
@@ -269,7 +283,8 @@ class Picture:
             self._fall_silent(display_id)
         else:
             holder.give_back()
-        holder.want(Status.OPEN if enabled else Status.PENDING)
+        if holder.status is not Status.RESOLVED:
+            holder.want(Status.OPEN if enabled else Status.PENDING)
 
     def after_set_human_mode(self, _: None, *, enabled: bool) -> None:
         self.human_mode = enabled
@@ -306,6 +321,8 @@ class Picture:
         for message in seen:
             if is_resolved or not self.may_answer(number):
                 self.questions[message.external_id].owed = False
+        if self.human_mode and not is_resolved:
+            self.holders[number].show_to_humans()
 
     def after_begin_attempt(
         self, is_allowed: bool, _: Lease, reply: Reply, **__: object
@@ -342,7 +359,7 @@ class Picture:
         holder.told = None
         if status is holder.wanted:
             holder.wanted = None
-        if at is not None and at >= holder.status_at:
+        if at is not None and at >= holder.status_at and holder.status is not status:
             holder.status, holder.status_at = status, at
 
     def after_heartbeat(

@@ -179,19 +179,19 @@ async def test_resolve_forgets_what_was_owed(db):
 
 
 @pytest.mark.parametrize(
-    ("agent_replied", "pending_before", "route"),
+    ("first_reply_at", "pending_before", "route"),
     [
-        (False, False, Route.BOT),
-        (True, False, Route.HUMAN),
-        (False, True, Route.HUMAN),
+        (0.0, False, Route.BOT),
+        (90.0, False, Route.HUMAN),
+        (0.0, True, Route.HUMAN),
     ],
 )
-async def test_open_at_first_sight(db, agent_replied, pending_before, route):
+async def test_open_at_first_sight(db, first_reply_at, pending_before, route):
     """Open is where a plain inbox begins, and where a bot's inbox ends."""
     if pending_before:
         await take(db, says(conversation=1, status=Status.PENDING))
     accepted = await take(
-        db, says(conversation=2, status=Status.OPEN, agent_replied=agent_replied)
+        db, says(conversation=2, status=Status.OPEN, first_reply_at=first_reply_at)
     )
 
     assert accepted.decision.route is route

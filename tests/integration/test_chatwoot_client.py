@@ -663,10 +663,39 @@ async def test_choice_whose_webhook_was_lost_is_found(client, chatwoot):
     message = SHOWN["last_non_activity_message"] | {"content_attributes": values}
     chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": message})
 
-    fetched = await client.last_message(1, 150)
+    *_, newest = await client.last_messages(1, 150)
 
-    assert fetched.event.kind is Kind.CONTACT_MESSAGE
-    assert fetched.event.message.content == "Refund"
+    assert newest.event.kind is Kind.CONTACT_MESSAGE
+    assert newest.event.message.content == "Refund"
+
+
+async def test_agents_first_reply_is_news_although_others_have_written_since(
+    channel, chatwoot
+):
+    """What Chatwoot shows of it is all that is left of a lost webhook."""
+    chatwoot.get(ONE).respond(json=SHOWN | {"first_reply_created_at": 1_784_538_900})
+
+    seen = await channel.look(conversation(status=Status.PENDING))
+    known = await channel.look(conversation(status=Status.PENDING, agent_replied=True))
+
+    assert seen.conversation.first_reply_at == 1_784_538_900
+    assert known is None
+
+
+async def test_agents_reply_that_was_fetched_counts_from_when_it_was_written(
+    client, chatwoot
+):
+    """The bot may have been given the conversation since."""
+    message = SHOWN["last_non_activity_message"]
+    agents = message | {"id": 812, "sender": {"id": 12, "type": "user"}}
+    written_at = int(SHOWN["updated_at"]) - 3_600
+    agents |= {"created_at": written_at, "message_type": 1}
+    chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": agents})
+
+    *_, newest = await client.last_messages(1, 150)
+
+    assert newest.event.kind is Kind.AGENT_REPLY
+    assert newest.event.conversation.updated_at == written_at + 1
 
 
 async def test_look_can_be_switched_off(client, chatwoot):

@@ -47,6 +47,14 @@ async def chatwoot():
 
 async def findings(tmp_path, chatwoot, bots=BOTS, **environ):
     """Return what the doctor finds of the bots: check → finding."""
+    return {
+        each.check: each
+        for each in await all_findings(tmp_path, chatwoot, bots, **environ)
+        if each.check.startswith("bot ") or ", bot " in each.check
+    }
+
+
+async def all_findings(tmp_path, chatwoot, bots=BOTS, **environ):
     async with ModelStandIn() as model, make_client() as http:
         (tmp_path / "bots.toml").write_text(bots.replace("{model}", model.base_url))
         settings = Settings.load(
@@ -66,12 +74,7 @@ async def findings(tmp_path, chatwoot, bots=BOTS, **environ):
             }
         )
         subject = Subject(settings=settings, http=http, public_url=None)
-        found = await examine(subject)
-    return {
-        each.check: each
-        for each in found
-        if each.check.startswith("bot ") or ", bot " in each.check
-    }
+        return await examine(subject)
 
 
 async def test_sound_file(tmp_path, chatwoot):
@@ -148,6 +151,43 @@ async def test_each_way_to_break_a_bot_has_its_key_and_its_mend(
     assert (found.level, found.setting) == (level, setting)
     assert words in found.message
     assert found.mend
+
+
+async def test_bot_that_delivers_elsewhere_is_named_whosever_token_it_has(
+    tmp_path, chatwoot
+):
+    """It is connected to its inbox, and nothing of it comes here."""
+    bob_in_chatwoot(outgoing_url="http://127.0.0.1:9/old")(chatwoot)
+
+    found = await all_findings(tmp_path, chatwoot)
+
+    told = [(each.level, each.message) for each in found if each.check == "bot"]
+    assert told == [
+        ("ok", f"Ada delivers to {URL}"),
+        ("fail", f"Bob delivers to http://127.0.0.1:9/old and not to {URL}"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bots", "environ", "setting"),
+    [
+        (BOTS, {}, "BOTS_FILE"),
+        ("[[bots]]", {"CHATWOOT_INBOX_ID": "3,7"}, "CHATWOOT_INBOX_ID"),
+    ],
+)
+async def test_inbox_whose_bot_nobody_serves_is_a_failure(
+    tmp_path, chatwoot, bots, environ, setting
+):
+    """Its conversations begin pending: no answer, and no agent who sees them."""
+    office = chatwoot.world.office
+    office.add_inbox("Three", "Channel::WebWidget", id=9, agent_bot_id=4)
+
+    found = await all_findings(tmp_path, chatwoot, bots, **environ)
+
+    [failed] = [each for each in found if (each.check, each.level) == ("inbox", "fail")]
+    assert failed.message.startswith("inbox 9 (Three) is connected to")
+    assert failed.setting == setting
+    assert failed.mend
 
 
 async def test_model_of_a_bot_is_asked_for_by_its_own_keys(tmp_path, chatwoot):

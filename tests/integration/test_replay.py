@@ -1,186 +1,100 @@
-"""What a socket that was away is sent again: all of it, in bounds, for every reader."""
+"""`chatwoot-bot replay`: a stored delivery is taken as if it came now, or why not."""
 
 import asyncio
-import time
+import json
 
 import pytest
-import sqlalchemy as sa
-from sockets import Closed, opened
-from test_chat import begin, say
-from test_sockets import room, users
-from test_webhook import rows, serving
+from factories import delivery
+from typer.testing import CliRunner
 
+from chatwoot_bot.cli import app
 from chatwoot_bot.store import schema
-from chatwoot_bot.store.feed import OVERLAP_S
-from chatwoot_bot.web import socket
+from chatwoot_bot.store.deliveries import Delivery, Outcome, quarantine
+from chatwoot_bot.store.engine import Database
 
 pytestmark = pytest.mark.anyio
 
-NOVEL = "漢" * 100_000
+NOW = 1_784_538_914.0
 
 
 @pytest.fixture
-async def quiet(database_url):
-    async with serving(database_url, worker=False) as client:
-        yield client
+def environ(tmp_path, monkeypatch):
+    """The settings of a service that serves inbox 3 of account 1."""
+    monkeypatch.chdir(tmp_path)
+    return {
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}",
+        "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
+        "CHATWOOT_API_TOKEN": "t",
+        "CHATWOOT_ALLOW_UNSIGNED": "true",
+        "CHATWOOT_ACCOUNT_ID": "1",
+        "CHATWOOT_INBOX_ID": "3",
+    }
 
 
-async def stored(client, conversation, *contents, **columns):
-    """Put messages into the database without a word to anybody; return their ids."""
-    values = [
-        {
-            "conversation_id": conversation["id"],
-            "sender": "user",
-            "content": content,
-            "created_at": time.time(),
-            **columns,
-        }
-        for content in contents
-    ]
-
-    def insert(tx):
-        query = sa.insert(schema.messages).values(values)
-        return list(tx.execute(query.returning(schema.messages.c.id)).scalars())
-
-    return await client.context.db.write(insert)
-
-
-async def replayed(wire, **frame):
-    """Everything up to REPLAYED: the messages' contents, and its body."""
-    before = len(wire.events)
-    await wire.send(**frame)
-    done = await wire.next("REPLAYED")
-    told = [e["body"] for e in wire.events[before:] if e["event"] == "NEW_MESSAGE"]
-    return [body["content"] for body in told], done
-
-
-@pytest.mark.parametrize("way", [0, 1], ids=["fast", "slow"])
-async def test_more_than_a_queue_holds_is_replayed_in_two_rounds(quiet, way):
-    conversation, _ = await begin(quiet)
-    await stored(quiet, conversation, *map(str, range(510)))
-    async with opened(quiet, room(conversation), room=way) as wire:
-        first, done = await replayed(wire, after=0)
-        last = wire.events[-2]["body"]["id"]
-        second, end = await replayed(wire, after=last)
-
-    assert first == [str(number) for number in range(500)]
-    assert second == [str(number) for number in range(500, 510)]
-    assert (done["complete"], end["complete"]) == (False, True)
+async def replayed(environ, *bodies):
+    """Keep *bodies* aside and try all again; return the result, and what is stored."""
+    db = Database(environ["DATABASE_URL"])
+    await db.open()
+    for number, body in enumerate(bodies):
+        await db.write(
+            quarantine,
+            Delivery(
+                delivery_id=f"d_{number}",
+                outcome=Outcome.QUARANTINED,
+                reason="content: Input should be a valid string",
+                body=json.dumps(body).encode(),
+                received_at=NOW,
+            ),
+        )
+    await db.close()
+    runner = CliRunner()
+    result = await asyncio.to_thread(
+        runner.invoke, app, ["replay", "--all"], env=environ
+    )
+    await db.open()
+    stored = await db.read(
+        lambda tx: tx.execute(schema.conversations.select()).mappings().all()
+    )
+    await db.close()
+    return result, stored
 
 
-async def test_long_messages_are_replayed_a_page_at_a_time(quiet, monkeypatch):
-    """A stranger's few novels must not fill the memory, nor hold up the others."""
-    monkeypatch.setattr(socket, "MAX_WAITING_BYTES", 2 * 6 * len(NOVEL))
-    conversation, _ = await begin(quiet)
-    await stored(quiet, conversation, *[NOVEL] * 10)
-    async with opened(quiet, room(conversation), room=1) as wire:
-        told, done = await replayed(wire, after=0)
+async def test_delivery_that_is_understood_now_is_handed_on(environ):
+    result, [conversation] = await replayed(environ, delivery())
 
-    assert told == [NOVEL] * 10
-    assert done["complete"]
+    assert result.output == "delivery:1: handed to the service\n"
+    assert conversation["owed_since"] is not None
 
 
-async def test_reader_who_takes_nothing_of_a_replay_is_dropped(quiet, monkeypatch):
-    monkeypatch.setattr(socket, "PAGE_S", 0.05)
-    conversation, _ = await begin(quiet)
-    await stored(quiet, conversation, *map(str, range(300)))
-    async with opened(quiet, room(conversation), room=1) as wire:
-        await wire.send(after=0)
-        async with asyncio.timeout(10):
-            while quiet.context.rooms.sockets and not wire.incoming.full():  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)
-        with pytest.raises(Closed) as closed:
-            while True:
-                await wire.any()
+async def test_same_message_kept_aside_twice_is_told_as_a_duplicate(environ):
+    result, _ = await replayed(environ, delivery(), delivery())
 
-    assert closed.value.code == 1013
-    assert len(wire.events) < 5
+    assert result.output.splitlines()[1] == (
+        "delivery:2: nothing to do, its message has come before"
+    )
 
 
-async def test_few_long_events_are_as_much_as_many_short_ones(quiet, monkeypatch):
-    monkeypatch.setattr(socket, "MAX_WAITING_BYTES", 3 * 6 * len(NOVEL))
-    conversation, _ = await begin(quiet)
-    agent = {"sender": "agent"}
-    async with opened(quiet, room(conversation), room=1) as wire:
-        for _ in range(8):
-            await say(quiet, conversation, {}, NOVEL, **agent)
-        async with asyncio.timeout(10):
-            with pytest.raises(Closed) as closed:
-                while True:
-                    await wire.any()
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"account": {"id": 2}}, "other_account"),
+        ({"inbox": {"id": 99}}, "other_inbox"),
+        ({"conversation": None}, "no_conversation"),
+        ({"private": True}, "private"),
+    ],
+)
+async def test_what_the_webhook_would_ignore_is_ignored_again(environ, changes, reason):
+    """A message that nobody could answer would keep the worker busy for ever."""
+    result, stored = await replayed(environ, {**delivery(), **changes})
 
-    assert closed.value.code == 1013
-
-
-async def test_agents_hear_of_what_moved_without_a_message(quiet):
-    conversation, visitor = await begin(quiet)
-    said = (await say(quiet, conversation, visitor)).json()
-    await quiet.post(f"/conversations/{conversation['id']}/takeover")
-    async with opened(quiet, "/ws/agents") as wire:
-        await wire.send(after=said["id"])
-        await wire.next("REPLAYED")
-
-    states = [e["body"] for e in wire.events if e["event"] == "STATE_CHANGED"]
-    assert [(s["conversation_id"], s["state"]) for s in states] == [
-        (conversation["id"], "human")
-    ]
+    assert result.exit_code == 0
+    assert result.output == f"delivery:1: ignored ({reason})\n"
+    assert [row["owed_since"] for row in stored] in ([], [None])
 
 
-@pytest.fixture
-async def late(quiet):
-    """A conversation whose message gets its number early and is committed late."""
-    if quiet.context.db.is_sqlite:
-        pytest.skip("SQLite commits in the order of the numbers")
-    slow, _ = await begin(quiet, user_id="u-1")
-    other, _ = await begin(quiet)
-    [number] = await stored(quiet, other, "takes the number")
+async def test_what_is_still_not_understood_stays(environ):
+    result, stored = await replayed(environ, delivery(id="x"))
 
-    def take_away(tx):
-        tx.execute(sa.delete(schema.messages).where(schema.messages.c.id == number))
-
-    await quiet.context.db.write(take_away)
-    [newest] = await stored(quiet, other, "committed first")
-
-    async def commit():
-        await stored(quiet, slow, "committed late", id=number)
-        quiet.context.hub.publish(slow["id"])
-
-    return newest, slow, commit
-
-
-async def test_message_committed_late_is_replayed_to_those_who_see_many(quiet, late):
-    newest, slow, commit = late
-    await commit()
-    for path in ("/ws/agents", users(slow)):
-        async with opened(quiet, path) as wire:
-            if path != "/ws/agents":
-                await wire.send(message="a second chat of theirs")
-                await wire.next("NEW_MESSAGE")
-            told, _ = await replayed(wire, after=newest)
-        assert "committed late" in told
-
-
-async def test_message_committed_late_is_heard_by_agents_once(quiet, late):
-    _, slow, commit = late
-    async with opened(quiet, "/ws/agents") as wire:
-        await commit()
-        first = await wire.next("NEW_MESSAGE")
-        await stored(quiet, slow, "and the next")
-        quiet.context.hub.publish(slow["id"])
-        second = await wire.next("NEW_MESSAGE")
-
-    assert [first["content"], second["content"]] == ["committed late", "and the next"]
-
-
-async def test_what_is_known_to_be_old_is_not_replayed(quiet):
-    """The overlap is one of seconds, not of hours."""
-    conversation, _ = await begin(quiet)
-    long_ago = time.time() - OVERLAP_S - 60
-    await stored(quiet, conversation, "old", created_at=long_ago)
-    [newest] = await stored(quiet, conversation, "new")
-    async with opened(quiet, "/ws/agents") as wire:
-        told, _ = await replayed(wire, after=newest)
-
-    assert "old" not in told
-    assert len(await rows(quiet, schema.messages)) == 2
+    assert result.exit_code == 1
+    assert "still not understood: id" in result.output
+    assert stored == []

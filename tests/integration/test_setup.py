@@ -225,6 +225,50 @@ async def test_bot_of_the_same_name_with_another_url_is_told(sim):
     assert "set the webhook URL of the bot Assistant" in result.output
 
 
+async def test_second_bot_of_one_service_is_made_beside_the_first(sim, folder):
+    """They share the URL; what tells them apart is the name."""
+    await run(*options(sim), "--yes", BOT_NAME="Ada")
+    sim.world.office.add_inbox("Two", "Channel::WebWidget", id=4)
+
+    result = await run(
+        *options(sim, env_file=folder / "bob.env", inbox_id=4), "--yes", BOT_NAME="Bob"
+    )
+
+    assert result.exit_code == 0, result.output
+    assert "rename" not in result.output
+    bots = {b.name: b.id for b in sim.world.office.bots.values() if b.name != "Bot"}
+    assert {"Ada", "Bob"} <= set(bots)
+    inboxes = sim.world.office.inboxes
+    assert [inboxes[number].agent_bot_id for number in (3, 4)] == [
+        bots["Ada"],
+        bots["Bob"],
+    ]
+
+
+async def test_secret_of_another_bot_stays_in_the_file(sim, folder):
+    """It signs what comes from another inbox."""
+    await run(*options(sim), "--yes")
+    bots = our_bot(sim).secret
+    path = folder / ".env"
+    path.write_text(path.read_text().replace(bots, f"{bots},second"))
+    before = path.read_text()
+
+    again = await run("--admin-token", ADMIN, "--yes")
+
+    assert "nothing was changed" in again.output
+    assert path.read_text() == before
+
+
+async def test_new_secret_is_added_to_those_of_the_same_account(sim, folder):
+    await run(*options(sim), "--yes")
+    our_bot(sim).secret = "rotated"
+    old = written()["CHATWOOT_WEBHOOK_SECRET"]
+
+    await run("--admin-token", ADMIN, "--yes")
+
+    assert written()["CHATWOOT_WEBHOOK_SECRET"] == f"{old},rotated"
+
+
 async def test_release_that_does_not_sign_is_told(sim):
     """Before 4.13 a bot has no secret; nobody is let in unsigned by default."""
     sim.world.office.add_bot("Assistant", outgoing_url=WEBHOOK, secret="")

@@ -365,3 +365,14 @@ async def test_errors_have_one_form(demo):
     assert wrong_method.status_code == 405
     for answer in (unknown, wrong_method):
         assert answer.json()["error"].keys() == {"code", "message"}
+
+
+async def test_inbox_that_nobody_serves_is_told_of_once(database_url, capsys):
+    """Its contacts may be waiting for a bot that never answers."""
+    only = SIGNED | {"CHATWOOT_INBOX_ID": "77"}
+    async with serving(database_url, worker=False, **only) as client:
+        answers = [await post_signed(client, delivery(id=n)) for n in (1, 2)]
+        said = capsys.readouterr().out.count("inbox is not served")
+
+    assert [answer.json()["reason"] for answer in answers] == ["other_inbox"] * 2
+    assert said == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chatwoot_bot.app import rules
 from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _Rule
 from chatwoot_bot.core.rules import Rule, When
 from chatwoot_bot.errors import SettingsError
@@ -415,3 +416,56 @@ def test_line_is_that_of_the_statement():
     assert [source.line(key) for key in keys] == [1, 7, 8, 8, 13, 15]
     assert source.line(("f", 1, "x")) == 16
     assert source.line(("f", 0, "gone")) == 14
+
+
+CHATWOOT = {"CHATWOOT_BASE_URL": "http://chat.example.com", "A": "a", "B": "b"}
+OF_ITS_OWN = "[[bots]]\ninboxes = [{}]\ntoken_env = '{}'\nsecret_env = '{}'\n"
+
+
+def test_bots_with_tokens_and_secrets_of_their_own_need_no_others(written):
+    """The environment's would stand in for nothing."""
+    text = OF_ITS_OWN.format(3, "A", "A") + OF_ITS_OWN.format(4, "B", "B")
+
+    settings = written(text, **CHATWOOT)
+
+    others, ada, bob = settings.bots
+    tokens = [bot.settings.chatwoot_api_token for bot in (ada, bob)]
+    assert [token.get_secret_value() for token in tokens] == ["a", "b"]
+    secrets = settings.chatwoot_webhook_secret
+    assert {secret.get_secret_value() for secret in secrets} == {"a", "b"}
+    # What is left of an inbox without a bot is told to Chatwoot all the same.
+    assert others.settings.chatwoot_api_token == tokens[0]
+
+
+def test_bot_of_the_page_needs_no_token(written):
+    text = OF_ITS_OWN.format(3, "A", "A") + "[[bots]]\ninboxes = ['web']\n"
+
+    assert written(text, **CHATWOOT).serves(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (OF_ITS_OWN.format(3, "A", "A") + "[[bots]]", {"CHATWOOT_API_TOKEN"}),
+        ("[[bots]]\ntoken_env = 'A'", {"CHATWOOT_WEBHOOK_SECRET"}),
+        (
+            "[[bots]]\ninboxes = ['web']",
+            {"CHATWOOT_API_TOKEN", "CHATWOOT_WEBHOOK_SECRET"},
+        ),
+    ],
+    ids=["token", "secret", "both"],
+)
+def test_what_no_bot_of_the_file_has_is_asked_of_the_environment(
+    problems, text, missing
+):
+    assert set(problems(text, **CHATWOOT)) == missing
+
+
+def test_no_keywords_at_all_are_a_choice(written):
+    """Left out they are the built-in ones; an empty list says none."""
+    text = "[[bots]]\ninboxes = [3]\n[bots.handoff]\nkeywords = []\n[[bots]]\n"
+
+    known = rules(written(text))
+
+    assert known.serving(3).policy.handover_keywords == ()
+    assert known.serving(4).policy.handover_keywords

@@ -80,7 +80,7 @@ def test_every_trigger_may_come_twice(state, trigger):
 
 
 @pytest.mark.parametrize(
-    ("known", "seen", "ever_pending", "trigger"),
+    ("known", "seen", "has_bot", "trigger"),
     [
         # From an inbox with an agent bot: pending is the bot's, open a human's.
         (PENDING, OPEN, True, Trigger.AGENT_JOINED),
@@ -107,9 +107,23 @@ def test_every_trigger_may_come_twice(state, trigger):
         (RESOLVED, SNOOZED, False, Trigger.AGENT_JOINED),
     ],
 )
-def test_a_changed_status_says_what_happened(known, seen, ever_pending, trigger):
+def test_a_changed_status_says_what_happened(known, seen, has_bot, trigger):
     """What an agent does in Chatwoot reaches the bot as a status."""
-    before = conversation(status=known, ever_pending=ever_pending)
+    before = conversation(status=known, began_pending=has_bot, ever_pending=has_bot)
+
+    assert status_trigger(before, seen) is trigger
+
+
+@pytest.mark.parametrize(
+    ("known", "seen", "trigger"),
+    [
+        (PENDING, OPEN, Trigger.AGENT_JOINED),
+        (RESOLVED, OPEN, Trigger.REOPENED),
+    ],
+)
+def test_what_a_plain_inbox_gave_to_the_bot_once(known, seen, trigger):
+    """Who opens it takes it back; who returns after a resolve comes as ever."""
+    before = conversation(status=known, began_pending=False, ever_pending=True)
 
     assert status_trigger(before, seen) is trigger
 

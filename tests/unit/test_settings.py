@@ -463,9 +463,9 @@ def test_the_prompt_is_the_files_then_the_variables_then_our_own(tmp_path):
 
 def test_settings_without_effect_are_named():
     """Whoever sets what a later release will use is told, not fooled."""
-    settings = load(SHADOW="true", EMBEDDING_MODEL="m", PORT="9000")
+    settings = load(BOOKING_URL="http://x", EMBEDDING_MODEL="m", PORT="9000")
 
-    assert settings.unused() == ["EMBEDDING_MODEL", "SHADOW"]
+    assert settings.unused() == ["BOOKING_URL", "EMBEDDING_MODEL"]
     assert set(Settings.model_fields) >= RESERVED
 
 
@@ -499,3 +499,43 @@ def test_hosts_of_files():
     hosts = load(MEDIA_HOSTS="minio:9000, files.internal").media_hosts
 
     assert hosts == ("minio:9000", "files.internal")
+
+
+@pytest.mark.parametrize("yes", ["true", "1", "ON"])
+def test_shadow_is_refused_while_nothing_does_it(yes):
+    """Who sets it relies on silence; the bot would answer contacts for real."""
+    assert "is not in this release" in problems(SHADOW=yes)["SHADOW"]
+    assert load(SHADOW="false").shadow is False
+
+
+@pytest.mark.parametrize(
+    ("quiet", "max_wait", "deadline", "refused"),
+    [
+        ("3600", "3600", "120", True),
+        ("120", "3600", "120", True),
+        ("3600", "10", "120", False),
+        ("1.5", "3600", "120", False),
+        ("1.5", "10", "1", True),
+    ],
+)
+def test_wait_that_outlasts_the_patience_is_refused(quiet, max_wait, deadline, refused):
+    """Every contact would read an apology."""
+    environ = {
+        "QUIET_SECONDS": quiet,
+        "MAX_WAIT_SECONDS": max_wait,
+        "ANSWER_DEADLINE_SECONDS": deadline,
+    }
+    if refused:
+        assert "must be longer" in problems(**environ)["ANSWER_DEADLINE_SECONDS"]
+    else:
+        load(**environ)
+
+
+@pytest.mark.parametrize(
+    "name", ["BOT_COMMAND", "BOT_OFF_LABEL", "BOT_SWITCH_ATTRIBUTE"]
+)
+@pytest.mark.parametrize("none", ["none", "None"])
+def test_each_way_in_which_agents_steer_the_bot_can_be_switched_off(name, none):
+    """An empty variable is the default."""
+    assert getattr(load(**{name: none}), name.lower()) == ""
+    assert getattr(load(**{name: ""}), name.lower()) != ""
