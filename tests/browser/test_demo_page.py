@@ -166,7 +166,7 @@ def test_visitor_on_another_site_is_promised_no_bot_that_is_silent(open_page, se
     """The widget's chat has no switch, and still says who answers."""
     service.call("/toggle-human", {"enabled": True})
     page = open_page(path="/?embed=1", is_ready=False)
-    expect(chat(page).get_by_text("Bot is silent")).to_be_visible()
+    expect(chat(page).get_by_text("Bot is silent", exact=True)).to_be_visible()
     say(page, "Hi")
     expect(bubbles(page, "user")).to_have_text("Hi")
 
