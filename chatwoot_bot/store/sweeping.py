@@ -20,8 +20,8 @@ def waiting_for_contact(
 ) -> list[tuple[int, int, int | None]]:
     """Return (account, number, inbox) of conversations that may have been missed.
 
-    Those are the bot's, pending or of an inbox without an agent bot, and owe nothing
-    as far as we know; the most recently active first.
+    Those are the bot's, whether Chatwoot shows them as pending or as open, and owe
+    nothing as far as we know; the most recently active first.
     """
     c = conversations.c
     query = (
@@ -29,8 +29,7 @@ def waiting_for_contact(
         .where(
             c.channel == "chatwoot",
             c.state == State.AI,
-            (c.status == Status.PENDING)
-            | ((c.status == Status.OPEN) & ~c.ever_pending),
+            c.status.in_((Status.PENDING, Status.OPEN)),
             c.owed_since.is_(None),
             c.active_at >= active_since,
         )

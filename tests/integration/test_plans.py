@@ -127,6 +127,8 @@ async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
         await take(update)
     await take(says(Kind.AGENT_REPLY, at=1_020.0))
     await take(says(content="Still there?", at=1_025.0, conversation=151))
+    await take(says(content="Hi", at=1_026.0, conversation=152, status=Status.OPEN))
+    await take(says(content="Thanks", at=1_027.0, conversation=151, first_reply_at=9.0))
     await take(shows(Status.RESOLVED, at=1_030.0, clock=200.0))
     await db.write(turns.reclaim, now=NOW)
     await db.write(turns.hurry, now=NOW, owed_before=NOW)

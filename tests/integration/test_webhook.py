@@ -376,3 +376,12 @@ async def test_inbox_that_nobody_serves_is_told_of_once(database_url, capsys):
 
     assert [answer.json()["reason"] for answer in answers] == ["other_inbox"] * 2
     assert said == 1
+
+
+async def test_model_that_may_take_longer_than_contacts_wait_is_told(
+    database_url, capsys
+):
+    async with serving(database_url, worker=False, LLM_TIMEOUT_SECONDS="600"):
+        said = capsys.readouterr().out
+
+    assert "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS" in said
