@@ -15,6 +15,7 @@
     │   └── LeaseLostError         another process has the conversation now
     ├── ChatwootError          Chatwoot said no, or said nothing
     ├── MediaError             an attachment cannot be fetched or read
+    ├── KnowledgeError         a document cannot be fetched or read
     └── ResponderError         the model said no, or said nothing
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
@@ -175,6 +176,10 @@ class MediaError(ChatwootBotError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class KnowledgeError(ChatwootBotError):
+    """A document, or the place where they are, cannot be fetched or read."""
 
 
 class ResponderError(ChatwootBotError):
