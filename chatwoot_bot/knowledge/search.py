@@ -2,22 +2,22 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ..core.ranking import Ranked, fused
+from ..core.ranking import Asked, Ranked, fused
 from ..store import knowledge as store
 from ..store.engine import Database
 from .embeddings import Embedder
 from .meaning import Meaning, Near
-from .terms import words_of
+from .terms import asked
 
 MAX_WORDS = 24
 MAX_CHARS = 500
 # Below it a chunk shares only by-words with the question; measured with
 # `tests/knowledge/test_retrieval_quality.py`.
-COVERED = 0.25
+COVERED = 0.2
 # Texts that have nothing to do with each other are about that near.
 SIMILAR = 0.3
 # Of one document, so that others are heard too.
@@ -81,15 +81,16 @@ class Knowledge:
         return _diverse(chosen, pieces, limit)
 
     async def _by_words(self, query: str) -> list[Ranked]:
-        words = partial(_words, query)
-        return await self._db.read(store.search, self.collections, words)
+        ask = partial(_asked, query)
+        return await self._db.read(store.search, self.collections, ask)
 
     async def _by_meaning(self, query: str) -> list[Near]:
         return await self._meaning.search(query) if self._meaning else []
 
 
-def _words(query: str, languages: Sequence[str]) -> list[tuple[str, ...]]:
-    return words_of(query, languages)[:MAX_WORDS]
+def _asked(query: str, languages: Collection[str]) -> Asked:
+    question = asked(query, languages)
+    return Asked(question.words[:MAX_WORDS], question.language)
 
 
 def _chosen(

@@ -15,6 +15,8 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import Protocol
 
+from ..core.ranking import Asked
+
 # Snowball's names; a language that is not here keeps its words as they are.
 STEMMERS = {
     "ar": "arabic",
@@ -86,8 +88,8 @@ def terms_of(text: str, language: str) -> list[str]:
     ]
 
 
-def words_of(query: str, languages: Collection[str]) -> list[tuple[str, ...]]:
-    """Return the words of a *query* once each, in order, as the terms they stand for.
+def asked(query: str, languages: Collection[str]) -> Asked:
+    """Return a question as it is looked for.
 
     Args:
         languages: of the documents that are searched.
@@ -109,7 +111,7 @@ def words_of(query: str, languages: Collection[str]) -> list[tuple[str, ...]]:
             stem(run, each): None for each in languages if run not in stopwords(each)
         }
         words[tuple(stems) if languages else (run,)] = None
-    return [word for word in words if word]
+    return Asked(tuple(filter(None, words)), spoken or UNKNOWN)
 
 
 def language_of(text: str, hint: str | None = None) -> str:

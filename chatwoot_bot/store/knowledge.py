@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from ..core.chunk import Chunk
-from ..core.ranking import Query, Ranked, Terms
+from ..core.ranking import Asked, Query, Ranked, Terms, parts_of
 from . import knowledge_index as index
 from .conversations import insert_new
 from .schema import (
@@ -272,19 +272,16 @@ _BELOW = sa.select(knowledge_documents.c.uri, knowledge_documents.c.id).where(
 def search(
     tx: sa.Connection,
     collections: Sequence[str],
-    words_in: Callable[[Collection[str]], Sequence[Sequence[str]]],
+    ask: Callable[[Collection[str]], Asked],
 ) -> list[Ranked]:
     """Return the chunks that fit a question, the best first, at most `CANDIDATES`.
 
     Args:
-        words_in: returns the words of the question, each as the terms it may stand
-            for, when it is told the languages of the documents.
+        ask: returns the question, when it is told the languages of the documents.
     """
     there = size(tx, collections)
-    words = words_in(there.languages)
-    terms = {term for word in words for term in word}
-    known = index.frequencies(tx, terms) if terms else {}
-    query = Query(words, known, there.chunks)
+    question = ask(there.languages)
+    query = Query(question, _frequencies(tx, question), there.chunks)
     weights = query.weights(LOOKED_AT)
     if not weights:
         return []
@@ -295,10 +292,19 @@ def search(
                 row.title_terms.split(),
                 row.heading_terms.split(),
                 row.text_terms.split(),
+                row.language,
             )
             for row in found
         }
     )
+
+
+def _frequencies(tx: sa.Connection, question: Asked) -> dict[str, int]:
+    """Return how many chunks hold each term, and the parts of what none holds."""
+    known = index.frequencies(tx, {term for word in question.words for term in word})
+    unknown = [word for word in question.words if not known.keys() & {*word}]
+    parts = {part for word in unknown for term in word for part in parts_of(term)}
+    return known | index.frequencies(tx, parts)
 
 
 def size(tx: sa.Connection, collections: Sequence[str]) -> Size:

@@ -42,6 +42,8 @@ def delete(tx: sa.Connection, chunk_ids: Sequence[int]) -> None:
 
 def frequencies(tx: sa.Connection, terms: Collection[str]) -> dict[str, int]:
     """Return in how many chunks each of *terms* is; those in none are left out."""
+    if not terms:
+        return {}
     rows = tx.execute(_FREQUENCIES, {"terms": list(terms)}).all()
     return {row.term: row.doc for row in rows}
 
@@ -51,14 +53,14 @@ def candidates(
     collections: Sequence[str],
     weights: Mapping[str, float],
     limit: int,
-) -> Sequence[sa.Row[tuple[int, int, str, str, str]]]:
+) -> Sequence[sa.Row[tuple[int, str, str, str, str]]]:
     """Return the chunks that are most likely meant, the best first.
 
     Args:
         weights: term → how much it says; at least one.
 
     Returns:
-        Rows of id, document_id, title_terms, heading_terms, text_terms.
+        Rows of id, language, title_terms, heading_terms, text_terms.
     """
     asked = {"collections": list(collections), "limit": limit}
     if tx.dialect.name == "sqlite":
@@ -132,7 +134,8 @@ _DELETE_UNUSED = sa.text("DELETE FROM knowledge_index_terms WHERE doc <= 0")
 _FREQUENCIES = sa.text(
     "SELECT term, doc FROM knowledge_index_terms WHERE term IN :terms"
 ).bindparams(sa.bindparam("terms", expanding=True))
-_FOUND = "chunk.id, document_id, title_terms, heading_terms, text_terms"
+_FOUND = "chunk.id, language, title_terms, heading_terms, text_terms"
+_OF = "JOIN knowledge_documents AS document ON document.id = chunk.document_id"
 _RANK_FTS = sa.text(
     f"SELECT {_FOUND} FROM (SELECT found.rowid AS id, "
     f"bm25(knowledge_index, {TITLE}, {HEADING}, 1.0) AS rank "
@@ -140,7 +143,7 @@ _RANK_FTS = sa.text(
     "JOIN knowledge_chunks AS chunk ON chunk.id = found.rowid "
     "WHERE knowledge_index MATCH :match AND chunk.collection IN :collections "
     "ORDER BY rank LIMIT :limit) AS best "
-    "JOIN knowledge_chunks AS chunk ON chunk.id = best.id "
+    f"JOIN knowledge_chunks AS chunk ON chunk.id = best.id {_OF} "
     "ORDER BY best.rank"
 ).bindparams(sa.bindparam("collections", expanding=True))
 
@@ -160,6 +163,6 @@ def _rank_vectors(terms: int) -> sa.TextClause:
         f"SELECT {_FOUND} FROM (SELECT chunk_id, {ranks} AS rank "
         "FROM knowledge_index WHERE terms @@ CAST(:match AS tsquery) "
         "AND collection IN :collections ORDER BY rank DESC LIMIT :limit) AS best "
-        "JOIN knowledge_chunks AS chunk ON chunk.id = best.chunk_id "
+        f"JOIN knowledge_chunks AS chunk ON chunk.id = best.chunk_id {_OF} "
         "ORDER BY best.rank DESC"
     ).bindparams(sa.bindparam("collections", expanding=True))
