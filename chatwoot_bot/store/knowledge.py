@@ -492,7 +492,8 @@ def take_turn(tx: sa.Connection, owner: str, *, now: float, until: float) -> boo
     A lease in the database, because the other may be on another machine.
     """
     row = {"name": INDEXER, "value": f"{until} {owner}"}
-    if tx.execute(insert_new(service, tx.dialect.name), row).rowcount:
+    insert = insert_new(service, tx.dialect.name, returning="name")
+    if tx.execute(insert, row).first() is not None:
         return True
     held = tx.scalar(
         sa.select(service.c.value).where(service.c.name == INDEXER).with_for_update()

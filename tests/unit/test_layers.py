@@ -80,6 +80,7 @@ VENDORS = {
     "uvicorn": {"simulator", "commands"},
     "httpx": {
         "chatwoot",
+        "commands",
         "doctor",
         "responders",
         "http",
