@@ -34,7 +34,7 @@ VOCABULARY = 30_000
 QUESTIONS = 2_000
 NUMBERS = 1_536
 SYLLABLES = [a + b for a in "bdfgklmnprstvw" for b in ("a", "e", "i", "o", "u", "ei")]
-COMMON = "the and to of you your can is in it for we when how do not with a on".split()
+COMMON = ["the", "and", "to", "of", "your", "can", "is", "for", "we", "when", "how"]
 
 
 def main() -> None:

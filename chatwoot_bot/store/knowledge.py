@@ -26,8 +26,8 @@ INDEXER = "knowledge_indexer"
 # Chunks in one transaction: some 5 ms of the event loop.
 BATCH = 16
 # Chunks that are ranked exactly, and those that are looked at to find them.
-CANDIDATES = 50
-LOOKED_AT = 2_000
+CANDIDATES = 40
+LOOKED_AT = 1_000
 MAX_QUESTIONS = 1_000
 
 
