@@ -13,7 +13,7 @@ import structlog
 
 from .bots import WEB
 from .core.conversation import Inbox
-from .errors import ChatwootBotError
+from .errors import ChatwootBotError, KnowledgeError
 from .knowledge.embeddings import Embedder
 from .knowledge.folder import files_in
 from .knowledge.ingest import Ingest
@@ -101,7 +101,11 @@ async def keep_up(settings: Settings, db: Database, http: httpx.AsyncClient) -> 
 
 async def _take_in(settings: Settings, ingest: Ingest) -> None:
     for collection, folder in folders(settings):
-        files = await asyncio.to_thread(files_in, folder)
+        try:
+            files = await asyncio.to_thread(files_in, folder)
+        except KnowledgeError as error:
+            log.warning("knowledge not up to date", reason=str(error))
+            continue
         report = await ingest.add(collection, str(folder.absolute()), files)
         log.info(
             "knowledge up to date",

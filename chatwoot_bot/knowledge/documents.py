@@ -66,9 +66,9 @@ def parse(raw: Raw) -> Parsed:
     """Take a document apart."""
     match raw.kind:
         case Kind.MARKDOWN:
-            found = _markdown(raw.text)
+            found = _markdown(raw.text, raw.title)
         case Kind.HTML:
-            found = _html(raw.text)
+            found = _html(raw.text, raw.title)
         case Kind.TEXT:
             found = Parsed(
                 title=None, url=None, language=None, sections=[Section((), raw.text)]
@@ -99,7 +99,7 @@ PAIR = re.compile(r"^(title|url|language):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 MARKS = re.compile(r"[*_`]+|\s*\{#[^}]*\}\s*$")
 
 
-def _markdown(text: str) -> Parsed:
+def _markdown(text: str, title: str | None) -> Parsed:
     from markdown_it import MarkdownIt
 
     front = FRONT.match(text)
@@ -117,7 +117,7 @@ def _markdown(text: str) -> Parsed:
         if token.type == "heading_open" and token.level == 0
     ]
     lines = body.splitlines(keepends=True)
-    sections, last = _Sections(), 0
+    sections, last = _Sections(title or said.get("title")), 0
     for place, level, content in headings:
         start, end = place or [last, last]
         sections.add("".join(lines[last:start]))
@@ -125,7 +125,7 @@ def _markdown(text: str) -> Parsed:
         last = end
     sections.add("".join(lines[last:]))
     return Parsed(
-        title=said.get("title") or sections.title,
+        title=sections.title,
         url=said.get("url"),
         language=said.get("language"),
         sections=sections.done,
@@ -136,7 +136,7 @@ def _markdown(text: str) -> Parsed:
 class _Sections:
     """Sections in the making.
 
-    The first heading of the highest level is the title, if nothing goes before it.
+    What begins with a heading has its title there, unless the title is known.
     """
 
     title: str | None = None
@@ -144,7 +144,7 @@ class _Sections:
     _open: list[tuple[int, str]] = field(default_factory=list)
 
     def open(self, level: int, heading: str) -> None:
-        if self.title is None and not self.done and not self._open:
+        if not self.done and not self._open and self.title in (None, heading):
             self.title = heading
             return
         self._open = [(above, h) for above, h in self._open if above < level]
@@ -167,9 +167,9 @@ BLOCKS = {
 
 
 class _Page(HTMLParser):
-    def __init__(self) -> None:
+    def __init__(self, title: str | None) -> None:
         super().__init__(convert_charrefs=True)
-        self.sections = _Sections()
+        self.sections = _Sections(title)
         self.head_title = ""
         self.url: str | None = None
         self.language: str | None = None
@@ -237,8 +237,8 @@ def _level(tag: str) -> int:
     return int(tag[1]) if re.fullmatch(r"h[1-6]", tag) else 0
 
 
-def _html(text: str) -> Parsed:
-    page = _Page()
+def _html(text: str, title: str | None) -> Parsed:
+    page = _Page(title)
     page.feed(text)
     page.close()
     return Parsed(

@@ -392,7 +392,7 @@ def signs(
 ) -> list[tuple[int, bytes]]:
     """Return the signs of all vectors: (chunk, bytes)."""
     asked = {"collections": list(collections), "model": model}
-    return [row._tuple() for row in tx.execute(_SIGNS, asked)]
+    return [(chunk, bits) for chunk, bits in tx.execute(_SIGNS, asked)]
 
 
 def numbers(
@@ -400,12 +400,13 @@ def numbers(
 ) -> list[tuple[int, bytes]]:
     """Return the vectors of some chunks: (chunk, float32 numbers)."""
     asked = {"chunks": list(chunk_ids), "model": model}
-    return [row._tuple() for row in tx.execute(_NUMBERS, asked)]
+    return [(chunk, each) for chunk, each in tx.execute(_NUMBERS, asked)]
 
 
 def newest_vector(tx: sa.Connection, model: str) -> tuple[int, int]:
     """Return something that changes when vectors come or go: (how many, newest)."""
-    return tx.execute(_NEWEST, {"model": model}).one()._tuple()
+    count, newest = tx.execute(_NEWEST, {"model": model}).one()
+    return count, newest
 
 
 _MODEL = knowledge_vectors.c.model == sa.bindparam("model")

@@ -91,7 +91,7 @@ def _head(passage: Passage) -> str:
 
 def _data(text: str) -> str:
     """Return *text* without a tag that would begin or end a passage."""
-    return TAG.sub(r"<\1 passage", text)
+    return TAG.sub(r"[\1passage", text)
 
 
 def _sources(passages: Sequence[Passage]) -> tuple[Source, ...]:

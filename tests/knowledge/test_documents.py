@@ -44,6 +44,14 @@ def test_front_matter_says_title_and_link():
     )
 
 
+def test_first_heading_is_no_title_where_the_title_is_known():
+    given = parsed("## Part\n\nText.", title="Article")
+    same = parsed("# Article\n\nText.", title="Article")
+
+    assert (given.title, given.sections) == ("Article", [Section(("Part",), "Text.")])
+    assert (same.title, same.sections) == ("Article", [Section((), "Text.")])
+
+
 def test_link_that_a_browser_would_run_is_none():
     assert parsed("---\nurl: javascript:alert(1)\n---\nText.").url is None
 

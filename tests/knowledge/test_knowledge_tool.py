@@ -54,9 +54,7 @@ async def test_document_cannot_end_its_passage(db, tmp_path):
     text = (await run(db, "parcels")).text
 
     assert len(re.findall(r"<\s*/\s*passage\s*>", text, re.IGNORECASE)) == 1
-    assert len(re.findall(r"<\s*passage", text, re.IGNORECASE)) == 1 + text.count(
-        "< passage"
-    )
+    assert len(re.findall(r"<\s*passage", text, re.IGNORECASE)) == 1
     assert text.endswith("</passage>")
 
 
