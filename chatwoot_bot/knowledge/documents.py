@@ -10,6 +10,8 @@ from enum import StrEnum
 from html.parser import HTMLParser
 
 MAX_TITLE = 200
+# What no database takes.
+UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
 
 class Kind(StrEnum):
@@ -64,16 +66,18 @@ class Parsed:
 
 def parse(raw: Raw) -> Parsed:
     """Take a document apart."""
+    text = UNSTORABLE.sub("", raw.text)
+    given = UNSTORABLE.sub("", raw.title) if raw.title else None
     match raw.kind:
         case Kind.MARKDOWN:
-            found = _markdown(raw.text, raw.title)
+            found = _markdown(text, given)
         case Kind.HTML:
-            found = _html(raw.text, raw.title)
+            found = _html(text, given)
         case Kind.TEXT:
             found = Parsed(
-                title=None, url=None, language=None, sections=[Section((), raw.text)]
+                title=None, url=None, language=None, sections=[Section((), text)]
             )
-    title = (raw.title or found.title or "").strip()[:MAX_TITLE]
+    title = (given or found.title or "").strip()[:MAX_TITLE]
     return Parsed(
         title=title or None,
         url=raw.url or _address(found.url),

@@ -29,7 +29,8 @@ MAX_CHARS, MAX_PAGES = 2_000_000, 1_000
 def digest_of(content: bytes, *others: str | None) -> str:
     """Return what changes when a document does, or the way it is read."""
     digest = hashlib.sha256(content)
-    digest.update("\0".join([str(VERSION), *(each or "" for each in others)]).encode())
+    said = "\0".join([str(VERSION), *(each or "" for each in others)])
+    digest.update(said.encode(errors="replace"))
     return digest.hexdigest()
 
 

@@ -130,7 +130,7 @@ def _raw(address: str, locale: str, article: Mapping[str, Any]) -> Raw | None:
     category = article.get("category")
     said = category.get("locale") if isinstance(category, dict) else None
     slug = article.get("slug")
-    url = f"{address}/articles/{quote(str(slug))}" if slug else None
+    url = f"{address}/articles/{quote(str(slug), errors='replace')}" if slug else None
     return Raw(
         uri=f"{address}/{article.get('id')}",
         # The editor writes Markdown, older articles are HTML.

@@ -234,7 +234,8 @@ class Given:
     async def digest(self) -> str:
         """Return what changes when its content does."""
         raw = self.raw
-        return digest_of(raw.text.encode(), raw.kind, raw.title, raw.url, raw.language)
+        content = raw.text.encode(errors="replace")
+        return digest_of(content, raw.kind, raw.title, raw.url, raw.language)
 
     async def fetch(self) -> Raw:
         """Return it."""

@@ -472,6 +472,12 @@ def questions(tx: sa.Connection) -> list[Question]:
     return [Question(**row._mapping) for row in rows]
 
 
+def is_open(tx: sa.Connection, question: Question) -> bool:
+    """Return whether a question was asked before, and is still without an answer."""
+    there = sa.select(unanswered_questions.c.count).where(*_is(question))
+    return tx.execute(there).first() is not None
+
+
 def forget_question(tx: sa.Connection, question: Question) -> None:
     """Delete a question: it is answered, or nobody will."""
     tx.execute(sa.delete(unanswered_questions).where(*_is(question)))

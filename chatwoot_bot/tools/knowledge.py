@@ -24,7 +24,7 @@ class Arguments(pydantic.BaseModel):
         max_length=500,
         description=(
             "What to look for: the important words of the question, and other words "
-            "for the same, in the contact's language."
+            "for the same, in the contact's language or in that of the articles."
         ),
     )
 
@@ -48,21 +48,26 @@ NOTHING = (
     "what exactly they mean, or search in other words, or say that you do not know and "
     "call a human."
 )
+LANGUAGES = " The articles are written in these languages: {languages}."
 TAG = re.compile(r"<\s*(/?)\s*passage\b", re.IGNORECASE)
 
 
 def search_knowledge(knowledge: Knowledge, db: Database) -> Tool:
     """Return the tool that searches what one bot knows.
 
-    A question that finds nothing is kept for the operator.
+    A question that finds nothing is kept for the operator, until one does.
     """
 
     async def run(arguments: Arguments, call: Call) -> Result:
         passages = await knowledge.search(arguments.query)
-        if passages:
-            return Result(text=_shown(passages), sources=_sources(passages))
-        await db.write(store.collect_question, _question(arguments, call, knowledge))
-        return Result(text=NOTHING)
+        question = _question(arguments, call, knowledge)
+        if not passages:
+            await db.write(store.collect_question, question)
+            size = await db.read(store.size, knowledge.collections)
+            return Result(text=_nothing(size.languages))
+        if await db.read(store.is_open, question):
+            await db.write(store.forget_question, question)
+        return Result(text=_shown(passages), sources=_sources(passages))
 
     return Tool(
         name="search_knowledge",
@@ -78,6 +83,11 @@ def _shown(passages: Sequence[Passage]) -> str:
         for number, passage in enumerate(passages, 1)
     ]
     return "\n\n".join([FOUND.format(number=len(passages)), *shown])
+
+
+def _nothing(languages: Sequence[str]) -> str:
+    named = ", ".join(filter(None, languages))
+    return NOTHING + LANGUAGES.format(languages=named) if named else NOTHING
 
 
 def _head(passage: Passage) -> str:

@@ -119,6 +119,20 @@ async def test_help_centre_that_breaks_in_the_middle_gives_nothing(
         await articles_of(http, portal)
 
 
+async def test_article_with_characters_that_no_database_takes(server, http, db):
+    strange = article(
+        1, title="A\x00B", content="About topic1\x00 \ud800.", slug="\ud800"
+    )
+    portal = serve(server, page(strange))
+    async with ingesting(db) as ingest:
+        articles = [Given(raw) for raw in await articles_of(http, portal)]
+        report = await ingest.add("", portal.address, articles)
+    [passage] = await Knowledge(db, ("",)).search("topic1")
+
+    assert report.failed == {}
+    assert (passage.title, passage.text) == ("AB", "About topic1 .")
+
+
 async def test_article_is_found_with_its_link(server, http, db):
     portal = serve(server, page(article(1), article(2)))
     articles = [Given(raw) for raw in await articles_of(http, portal)]

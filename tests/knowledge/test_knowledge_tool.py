@@ -83,6 +83,18 @@ async def test_question_asked_again_is_counted(db):
     assert (second.question, second.count) == ("And helmets?", 1)
 
 
+async def test_question_that_finds_something_in_other_words_is_open_no_more(
+    db, tmp_path
+):
+    await take_in(db, write(tmp_path / "docs", a="# Wheels\n\nThe bicycle is blue."))
+    first = await run(db, "velocipede")
+    second = await run(db, "bicycle")
+
+    assert first.text.endswith("written in these languages: en.")
+    assert len(second.sources) == 1
+    assert await db.read(store.questions) == []
+
+
 async def test_questions_do_not_fill_the_disk(db, monkeypatch):
     monkeypatch.setattr(store, "MAX_QUESTIONS", 3)
     for number in range(5):
