@@ -22,7 +22,7 @@ KINDS = {
     ".pdf": Kind.TEXT,
 }
 MAX_BYTES = 20 * 1024 * 1024
-# Of a PDF; a manual, not an encyclopedia.
+# A manual, not an encyclopedia; more would hold the event loop on its way.
 MAX_CHARS, MAX_PAGES = 2_000_000, 1_000
 
 
@@ -66,6 +66,8 @@ class File:
             decoded = await asyncio.to_thread(text_of, content)
             if decoded is None:
                 raise KnowledgeError("it is no text")
+            if len(decoded) > MAX_CHARS:
+                raise KnowledgeError(f"it is longer than {MAX_CHARS:,} characters")
             text = decoded
         return Raw(uri=self.uri, kind=KINDS[self.path.suffix.lower()], text=text)
 

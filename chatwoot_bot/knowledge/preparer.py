@@ -13,7 +13,7 @@ from ..errors import KnowledgeError
 from .documents import Raw
 from .prepare import Prepared
 
-# A book of 20 MB as JSON.
+# Text and terms of the longest document, as JSON in any script.
 MAX_LINE = 64 * 1024 * 1024
 # For one document.
 TIMEOUT_S = 60.0

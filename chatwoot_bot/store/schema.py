@@ -295,6 +295,8 @@ knowledge_chunks = sa.Table(
     sa.Column("heading", sa.Text, nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.UniqueConstraint("document_id", "position"),
+    # Never a number twice: what is remembered of a chunk must not be said of another.
+    sqlite_autoincrement=True,
 )
 
 knowledge_vectors = sa.Table(

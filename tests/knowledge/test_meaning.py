@@ -10,7 +10,7 @@ from knowing import ingesting, take_in, write
 
 from chatwoot_bot.errors import KnowledgeError
 from chatwoot_bot.http import make_client
-from chatwoot_bot.knowledge import embeddings
+from chatwoot_bot.knowledge import embeddings, meaning
 from chatwoot_bot.knowledge.embeddings import (
     Embedder,
     from_bytes,
@@ -114,6 +114,22 @@ async def test_only_what_has_no_vector_is_asked_for(db, docs, embedder, server):
     assert await embed(db, embedder) == 1
     assert [len(asked["input"]) for asked in server.asked] == [2, 1]
     assert server.asked[0]["model"] == "m"
+
+
+async def test_changed_document_is_found_by_its_new_meaning(
+    db, docs, embedder, monkeypatch
+):
+    """Also by who has searched before, and remembers where everything was."""
+    monkeypatch.setattr(meaning, "FRESH_S", 0.0)
+    knowledge = Knowledge(db, ("",), embedder)
+    await embed(db, embedder)
+    before = [passage.title for passage in await knowledge.search("voiture")]
+    write(docs, a="# Vehicles\n\nNothing.", b="# Food\n\nBy automobile.")
+    await take_in(db, docs)
+    await embed(db, embedder)
+    after = [passage.title for passage in await knowledge.search("voiture")]
+
+    assert (before[0], after[0]) == ("Vehicles", "Food")
 
 
 async def test_another_model_makes_all_vectors_new(db, docs, embedder, server):

@@ -75,6 +75,7 @@ def _create_chunks() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("document_id", "position"),
+        sqlite_autoincrement=True,
     )
 
 
