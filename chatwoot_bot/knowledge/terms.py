@@ -7,6 +7,7 @@ stems in every language that is there to be found.
 """
 
 import re
+import threading
 import tomllib
 import unicodedata
 from collections import Counter
@@ -181,13 +182,18 @@ def _folded(text: str) -> str:
 def stem(word: str, language: str) -> str:
     """Return the stem of a folded *word*, without marks such as accents."""
     if language in STEMMERS and word.isalpha():
-        word = _stemmer(STEMMERS[language]).stemWord(word) or word
+        with _STEMMING:
+            word = _stemmer(STEMMERS[language]).stemWord(word) or word
     if word.isascii():
         return word
     # After the stem: the marks are part of what an ending is known by.
     parts = unicodedata.normalize("NFD", word)
     bare = "".join(part for part in parts if not "\u0300" <= part <= "\u036f")
     return unicodedata.normalize("NFC", bare)
+
+
+# A stemmer keeps the word it works on, and the database's readers are threads.
+_STEMMING = threading.Lock()
 
 
 class Stemmer(Protocol):

@@ -1,8 +1,11 @@
 """What of a text is indexed, in any script, and what a question asks for."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
 
-from chatwoot_bot.knowledge.terms import asked, language_of, terms_of
+from chatwoot_bot.knowledge.terms import asked, language_of, stem, terms_of
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,16 @@ def test_a_word_stands_for_its_stem_in_every_language_there():
     question = asked("rechnungen", ["de", "en"])
 
     assert question.words == (("rechnung", "rechnungen"),)
+
+
+def test_many_threads_find_the_same_stems():
+    """Several searches run at once, and a stemmer knows one word at a time."""
+    words = [f"{'ab' * (number % 9)}{number:c}returnings" for number in range(97, 123)]
+    one_by_one = [stem(word, "en") for word in words]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(20):
+            stem.cache_clear()
+            assert list(pool.map(partial(stem, language="en"), words)) == one_by_one
 
 
 def test_accents_that_are_left_out_are_no_other_word():
