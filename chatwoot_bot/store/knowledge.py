@@ -23,8 +23,8 @@ from .schema import (
 )
 
 INDEXER = "knowledge_indexer"
-# Chunks in one transaction: some 5 ms of the event loop.
-BATCH = 16
+# Chunks in one transaction: some 3 ms of the event loop.
+BATCH = 8
 # Chunks that are ranked exactly, and those that are looked at to find them.
 CANDIDATES = 40
 LOOKED_AT = 1_000
