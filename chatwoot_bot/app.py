@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from . import library
 from .bots import WEB
 from .breaker import Breaker
 from .channels.base import Channel
@@ -168,6 +169,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         if clients and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
             await stack.enter_async_context(_beside(sweep.run(), "sweep"))
+        keeping_up = library.keep_up(settings, db, http)
+        await stack.enter_async_context(_beside(keeping_up, "knowledge"))
         yield Context(
             settings=settings,
             db=db,

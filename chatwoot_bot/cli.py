@@ -9,7 +9,15 @@ from typer.core import TyperGroup
 from . import __version__
 from .commands.serve import serve
 
-COMMANDS = ("serve", "worker", "setup", "doctor", "replay", "simulate")
+COMMANDS = (
+    "serve",
+    "worker",
+    "setup",
+    "doctor",
+    "replay",
+    "knowledge",
+    "simulate",
+)
 
 
 class Commands(TyperGroup):
@@ -24,8 +32,11 @@ class Commands(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{cmd_name}", __package__)
+        command = getattr(module, cmd_name)
+        if isinstance(command, typer.Typer):
+            return typer.main.get_command(command)
         alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
-        alone.command(cmd_name)(getattr(module, cmd_name))
+        alone.command(cmd_name)(command)
         return typer.main.get_command(alone)
 
 

@@ -17,6 +17,7 @@
     ├── ChatwootError          Chatwoot said no, or said nothing
     ├── PartDiedError          a part of the service ended by a bug; so does the process
     ├── MediaError             an attachment cannot be fetched or read
+    ├── KnowledgeError         a document cannot be fetched or read
     └── ResponderError         the model said no, or said nothing
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
@@ -195,6 +196,10 @@ class MediaError(ChatwootBotError):
     def __init__(self, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class KnowledgeError(ChatwootBotError):
+    """A document, or the place where they are, cannot be fetched or read."""
 
 
 class ResponderError(ChatwootBotError):

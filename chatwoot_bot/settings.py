@@ -461,8 +461,6 @@ RESERVED = frozenset(
         "booking_url",
         "calcom_api_key",
         "calcom_event_type_id",
-        "knowledge_dir",
-        "embedding_model",
     }
 )
 
@@ -492,6 +490,9 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
             "instead",
         )
+    folder = given.get("knowledge_dir")
+    if folder and not Path(folder).is_dir():
+        yield "KNOWLEDGE_DIR", "names a folder that does not exist"
     file = given.get("system_prompt_file")
     if file and not Path(file).is_file():
         yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"

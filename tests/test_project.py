@@ -111,11 +111,18 @@ def test_migrations_make_the_schema(tmp_path):
     engine = make_engine(sa.make_url(f"sqlite:///{tmp_path / 'm.db'}"), writes=True)
     migrations.upgrade(engine)
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, *_: not _is_index(name)}
+        )
         difference = compare_metadata(context, schema.metadata)
     engine.dispose()
 
     assert difference == []
+
+
+def _is_index(name):
+    """Each database's own full text, which no metadata can describe."""
+    return str(name).startswith(schema.INDEX)
 
 
 def test_compose_file_and_dockerfile_fit_the_service():

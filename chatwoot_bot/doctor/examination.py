@@ -15,6 +15,7 @@ from .bots import check_models
 from .connection import check_connection
 from .database import check_database
 from .findings import Finding, ok, redacted
+from .knowledge import check_knowledge
 from .subject import Subject
 
 
@@ -25,8 +26,14 @@ async def examine(subject: Subject) -> list[Finding]:
         database = group.create_task(check_database(settings))
         models = group.create_task(check_models(settings, subject.http))
         there = group.create_task(check_connection(subject, database))
-    finding, _ = database.result()
-    found = [ok("settings", "readable"), finding, *models.result(), *there.result()]
+    finding, condition = database.result()
+    found = [
+        ok("settings", "readable"),
+        finding,
+        check_knowledge(settings, condition),
+        *models.result(),
+        *there.result(),
+    ]
     return [redacted(each, _secrets(settings)) for each in found]
 
 

@@ -10,7 +10,6 @@ import io
 import json
 import sys
 
-PAGES_MAX = 50
 MEMORY_BYTES = 512 * 1024 * 1024
 CPU_S = 10
 
@@ -24,13 +23,13 @@ def limit() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_S, CPU_S))
 
 
-def text_of(data: bytes, max_chars: int) -> str:
+def text_of(data: bytes, max_chars: int, max_pages: int) -> str:
     """Return the text of the first pages, a little more than *max_chars* at most."""
     import pypdf
 
     reader = pypdf.PdfReader(io.BytesIO(data))
     pages: list[str] = []
-    for page in reader.pages[:PAGES_MAX]:
+    for page in reader.pages[:max_pages]:
         pages.append(page.extract_text())
         if sum(map(len, pages)) > max_chars:
             break
@@ -41,7 +40,8 @@ def main() -> None:
     """Print ``{"text"}`` or ``{"problem"}``; what is neither is a crash."""
     limit()
     try:
-        answer = {"text": text_of(sys.stdin.buffer.read(), int(sys.argv[1]))}
+        limits = map(int, sys.argv[1:3])
+        answer = {"text": text_of(sys.stdin.buffer.read(), *limits)}
     except ImportError:
         answer = {"problem": "PDF files are not read here"}
     except Exception as error:  # noqa: BLE001 - pypdf raises whatever a file provokes

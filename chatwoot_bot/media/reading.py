@@ -12,6 +12,7 @@ from . import kinds
 
 # About five thousand tokens: more than an invoice, less than a book.
 MAX_CHARS = 20_000
+MAX_PAGES = 50
 CUT = "\n[The rest of the file is left out.]"
 PDF_S = 15.0
 PDFS_AT_ONCE = 2
@@ -21,13 +22,22 @@ ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
 class FileReader:
-    """Reads text files, and PDF files in a process of their own."""
+    """Reads text files, and PDF files in a process of their own.
 
-    def __init__(self) -> None:
+    Args:
+        max_chars: of the text; what is beyond is left out.
+        max_pages: of a PDF.
+    """
+
+    def __init__(
+        self, *, max_chars: int = MAX_CHARS, max_pages: int = MAX_PAGES
+    ) -> None:
+        self._max_chars = max_chars
+        self._max_pages = max_pages
         self._slots = asyncio.Semaphore(PDFS_AT_ONCE)
 
     async def read(self, data: bytes) -> str:
-        """Return the text of *data*, at most `MAX_CHARS` and never empty.
+        """Return the text of *data*, never empty.
 
         Raises:
             MediaError: there is none to be had.
@@ -42,12 +52,14 @@ class FileReader:
         text = _tidy(text)
         if not text:
             raise MediaError("it holds no text")
-        return text if len(text) <= MAX_CHARS else text[:MAX_CHARS].rstrip() + CUT
+        most = self._max_chars
+        return text if len(text) <= most else text[:most].rstrip() + CUT
 
     async def _read_pdf(self, data: bytes) -> str:
         try:
             async with self._slots, asyncio.timeout(PDF_S):
-                out = await _run([sys.executable, "-I", PDF_PROGRAM], data)
+                limits = (str(self._max_chars), str(self._max_pages))
+                out = await _run([sys.executable, "-I", PDF_PROGRAM, *limits], data)
         except TimeoutError:
             raise MediaError("it takes too long to read") from None
         try:
@@ -64,7 +76,6 @@ async def _run(command: list[str | Path], data: bytes) -> bytes:
     """Give *data* to a program and return its output; cancelling kills it."""
     program = await asyncio.create_subprocess_exec(
         *command,
-        str(MAX_CHARS),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 from ..errors import StoreError
 from . import migrations
 from .engine import make_engine, normal_url, reason
-from .schema import deliveries
+from .schema import deliveries, knowledge_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +27,14 @@ class Condition:
         is_known: False when a newer release has migrated it.
         delivered_at: when the newest delivery of Chatwoot was stored, Unix seconds;
             None without any.
+        documents: how many the bot knows.
     """
 
     exists: bool
     is_newest: bool = False
     is_known: bool = True
     delivered_at: float | None = None
+    documents: int = 0
 
 
 def look(url: str) -> Condition:
@@ -81,11 +83,15 @@ def _condition(connection: sa.Connection) -> Condition:
     newest = sa.select(deliveries.c.received_at).where(
         deliveries.c.delivery_id.is_not(None)
     )
+    is_newest = current == scripts.get_current_head()
+    known_documents = sa.select(sa.func.count()).select_from(knowledge_documents)
     return Condition(
         exists=True,
-        is_newest=current == scripts.get_current_head(),
+        is_newest=is_newest,
         is_known=current in known,
         delivered_at=connection.scalar(
             newest.order_by(deliveries.c.id.desc()).limit(1)
         ),
+        # An older schema has no such table.
+        documents=(is_newest and connection.scalar(known_documents)) or 0,
     )

@@ -283,3 +283,76 @@ service = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
+
+# What the bot knows. Each database has an index of its own kind beside these tables;
+# see `knowledge_index.py`.
+INDEX = "knowledge_index"
+
+knowledge_documents = sa.Table(
+    "knowledge_documents",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("url", sa.Text),
+    sa.Column("language", sa.Text, nullable=False),
+    # Of content and reading; null while a part of the document is missing.
+    sa.Column("digest", sa.Text),
+    sa.Column("chunks", sa.Integer, nullable=False),
+    sa.Column("added_at", sa.Double, nullable=False),
+    sa.UniqueConstraint("collection", "uri"),
+)
+# All that a search asks of it.
+sa.Index(
+    "ix_knowledge_documents_languages",
+    knowledge_documents.c.collection,
+    knowledge_documents.c.language,
+    knowledge_documents.c.chunks,
+)
+
+knowledge_chunks = sa.Table(
+    "knowledge_chunks",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("document_id", sa.BigInteger, nullable=False),
+    # The document's; a search reads it for everything that it finds.
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("position", sa.Integer, nullable=False),
+    # Terms of our own making, with spaces between them.
+    sa.Column("title_terms", sa.Text, nullable=False),
+    sa.Column("heading_terms", sa.Text, nullable=False),
+    sa.Column("text_terms", sa.Text, nullable=False),
+    sa.Column("heading", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.UniqueConstraint("document_id", "position"),
+    # Never a number twice: what is remembered of a chunk must not be said of another.
+    sqlite_autoincrement=True,
+)
+
+knowledge_vectors = sa.Table(
+    "knowledge_vectors",
+    metadata,
+    sa.Column("chunk_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("model", sa.Text, nullable=False),
+    # The sign of each number, and the numbers as float32, little-endian, length 1.
+    sa.Column("signs", sa.LargeBinary, nullable=False),
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
+)
+sa.Index(
+    "ix_knowledge_vectors_model",
+    knowledge_vectors.c.model,
+    knowledge_vectors.c.chunk_id,
+)
+
+unanswered_questions = sa.Table(
+    "unanswered_questions",
+    metadata,
+    sa.Column("collection", sa.Text, primary_key=True),
+    # The question without case and punctuation: asked again, it is counted.
+    sa.Column("folded", sa.Text, primary_key=True),
+    sa.Column("question", sa.Text, nullable=False),
+    sa.Column("conversation_id", sa.Text, nullable=False),
+    sa.Column("asked_at", sa.Double, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),
+)

@@ -160,7 +160,7 @@ async def test_nothing_is_wrong_with_a_sound_set_up(world):
     levels = {name: finding.level for name, finding in found.items()}
     assert levels.pop("address") is Level.WARN
     assert set(levels) == {
-        *("settings", "database", "model", "chatwoot", "clock", "token"),
+        *("settings", "database", "knowledge", "model", "chatwoot", "clock", "token"),
         *("user token", "account", "rights", "inbox", "bot", "secret", "webhook"),
     }
     assert set(levels.values()) == {Level.OK}, found

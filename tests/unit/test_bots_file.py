@@ -328,12 +328,6 @@ def test_prompt_of_either_kind_goes_before_the_environments(written, tmp_path):
     assert settings.bot_for(5).prompt() == "the environment's"
 
 
-def test_what_a_later_release_uses_is_said_with_its_line(written):
-    settings = written("[[bots]]\nknowledge = 'texts'")
-
-    assert settings.unused() == ["bots.toml:2 knowledge"]
-
-
 def test_rules_are_read_as_written(written):
     settings = written(
         """

@@ -1,0 +1,313 @@
+"""`chatwoot-bot knowledge`: what the bot knows, and what it was asked in vain.
+
+It works on the database of a running service, which finds what was added at once.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import httpx
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from ..core.conversation import Inbox
+from ..errors import ChatwootBotError, KnowledgeError
+from ..http import make_client
+from ..knowledge import help_center
+from ..knowledge.folder import files_in
+from ..knowledge.ingest import Given, Ingest, Report, Source
+from ..knowledge.preparer import Preparer
+from ..knowledge.search import Knowledge
+from ..library import (
+    SHARED,
+    collection_for,
+    embedder_of,
+    inbox_of,
+    knowledge_of,
+)
+from ..settings import Settings
+from ..store import knowledge as store
+from ..store.engine import Database
+from .serve import load_settings
+
+T = TypeVar("T")
+HELP_CENTER = "help-center"
+
+knowledge = typer.Typer(
+    help="What the bot knows: add, list, search, remove, open questions.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+Place = Annotated[
+    str,
+    typer.Argument(
+        help="A folder or file (Markdown, text, HTML, PDF), the address of a help "
+        "centre (https://…/hc/PORTAL), or help-center: all of CHATWOOT_ACCOUNT_ID."
+    ),
+]
+ForInbox = Annotated[
+    str | None,
+    typer.Option(
+        "--inbox",
+        help="For the bot of this inbox alone (a number, or web); for all without it.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """What every subcommand works with."""
+
+    settings: Settings
+    db: Database
+    http: httpx.AsyncClient
+    console: Console
+
+
+@knowledge.command()
+def add(place: Place, inbox: ForInbox = None) -> None:
+    """Take in what is new or changed at PLACE, and forget what is gone there."""
+    settings = _settings()
+    failed = _run(_add(settings, place, _inbox(inbox)))
+    if failed:
+        raise typer.Exit(1)
+
+
+@knowledge.command("list")
+def list_() -> None:
+    """List the documents."""
+    _run(_list(_settings()))
+
+
+@knowledge.command()
+def search(
+    query: Annotated[str, typer.Argument(help="A question, or words of one.")],
+    inbox: ForInbox = None,
+    limit: Annotated[int, typer.Option(min=1, max=50)] = 5,
+) -> None:
+    """Show what the bot would find."""
+    found = _run(_search(_settings(), query, _inbox(inbox), limit))
+    if not found:
+        raise typer.Exit(1)
+
+
+@knowledge.command()
+def remove(place: Place, inbox: ForInbox = None) -> None:
+    """Forget the documents at PLACE; nothing happens to the files."""
+    removed = _run(_remove(_settings(), place, _inbox(inbox)))
+    typer.echo(f"{removed} documents removed")
+    if not removed:
+        raise typer.Exit(1)
+
+
+@knowledge.command()
+def questions(
+    clear: Annotated[bool, typer.Option(help="Forget them after showing.")] = False,
+) -> None:
+    """List what contacts asked and no document answers.
+
+    What a document that was added since answers is taken off the list.
+    """
+    _run(_questions(_settings(), clear=clear))
+
+
+def _settings() -> Settings:
+    return load_settings(host=None, port=None)
+
+
+def _inbox(text: str | None) -> Inbox | None:
+    try:
+        return None if text is None else inbox_of(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text} is no inbox: a number, or web") from None
+
+
+def _run(work: Coroutine[None, None, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except ChatwootBotError as error:
+        typer.secho(str(error), fg="red", err=True)
+        raise typer.Exit(1) from error
+
+
+@contextlib.asynccontextmanager
+async def _desk(settings: Settings) -> AsyncIterator[_Desk]:
+    db = Database(settings.database_url.get_secret_value())
+    await db.open(alone=False)
+    try:
+        async with make_client() as http:
+            yield _Desk(settings, db, http, Console())
+    finally:
+        await db.close()
+
+
+async def _add(settings: Settings, place: str, inbox: Inbox | None) -> bool:
+    """Return whether anything could not be read."""
+    collection = collection_for(settings, inbox)
+    failed = False
+    async with (
+        _desk(settings) as desk,
+        Preparer() as preparer,
+        Ingest(desk.db, preparer) as ingest,
+    ):
+        for at, sources in await _sources(desk, place):
+            with _bar(desk.console, at) as progress:
+                report = await ingest.add(collection, at, sources, progress)
+            _show_report(desk.console, report)
+            failed = failed or bool(report.failed)
+        embedder = embedder_of(settings, desk.http)
+        if embedder is not None:
+            with _bar(desk.console, embedder.model) as progress:
+                await ingest.embed(embedder, progress)
+    return failed
+
+
+async def _sources(desk: _Desk, place: str) -> list[tuple[str, Sequence[Source]]]:
+    """Return (place, its documents)."""
+    if place == HELP_CENTER:
+        portals = await help_center.portals_of(desk.http, *_account(desk.settings))
+    elif help_center.is_address(place):
+        portals = [await help_center.portal_at(desk.http, place)]
+    else:
+        return [(_at(place), files_in(Path(place)))]
+    found: list[tuple[str, Sequence[Source]]] = []
+    for portal in portals:
+        articles = await help_center.articles_of(desk.http, portal)
+        found.append((portal.address, [Given(article) for article in articles]))
+    return found
+
+
+def _at(place: str) -> str:
+    """Return a place as documents name it."""
+    if help_center.is_address(place):
+        return place.rstrip("/")
+    return str(Path(place).absolute())
+
+
+def _account(settings: Settings) -> tuple[str, int, str]:
+    """Return what it takes to list an account's help centres.
+
+    Raises:
+        KnowledgeError: it is not set.
+    """
+    base_url, account_id = settings.chatwoot_base_url, settings.chatwoot_account_id
+    token = settings.chatwoot_user_token
+    if base_url is None or account_id is None or token is None:
+        raise KnowledgeError(
+            "help-center needs CHATWOOT_BASE_URL, CHATWOOT_ACCOUNT_ID and "
+            "CHATWOOT_USER_TOKEN; or give the help centre's address, "
+            "https://…/hc/PORTAL, which needs none of them"
+        )
+    return base_url, account_id, token.get_secret_value()
+
+
+@contextlib.contextmanager
+def _bar(console: Console, title: str) -> Iterator["_Bar"]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console) as progress:
+        yield _Bar(progress, title)
+
+
+class _Bar:
+    """A progress bar, told (done, total)."""
+
+    def __init__(self, progress: Progress, title: str) -> None:
+        self._progress = progress
+        self._task = progress.add_task(escape(title), total=None)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._progress.update(self._task, completed=done, total=total)
+
+
+def _show_report(console: Console, report: Report) -> None:
+    console.print(
+        f"{report.added} added, {report.changed} changed, {report.removed} removed, "
+        f"{report.unchanged} unchanged; {report.chunks} chunks written"
+    )
+    for uri, why in report.failed.items():
+        console.print(f"not read: {uri}: {why}", style="red", markup=False)
+
+
+async def _list(settings: Settings) -> None:
+    async with _desk(settings) as desk:
+        found = await desk.db.read(store.documents)
+        if not found:
+            desk.console.print("Nothing is known yet: chatwoot-bot knowledge add PATH")
+            return
+        table = Table("for", "title", "language", "chunks", "added")
+        table.add_column("from", overflow="fold")
+        for each in found:
+            table.add_row(
+                "all" if each.collection == SHARED else each.collection,
+                escape(each.title),
+                each.language,
+                str(each.chunks),
+                _when(each.added_at),
+                escape(each.uri),
+            )
+        desk.console.print(table)
+
+
+async def _search(
+    settings: Settings, query: str, inbox: Inbox | None, limit: int
+) -> bool:
+    async with _desk(settings) as desk:
+        bot = settings.bots[0] if inbox is None else settings.bot_for(inbox)
+        known = knowledge_of(bot, desk.db, desk.http)
+        passages = await known.search(query, limit=limit)
+        for passage in passages:
+            title = " > ".join(filter(None, (passage.title, passage.heading)))
+            desk.console.print(title, style="bold", markup=False)
+            if passage.url:
+                desk.console.print(passage.url, style="dim", markup=False)
+            desk.console.print(f"{passage.text}\n", markup=False)
+        if not passages:
+            desk.console.print("Nothing that fits.")
+        return bool(passages)
+
+
+async def _remove(settings: Settings, place: str, inbox: Inbox | None) -> int:
+    collection = collection_for(settings, inbox)
+    async with (
+        _desk(settings) as desk,
+        Preparer() as preparer,
+        Ingest(desk.db, preparer) as ingest,
+    ):
+        return await ingest.remove(collection, _at(place))
+
+
+async def _questions(settings: Settings, *, clear: bool) -> None:
+    async with _desk(settings) as desk:
+        table = Table("question", "asked", "last", "conversation")
+        for each in await desk.db.read(store.questions):
+            collections = tuple(dict.fromkeys([SHARED, each.collection]))
+            embedder = embedder_of(settings, desk.http)
+            if await Knowledge(desk.db, collections, embedder).search(each.question):
+                await desk.db.write(store.forget_question, each)
+                continue
+            table.add_row(
+                escape(each.question),
+                str(each.count),
+                _when(each.asked_at),
+                each.conversation_id,
+            )
+            if clear:
+                await desk.db.write(store.forget_question, each)
+        if table.row_count:
+            desk.console.print(table)
+        else:
+            desk.console.print("No question is open.")
+
+
+def _when(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,31 @@
+"""What the bot knows: the folders are there, and documents are known."""
+
+from ..library import folders
+from ..settings import Settings
+from ..store.condition import Condition
+from .findings import Finding, ok, skip, warn
+
+CHECK = "knowledge"
+
+
+def check_knowledge(settings: Settings, condition: Condition | None) -> Finding:
+    """Say how much is known, and which folder is not there."""
+    named = [folder for _, folder in folders(settings)]
+    missing = [str(folder) for folder in named if not folder.is_dir()]
+    if missing:
+        return warn(
+            CHECK,
+            f"there is no folder {', '.join(missing)}",
+            setting="BOTS_FILE",
+            mend="make it, or name another one in the bot's knowledge",
+        )
+    if condition is None:
+        return skip(CHECK, "the database cannot be read")
+    if not condition.documents and named:
+        return warn(
+            CHECK,
+            "no document is known yet",
+            setting="KNOWLEDGE_DIR",
+            mend="put Markdown, text, HTML or PDF files there, and restart the service",
+        )
+    return ok(CHECK, f"{condition.documents} documents")

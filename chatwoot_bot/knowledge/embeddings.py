@@ -1,0 +1,135 @@
+"""What a text means, as a vector, by the server that also has the model.
+
+`POST /embeddings` is OpenAI's; Ollama, vLLM, LocalAI and many others have it too.
+"""
+
+import asyncio
+import math
+import sys
+import time
+from array import array
+from collections.abc import Sequence
+from operator import mul
+from typing import Any
+
+import httpx
+
+from ..errors import KnowledgeError
+
+OPENAI = "https://api.openai.com/v1"
+# Texts in one request.
+BATCH = 64
+TIMEOUT_S = 30.0
+# A contact waits for a question's; without it there is the full text.
+QUESTION_S = 2.0
+# A server that does not answer is not asked again for so long.
+PAUSE_S = 30.0
+MAX_CHARS = 8_000
+
+# The numbers of one, as an array of float32.
+Vector = Sequence[float]
+
+
+class Embedder:
+    """Ask an embeddings server.
+
+    Args:
+        http: the shared client.
+        base_url: None for OpenAI's own.
+        model: its name there.
+    """
+
+    def __init__(
+        self, http: httpx.AsyncClient, *, base_url: str | None, api_key: str, model: str
+    ) -> None:
+        self.model = model
+        self._http = http
+        self._url = f"{base_url or OPENAI}/embeddings"
+        self._headers = {"authorization": f"Bearer {api_key}"}
+        self._paused_until = 0.0
+
+    async def question(self, text: str) -> Vector | None:
+        """Return the vector of a question, or None while the server does not answer."""
+        if time.monotonic() < self._paused_until:
+            return None
+        try:
+            [vector] = await self.texts([text], timeout_s=QUESTION_S)
+        except KnowledgeError:
+            self._paused_until = time.monotonic() + PAUSE_S
+            return None
+        return vector
+
+    async def texts(
+        self, texts: Sequence[str], *, timeout_s: float = TIMEOUT_S
+    ) -> list[Vector]:
+        """Return the vectors of *texts*, each of length 1.
+
+        Args:
+            texts: at most `BATCH`.
+
+        Raises:
+            KnowledgeError: the server did not give them.
+        """
+        body = {
+            "model": self.model,
+            "input": [text[:MAX_CHARS] for text in texts],
+            "encoding_format": "float",
+        }
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._http.post(
+                    self._url, headers=self._headers, json=body, timeout=timeout_s
+                )
+        except (httpx.HTTPError, TimeoutError) as error:
+            raise KnowledgeError("the embeddings server does not answer") from error
+        if answer.status_code != 200:
+            raise KnowledgeError(f"the embeddings server said {answer.status_code}")
+        return _vectors(answer, len(texts))
+
+
+def _vectors(answer: httpx.Response, wanted: int) -> list[Vector]:
+    try:
+        data: list[Any] = answer.json()["data"]
+        data = sorted(data, key=lambda each: each.get("index", 0))
+        vectors = [_of_length_1(each["embedding"]) for each in data]
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+        raise KnowledgeError("the embeddings server is not understood") from error
+    if len(vectors) != wanted:
+        raise KnowledgeError("the embeddings server left something out")
+    return vectors
+
+
+def _of_length_1(numbers: Sequence[float]) -> Vector:
+    length = math.sqrt(sum(map(mul, numbers, numbers)))
+    if not length or not math.isfinite(length):
+        raise ValueError("a vector without direction")
+    return array("f", [number / length for number in numbers])
+
+
+def signs_of(vector: Vector) -> bytes:
+    """Return one bit for each number: whether it is positive."""
+    bits = "".join("1" if number > 0 else "0" for number in vector)
+    return int(bits, 2).to_bytes((len(bits) + 7) // 8, "little")
+
+
+def to_bytes(vector: Vector) -> bytes:
+    """Return the numbers as little-endian float32."""
+    return _little_endian(array("f", vector)).tobytes()
+
+
+def from_bytes(numbers: bytes) -> Vector:
+    """Return what `to_bytes` was given."""
+    vector = array("f")
+    vector.frombytes(numbers)
+    return _little_endian(vector)
+
+
+def _little_endian(vector: "array[float]") -> "array[float]":
+    if sys.byteorder == "big":
+        vector.byteswap()
+    return vector
+
+
+def similarity(one: Vector, other: Vector) -> float:
+    """Return how near two vectors are, from -1 to 1; 0 for different models'."""
+    return sum(map(mul, one, other)) if len(one) == len(other) else 0.0

@@ -1,0 +1,111 @@
+"""The documents of a folder, or of one file."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import KnowledgeError, MediaError
+from ..media.kinds import text_of
+from ..media.reading import FileReader
+from .documents import Kind, Raw
+from .prepare import VERSION
+
+KINDS = {
+    ".md": Kind.MARKDOWN,
+    ".markdown": Kind.MARKDOWN,
+    ".html": Kind.HTML,
+    ".htm": Kind.HTML,
+    ".txt": Kind.TEXT,
+    ".pdf": Kind.TEXT,
+}
+MAX_BYTES = 20 * 1024 * 1024
+# A manual, not an encyclopedia; more would hold the event loop on its way.
+MAX_CHARS, MAX_PAGES = 2_000_000, 1_000
+
+
+def digest_of(content: bytes, *others: str | None) -> str:
+    """Return what changes when a document does, or the way it is read."""
+    digest = hashlib.sha256(content)
+    said = "\0".join([str(VERSION), *(each or "" for each in others)])
+    digest.update(said.encode(errors="replace"))
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that may be read."""
+
+    path: Path
+
+    @property
+    def uri(self) -> str:
+        """Return where it is."""
+        return str(self.path)
+
+    async def digest(self) -> str:
+        """Return what changes when its content does.
+
+        Raises:
+            KnowledgeError: it cannot be read.
+        """
+        return digest_of(await self._content())
+
+    async def fetch(self) -> Raw:
+        """Return its text.
+
+        Raises:
+            KnowledgeError: it cannot be read.
+        """
+        content = await self._content()
+        if self.path.suffix.lower() == ".pdf":
+            text = await self._pdf(content)
+        else:
+            decoded = await asyncio.to_thread(text_of, content)
+            if decoded is None:
+                raise KnowledgeError("it is no text")
+            if len(decoded) > MAX_CHARS:
+                raise KnowledgeError(f"it is longer than {MAX_CHARS:,} characters")
+            text = decoded
+        return Raw(uri=self.uri, kind=KINDS[self.path.suffix.lower()], text=text)
+
+    async def _content(self) -> bytes:
+        try:
+            if self.path.stat().st_size > MAX_BYTES:
+                raise KnowledgeError(f"it is larger than {MAX_BYTES >> 20} MB")
+            return await asyncio.to_thread(self.path.read_bytes)
+        except OSError as error:
+            raise KnowledgeError(error.strerror or "it cannot be read") from error
+
+    async def _pdf(self, content: bytes) -> str:
+        reader = FileReader(max_chars=MAX_CHARS, max_pages=MAX_PAGES)
+        try:
+            return await reader.read(content)
+        except MediaError as error:
+            raise KnowledgeError(str(error)) from error
+
+
+def files_in(place: Path) -> list[File]:
+    """Return the documents at *place* in order; hidden ones and other kinds are left.
+
+    Raises:
+        KnowledgeError: there is no such place, or it is no document.
+    """
+    place = place.absolute()
+    if place.is_file():
+        if place.suffix.lower() not in KINDS:
+            raise KnowledgeError(f"{place} is none of {', '.join(KINDS)}")
+        return [File(place)]
+    if not place.is_dir():
+        raise KnowledgeError(f"there is no folder {place}")
+    return [File(path) for path in sorted(_walk(place))]
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for above, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and Path(name).suffix.lower() in KINDS:
+                yield Path(above, name)

@@ -1,0 +1,149 @@
+"""The knowledge base as an operator meets it: the command, and the service's start."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from knowing import write
+from service import Service, environment
+
+from chatwoot_bot.store import knowledge as store
+from chatwoot_bot.store.engine import Database
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def knowledge(tmp_path, database_url):
+    """Run `chatwoot-bot knowledge …`; return exit code and output."""
+
+    def run(*arguments, **settings):
+        done = subprocess.run(
+            [sys.executable, "-m", "chatwoot_bot", "knowledge", *arguments],
+            cwd=tmp_path,
+            env=environment(DATABASE_URL=database_url, COLUMNS=200, **settings),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_from_a_folder_to_an_answer_and_back(knowledge, tmp_path):
+    write(tmp_path / "docs", a="# Returns\n\nYou may return parcels for free.")
+    (tmp_path / "docs" / "page.html").write_text(
+        "<h1>Hours</h1><p>Open on Mondays.</p>"
+    )
+
+    assert "2 added" in knowledge("add", "docs")[1]
+    assert "2 unchanged" in knowledge("add", "docs")[1]
+    code, listed = knowledge("list")
+    assert (code, "Returns" in listed, "Hours" in listed) == (0, True, True)
+    code, found = knowledge("search", "return a parcel")
+    assert (code, "You may return parcels" in found) == (0, True)
+    assert knowledge("search", "unicorns")[0] == 1
+    assert "2 documents removed" in knowledge("remove", "docs")[1]
+    assert "Nothing is known yet" in knowledge("list")[1]
+    assert knowledge("remove", "docs")[0] == 1
+
+
+def test_document_of_one_bot_alone(knowledge, tmp_path):
+    bots = tmp_path / "bots.toml"
+    bots.write_text("[[bots]]\ninboxes = [3, 4]\nname = 'Ada'\n")
+    write(tmp_path / "docs", a="# Tea\n\nGreen.")
+    settings = {"BOTS_FILE": bots}
+
+    assert "1 added" in knowledge("add", "docs", "--inbox", "4", **settings)[1]
+    assert knowledge("search", "tea", "--inbox", "3", **settings)[0] == 0
+    assert knowledge("search", "tea", **settings)[0] == 1
+    assert knowledge("add", "docs", "--inbox", "x", **settings)[0] == 2
+
+
+def test_file_that_cannot_be_read_is_named(knowledge, tmp_path):
+    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7 broken")
+    code, said = knowledge("add", "a.pdf")
+
+    assert code == 1
+    assert "it is damaged" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("place", ["missing", "help-center"])
+def test_place_that_is_none_is_explained(knowledge, place):
+    code, said = knowledge("add", place)
+
+    assert code == 1
+    assert "no folder" in said or "CHATWOOT_USER_TOKEN" in said
+
+
+async def test_open_questions_are_listed_until_they_are_answered(
+    knowledge, db, tmp_path
+):
+    for text in ("Do you ship to Malta?", "Who are you?"):
+        question = store.Question(
+            collection="",
+            folded=text,
+            question=text,
+            conversation_id="c_1",
+            asked_at=0.0,
+            count=1,
+        )
+        await db.write(store.collect_question, question)
+    write(tmp_path / "docs", a="# Malta\n\nWe ship to Malta within a week.")
+
+    assert "Malta" in knowledge("questions")[1]
+    knowledge("add", "docs")
+    _, left = knowledge("questions", "--clear")
+    assert ("Malta" in left, "Who are you?" in left) == (False, True)
+    assert "No question is open" in knowledge("questions")[1]
+
+
+@pytest.fixture
+def known(database_url):
+    async def titles():
+        db = Database(database_url)
+        await db.open(alone=False)
+        try:
+            return [document.title for document in await db.read(store.documents)]
+        finally:
+            await db.close()
+
+    return titles
+
+
+async def test_service_takes_in_its_folder_at_every_start(
+    tmp_path, database_url, known
+):
+    folder = write(tmp_path / "docs", a="# Apples\n\nRed.", b="# Pears\n\nGreen.")
+    settings = {"DATABASE_URL": database_url, "KNOWLEDGE_DIR": folder}
+    with Service(tmp_path, **settings) as service:
+        wait_for(service, "knowledge up to date")
+        service.stop()
+    (folder / "a.md").unlink()
+    write(folder, c="# Plums\n\nBlue.")
+    with Service(tmp_path, **settings) as service:
+        wait_for(service, "knowledge up to date")
+
+    assert sorted(await known()) == ["Pears", "Plums"]
+
+
+def wait_for(service, text):
+    """Read the service's log until *text* is in it."""
+    until = time.monotonic() + 30
+    while text not in service.output:
+        assert time.monotonic() < until, service.output
+        time.sleep(0.05)
+
+
+def test_service_without_knowledge_imports_none_of_it():
+    """Nobody pays for what they do not use."""
+    heavy = "{'snowballstemmer', 'markdown_it', 'pypdf'}"
+    program = f"import sys, chatwoot_bot.app; print({heavy} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "set()"

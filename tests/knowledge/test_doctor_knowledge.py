@@ -1,0 +1,34 @@
+"""What doctor says of the knowledge base."""
+
+from chatwoot_bot.doctor.findings import Level
+from chatwoot_bot.doctor.knowledge import check_knowledge
+from chatwoot_bot.settings import Settings
+from chatwoot_bot.store.condition import Condition
+
+
+def check(documents=0, **variables):
+    settings = Settings.load({name: str(value) for name, value in variables.items()})
+    return check_knowledge(settings, Condition(exists=True, documents=documents))
+
+
+def test_documents_are_counted(tmp_path):
+    assert check(12, KNOWLEDGE_DIR=tmp_path).message == "12 documents"
+
+
+def test_folder_without_documents_is_shown(tmp_path):
+    finding = check(KNOWLEDGE_DIR=tmp_path)
+
+    assert (finding.level, finding.setting) == (Level.WARN, "KNOWLEDGE_DIR")
+
+
+def test_bot_s_folder_that_is_not_there_is_named(tmp_path):
+    bots = tmp_path / "bots.toml"
+    bots.write_text("[[bots]]\ninboxes = [3]\nknowledge = 'texts'\n")
+    finding = check(BOTS_FILE=bots)
+
+    assert finding.level is Level.WARN
+    assert "texts" in finding.message
+
+
+def test_nobody_needs_a_knowledge_base():
+    assert check().level is Level.OK
