@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -18,6 +19,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from .booking.calcom import CalcomClient
+from .booking.calendar import Calendar
+from .booking.external import CalcomCalendar
+from .booking.own import OwnCalendar
 from .bots import WEB
 from .breaker import Breaker
 from .channels.base import Channel
@@ -29,6 +34,7 @@ from .core.decision import Policy
 from .core.hours import Hours, parse_hours
 from .core.remote import Remote
 from .core.routing import Routing
+from .core.slots import Grid
 from .engine import Engine
 from .handover import Handover
 from .http import make_client
@@ -52,6 +58,8 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
+from .tools.base import Tool
+from .tools.booking import Desk, link_tools
 from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
@@ -398,6 +406,48 @@ def _transcriber(settings: Settings, http: httpx.AsyncClient) -> Transcriber | N
         return None
     base_url, api_key, model = server
     return Transcriber(http, base_url=base_url, api_key=api_key, model=model)
+
+
+def booking_tools(
+    settings: Settings, db: Database, http: httpx.AsyncClient
+) -> tuple[Tool, ...]:
+    """Return the tools by which a bot books calls; none for one that does not."""
+    if settings.booking == "link" and settings.booking_url:
+        return link_tools(settings.booking_url)
+    calendar = _calendar(settings, db, http)
+    if calendar is None:
+        return ()
+    desk = Desk(calendar, db, public_url=settings.public_url, link=settings.booking_url)
+    return desk.tools()
+
+
+def _calendar(
+    settings: Settings, db: Database, http: httpx.AsyncClient
+) -> Calendar | None:
+    key, event_type = settings.calcom_api_key, settings.calcom_event_type_id
+    if key and event_type:
+        client = CalcomClient(
+            http,
+            base_url=settings.calcom_base_url,
+            api_key=key.get_secret_value(),
+            event_type_id=event_type,
+        )
+        return CalcomCalendar(
+            db,
+            client,
+            zone=ZoneInfo(settings.timezone),
+            minutes=settings.booking_minutes,
+            days_ahead=settings.booking_days_ahead,
+        )
+    if not settings.booking_hours:
+        return None
+    grid = Grid(
+        hours=parse_hours(settings.booking_hours, settings.timezone),
+        minutes=settings.booking_minutes,
+        notice_s=settings.booking_notice_hours * 3_600,
+        days_ahead=settings.booking_days_ahead,
+    )
+    return OwnCalendar(db, grid)
 
 
 async def _secret_key(settings: Settings, db: Database) -> str:

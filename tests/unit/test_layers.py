@@ -29,6 +29,8 @@ ALLOWED = {
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {"breaker", "core", "errors", "responders"},
     "media": {"core", "errors", "http", "media"},
+    "booking": {"booking", "breaker", "core", "errors", "store"},
+    "tools": {"booking", "core", "errors", "store", "tools"},
     "engine": {
         "channels",
         "core",
@@ -55,6 +57,7 @@ ALLOWED = {
     "sweep": {"chatwoot", "core", "errors", "intake", "store"},
     "web": {
         "__version__",
+        "booking",
         "core",
         "errors",
         "handover",
@@ -76,6 +79,7 @@ VENDORS = {
     "starlette": {"web", "app", "simulator", "commands"},
     "uvicorn": {"simulator", "commands"},
     "httpx": {
+        "booking",
         "chatwoot",
         "doctor",
         "responders",
@@ -86,6 +90,7 @@ VENDORS = {
         "simulator",
     },
     "aiohttp": {"http", "media"},
+    "icalendar": {"booking"},
     "pypdf": {"media"},
     "openai": {"responders"},
     "itsdangerous": {"web"},
