@@ -80,6 +80,16 @@ class CalcomStandIn:
         standing = ("accepted", "pending")
         return [b for b in self.bookings.values() if b["status"] in standing]
 
+    def reschedule(self, uid, start):
+        """Move a booking, as its host does or a request whose answer was lost."""
+        moved = self._insert(parsed(start), self.bookings[uid]["attendees"][0], {}, uid)
+        self._end(self.bookings[uid], rescheduledToUid=moved["uid"])
+        return moved
+
+    def cancel(self, uid):
+        """Cancel a booking, as its host does."""
+        self._end(self.bookings[uid], cancellationReason="Ill.")
+
     def _app(self):
         routes = [
             ("GET", "/v2/slots", self._slots),
@@ -196,11 +206,9 @@ class CalcomStandIn:
         if booking["status"] == "cancelled":
             words = "Can't reschedule booking because it has been cancelled."
             return refused(400, "BadRequestException", words)
-        if (start := parsed(body["start"])) not in self.free:
+        if parsed(body["start"]) not in self.free:
             return refused(400, "BadRequestException", TOO_SOON)
-        moved = self._insert(start, booking["attendees"][0], {}, booking["uid"])
-        self._end(booking, rescheduledToUid=moved["uid"])
-        return answer(moved, status=201)
+        return answer(self.reschedule(booking["uid"], body["start"]), status=201)
 
     def _cancel(self, request, body):
         booking = self.bookings[request.path_params["uid"]]
