@@ -5,6 +5,7 @@ input types forbid unknown fields, a moved booking becomes another one, a time t
 not free is a 400.
 """
 
+import asyncio
 import re
 from collections import deque
 from contextlib import asynccontextmanager
@@ -15,7 +16,11 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from chatwoot_bot.simulator.serving import LocalServer, drop_connection
+from chatwoot_bot.simulator.serving import (
+    LocalServer,
+    drop_connection,
+    wait_for_disconnect,
+)
 
 KEY = "cal_live_hush_hush"
 EVENT_TYPE = 7
@@ -33,15 +38,18 @@ class Fault:
     Attributes:
         status: of the answer; None cuts the connection instead.
         done: whether what was asked for is done all the same.
+        waits: the answer comes when the caller has gone; `asked` says so meanwhile.
     """
 
     status: int | None = None
     done: bool = False
     text: str = ""
+    waits: bool = False
 
 
 LOST_REQUEST = Fault()
 LOST_ANSWER = Fault(done=True)
+NEVER_ANSWERS = Fault(done=True, waits=True)
 
 
 class CalcomStandIn:
@@ -58,6 +66,7 @@ class CalcomStandIn:
         self.bookings = {}
         self.calls = []
         self.confirms_itself = True
+        self.asked = asyncio.Event()
         self._faults = {}
         self._server = LocalServer(self._app(), host="127.0.0.1", port=0)
 
@@ -124,13 +133,19 @@ class CalcomStandIn:
             fault = faults.popleft()
             if fault.done:
                 handler(request, body)
-            if fault.status is None:
-                await drop_connection(request)
-            if fault.status and fault.status >= 300:
-                return refused(fault.status, "Exception", fault.text)
-            return Response(fault.text, fault.status or 200)
+            return await self._failed(request, fault)
 
         return handle
+
+    async def _failed(self, request, fault):
+        if fault.waits:
+            self.asked.set()
+            await wait_for_disconnect(request)
+        elif fault.status is None:
+            await drop_connection(request)
+        if fault.status and fault.status >= 300:
+            return refused(fault.status, "Exception", fault.text)
+        return Response(fault.text, fault.status or 200)
 
     def _slots(self, request, _):
         query = request.query_params

@@ -16,6 +16,7 @@ class Caller:
         self.tools = {tool.name: tool for tool in tools}
         self.conversation_id = conversation_id
         self.now = now
+        self.transcript = ()
 
     async def call(self, name, /, *, key=None, **arguments):
         """Call a tool as JSON has it; a key that was used before is a repeat."""
@@ -25,7 +26,7 @@ class Caller:
             conversation=Conversation(
                 id=self.conversation_id, channel="web", state=State.AI
             ),
-            transcript=(),
+            transcript=self.transcript,
             now=self.now,
         )
         return await tool.run(tool.arguments.model_validate(arguments), call)

@@ -1,28 +1,22 @@
-"""Cal.com's API, version 2: how it is called, and what its answers mean.
+"""Cal.com's API, version 2 (cal.com/docs/api-reference/v2): how it is called.
 
-Raw JSON and httpx stop here. A contact's address travels in a query, so no URL with
-one, and none of Cal.com's own words, gets into a log or a message.
-
-Sources: cal.com/docs/api-reference/v2; what is refused and how,
-`apps/api/v2/src/ee/bookings/2024-08-13/services/errors.service.ts` of calcom/cal.com.
+Raw JSON and httpx stop here and in `calcom_answers`. A contact's address travels in a
+query, so no URL with one gets into a log or a message.
 """
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import structlog
 import tenacity
 
 from ..breaker import Breaker
-from ..core.slots import MINUTE_S, Span
+from ..core.slots import Span
 from ..errors import BookingError, Problem
-from ..store.bookings import Booking, BookingState, Kept
-
-log = structlog.get_logger(__name__)
+from ..store.bookings import Booking, Kept
+from .calcom_answers import Shown, reading, refused, shown, spans
 
 SLOTS_VERSION = "2024-09-04"
 BOOKINGS_VERSION = "2024-08-13"
@@ -35,32 +29,6 @@ WRITE_S = 10.0
 KEY = "chatwoot_bot_key"
 OUTAGE = (429, 502, 503, 504)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
-# httpx and we hand on what Cal.com, or a proxy before it, has sent.
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
-# Cal.com's own words for a 400 or 409, in lower case; the first that fits.
-WORDS: tuple[tuple[str, Problem], ...] = (
-    ("maximum number of active bookings", Problem.TOO_MANY),
-    ("required booking field", Problem.UNAVAILABLE),
-    ("email", Problem.CONTACT),
-    ("phone", Problem.CONTACT),
-    ("already has booking", Problem.TAKEN),
-    ("not available", Problem.TAKEN),
-    ("can't be booked at", Problem.TAKEN),
-    ("in the past", Problem.TAKEN),
-    ("cancelled", Problem.UNKNOWN),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """A booking as Cal.com shows it.
-
-    Attributes:
-        moved_to: the id of the booking that took its place, or None.
-    """
-
-    kept: Kept
-    moved_to: str | None
 
 
 class CalcomClient:
@@ -104,18 +72,16 @@ class CalcomClient:
             "format": "range",
         }
         data = await self._call("GET", "/v2/slots", query=query, version=SLOTS_VERSION)
-        with _reading():
-            found = {
-                Span(_seconds(slot["start"]), _end(slot, minutes))
-                # Without any, it is an empty list instead of an object.
-                for slots in (data.values() if data else ())
-                for slot in slots
-            }
+        with reading():
+            found = spans(data, minutes=minutes)
         # Cal.com has shown others too (calcom/cal.com issue 24260).
         return sorted(slot for slot in found if span[0] <= slot.starts_at < span[1])
 
-    async def create(self, booking: Booking) -> Kept:
+    async def create(self, booking: Booking, language: str | None) -> Kept:
         """Book a call.
+
+        Args:
+            language: in which Cal.com writes to the contact (ISO 639-1).
 
         Raises:
             BookingError: not booked, unless its problem is `UNSURE`.
@@ -123,14 +89,14 @@ class CalcomClient:
         body: dict[str, Any] = {
             "eventTypeId": self.event_type_id,
             "start": utc(booking.starts_at),
-            "attendee": _attendee(booking),
+            "attendee": _attendee(booking, language),
             "metadata": {KEY: booking.key},
         }
         if booking.topic:
             body["bookingFieldsResponses"] = {"notes": booking.topic}
         data = await self._call("POST", "/v2/bookings", body=body)
-        with _reading(sent=True):
-            return _shown(data).kept
+        with reading(sent=True):
+            return shown(data).kept
 
     async def find(self, booking: Booking) -> Kept | None:
         """Return the call if Cal.com has booked it.
@@ -140,14 +106,14 @@ class CalcomClient:
         """
         query = {"attendeeEmail": booking.email or "", "sortCreated": "desc"}
         data = await self._call("GET", "/v2/bookings", query=query)
-        with _reading():
+        with reading():
             ours = [
                 each
                 for each in data
                 if (each.get("metadata") or {}).get(KEY) == booking.key
             ]
             # The newest first: moved, it is another booking with the same metadata.
-            return _shown(ours[0]).kept if ours else None
+            return shown(ours[0]).kept if ours else None
 
     async def show(self, external_id: str) -> Shown:
         """Return a booking as it is now.
@@ -156,8 +122,8 @@ class CalcomClient:
             BookingError: it cannot be known; `UNKNOWN` when there is none.
         """
         data = await self._call("GET", f"/v2/bookings/{external_id}")
-        with _reading():
-            return _shown(data)
+        with reading():
+            return shown(data)
 
     async def reschedule(self, external_id: str, starts_at: float) -> Kept:
         """Give a booking another time; Cal.com makes it another booking.
@@ -167,8 +133,8 @@ class CalcomClient:
         """
         path = f"/v2/bookings/{external_id}/reschedule"
         data = await self._call("POST", path, body={"start": utc(starts_at)})
-        with _reading(sent=True):
-            return _shown(data).kept
+        with reading(sent=True):
+            return shown(data).kept
 
     async def cancel(self, external_id: str) -> Kept:
         """Cancel a booking.
@@ -179,8 +145,8 @@ class CalcomClient:
         path = f"/v2/bookings/{external_id}/cancel"
         reason = {"cancellationReason": "Cancelled by the contact in the chat."}
         data = await self._call("POST", path, body=reason)
-        with _reading(sent=True):
-            return _shown(data).kept
+        with reading(sent=True):
+            return shown(data).kept
 
     async def _call(
         self,
@@ -194,7 +160,7 @@ class CalcomClient:
         """Return the `data` of the answer; blips are tried again.
 
         Raises:
-            BookingError: see `_problem`.
+            BookingError: see `calcom_answers`.
         """
         request = self._http.build_request(
             method,
@@ -212,7 +178,7 @@ class CalcomClient:
             reraise=True,
         )
         response: httpx.Response = await retrying(self._send, request)
-        with _reading(sent=method == "POST"):
+        with reading(sent=method == "POST"):
             return response.json()["data"]
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
@@ -238,112 +204,26 @@ class CalcomClient:
         else:
             self.breaker.succeeded()
         if not response.is_success:
-            raise _refused(request, response)
+            raise refused(request, response)
         return response
-
-
-def _refused(request: httpx.Request, response: httpx.Response) -> BookingError:
-    status = response.status_code
-    problem = _problem(request, response)
-    what = f"{request.method} {request.url.path} answered {status}"
-    if problem is Problem.UNAVAILABLE:
-        log.warning("Cal.com refused", call=what, hint=HINTS.get(status))
-    again = status == 429 or (request.method == "GET" and status >= 500)
-    return BookingError(f"Cal.com: {what}", problem=problem, retryable=again)
-
-
-HINTS = {
-    400: "the event type asks for more than a name, an email address and notes",
-    401: "check CALCOM_API_KEY",
-    403: "check CALCOM_API_KEY and CALCOM_EVENT_TYPE_ID",
-    404: "check CALCOM_EVENT_TYPE_ID",
-}
-
-
-def _problem(request: httpx.Request, response: httpx.Response) -> Problem:
-    status = response.status_code
-    if status >= 500:
-        # It may have booked before it failed.
-        return Problem.UNSURE if request.method == "POST" else Problem.UNAVAILABLE
-    if status == 404 and "/v2/bookings/" in request.url.path:
-        return Problem.UNKNOWN
-    if status == 409:
-        return Problem.TAKEN
-    if status in (400, 422):
-        words = _said(response)
-        return next((p for part, p in WORDS if part in words), Problem.UNAVAILABLE)
-    return Problem.UNAVAILABLE
-
-
-def _said(response: httpx.Response) -> str:
-    """Return Cal.com's words for an error, in lower case; empty without any."""
-    try:
-        return str(response.json()["error"]["message"]).lower()
-    except UNREADABLE:
-        return ""
 
 
 def _is_retryable(error: BaseException) -> bool:
     return isinstance(error, BookingError) and error.retryable
 
 
-class _reading:
-    """Translate what a wrong answer makes the code in its block raise.
-
-    Args:
-        sent: something was to be done, which has happened or has not.
-    """
-
-    def __init__(self, *, sent: bool = False) -> None:
-        self._problem = Problem.UNSURE if sent else Problem.UNAVAILABLE
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, UNREADABLE):
-            name = type(error).__name__
-            raise BookingError(
-                f"Cal.com's answer is not understood ({name})", problem=self._problem
-            ) from error
-
-
-def _attendee(booking: Booking) -> dict[str, str]:
+def _attendee(booking: Booking, language: str | None) -> dict[str, str]:
     given = {
         "name": booking.name,
         "email": booking.email,
         "phoneNumber": booking.phone,
         "timeZone": booking.time_zone,
+        "language": "zh-CN" if language == "zh" else language,
     }
     return {name: value for name, value in given.items() if value}
 
 
-def _shown(data: Mapping[str, Any]) -> Shown:
-    status = data["status"]
-    state = STATES.get(status, BookingState.CANCELLED)
-    kept = Kept(
-        external_id=str(data["uid"]),
-        state=state,
-        slot=Span(_seconds(data["start"]), _seconds(data["end"])),
-    )
-    return Shown(kept=kept, moved_to=data.get("rescheduledToUid"))
-
-
-# The others are cancelled and rejected.
-STATES = {"accepted": BookingState.BOOKED, "pending": BookingState.REQUESTED}
-
-
-def _end(slot: Mapping[str, Any], minutes: int) -> float:
-    if "end" in slot:
-        return _seconds(slot["end"])
-    return _seconds(slot["start"]) + minutes * MINUTE_S
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()
-
-
 def utc(moment: float) -> str:
     """Return *moment* as Cal.com wants it: ISO 8601 in UTC."""
-    shown = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
-    return shown.replace("+00:00", "Z")
+    written = datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")
+    return written.replace("+00:00", "Z")

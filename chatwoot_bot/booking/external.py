@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ..core.slots import DAY_S, MINUTE_S, Span
 from ..errors import BookingError, Problem
-from ..store import bookings
+from ..store import agenda
 from ..store.bookings import Booking, BookingState, Kept, Wanted
 from ..store.engine import Database
 from .calcom import CalcomClient
@@ -60,21 +60,23 @@ class CalcomCalendar:
 
     async def book(self, wanted: Wanted, *, now: float) -> Booking:
         """See `Calendar`."""
-        begun = await self._db.write(bookings.begin, wanted, now=now)
+        begun = await self._db.write(agenda.begin, wanted, now=now)
         if isinstance(begun, Problem):
             raise BookingError("not begun", problem=begun)
         booking, new = begun
         if booking.state is not BookingState.UNSURE:
             return booking
         try:
-            found = await self._make(booking, asked=not new)
+            found = await self._make(booking, wanted.language, asked=not new)
         except BookingError as error:
             if error.problem is not Problem.UNSURE:
-                await self._db.write(bookings.forget, booking)
+                await self._db.write(agenda.forget, booking)
             raise
         return await self._settle(booking, found, now)
 
-    async def _make(self, booking: Booking, *, asked: bool) -> Kept:
+    async def _make(
+        self, booking: Booking, language: str | None, *, asked: bool
+    ) -> Kept:
         """Return what Cal.com keeps for *booking*, made only if it is not there.
 
         Args:
@@ -85,7 +87,7 @@ class CalcomCalendar:
             if asked and (found := await self._find(booking)):
                 return found
             try:
-                return await self._client.create(booking)
+                return await self._client.create(booking, language)
             except BookingError as error:
                 # What is taken may be so by the request whose answer was lost.
                 if error.problem is not Problem.UNSURE and not (
@@ -129,7 +131,13 @@ class CalcomCalendar:
 
     async def cancel(self, booking: Booking, *, now: float) -> Booking:
         """See `Calendar`."""
-        latest = await self._latest(booking)
+        try:
+            latest = await self._latest(booking)
+        except BookingError as error:
+            if error.problem is not Problem.UNKNOWN:
+                raise
+            # Somebody has deleted it there.
+            return kept(await self._db.write(agenda.cancel, booking, now=now))
         if latest.state is not BookingState.CANCELLED:
             latest = await self._cancel(booking, latest)
         return await self._settle(booking, latest, now)
@@ -164,5 +172,5 @@ class CalcomCalendar:
         return shown.kept
 
     async def _settle(self, booking: Booking, found: Kept, now: float) -> Booking:
-        settled = await self._db.write(bookings.settle, booking, found, now=now)
+        settled = await self._db.write(agenda.settle, booking, found, now=now)
         return kept(settled)

@@ -2,7 +2,7 @@
 
 from ..core.slots import Grid, Span, without
 from ..errors import BookingError, Problem
-from ..store import bookings
+from ..store import agenda, bookings
 from ..store.bookings import OWN, Booking, Wanted
 from ..store.engine import Database
 from .calendar import kept
@@ -40,18 +40,18 @@ class OwnCalendar:
         if booked is not None:
             return booked
         self._check_offered(wanted.slot, now)
-        return kept(await self._db.write(bookings.book, wanted, now=now))
+        return kept(await self._db.write(agenda.book, wanted, now=now))
 
     async def move(self, booking: Booking, starts_at: float, *, now: float) -> Booking:
         """See `Calendar`."""
         slot = self.slot_at(starts_at)
         if booking.slot != slot:
             self._check_offered(slot, now)
-        return kept(await self._db.write(bookings.move, booking, slot, now=now))
+        return kept(await self._db.write(agenda.move, booking, slot, now=now))
 
     async def cancel(self, booking: Booking, *, now: float) -> Booking:
         """See `Calendar`."""
-        return kept(await self._db.write(bookings.cancel, booking, now=now))
+        return kept(await self._db.write(agenda.cancel, booking, now=now))
 
     def _check_offered(self, slot: Span, now: float) -> None:
         if not self._grid.offers(slot, now):

@@ -10,8 +10,10 @@ from zoneinfo import ZoneInfo
 
 from ..booking.calendar import Calendar
 from ..core import slots
+from ..core.conversation import Sender
 from ..core.slots import Span, Wish, iso_local, readable
 from ..errors import BookingError, Problem
+from ..language import language_of
 from ..store import bookings
 from ..store.bookings import Booking, BookingState, Wanted
 from ..store.engine import Database
@@ -147,6 +149,7 @@ class Desk:
             email=wanted.email,
             phone=wanted.phone,
             topic=wanted.topic,
+            language=_language(call),
         )
         try:
             booking = await self._calendar.book(request, now=call.now)
@@ -274,6 +277,15 @@ WORDS = {
     Problem.UNAVAILABLE: "The calendar cannot be reached now. Say so, and offer a "
     "human.",
 }
+
+
+def _language(call: Call) -> str:
+    said = [
+        message.content
+        for message in reversed(call.transcript)
+        if message.sender is Sender.CONTACT and message.content
+    ]
+    return language_of(said).code
 
 
 def _moment(start: str, zone: ZoneInfo) -> float:

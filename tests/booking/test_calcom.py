@@ -9,6 +9,7 @@ from callers import Caller, begun
 
 from chatwoot_bot.app import booking_tools
 from chatwoot_bot.booking import calcom as client
+from chatwoot_bot.core.conversation import Message, Sender
 from chatwoot_bot.http import make_client
 from chatwoot_bot.settings import Settings
 from chatwoot_bot.store import schema
@@ -104,6 +105,10 @@ async def test_slots_outside_of_what_was_asked_are_left_out(model, calcom):
 
 
 async def test_call_is_booked_with_all_that_calcom_wants_to_know(db, model, calcom):
+    question = "Ich möchte mit Ihnen über das Dach sprechen"
+    model.transcript = [
+        Message(id=1, sender=Sender.CONTACT, content=question, created_at=NOW)
+    ]
     result = await model.call(
         "book_a_call",
         key="k",
@@ -121,6 +126,7 @@ async def test_call_is_booked_with_all_that_calcom_wants_to_know(db, model, calc
             **ANN,
             "phoneNumber": "+4930123456",
             "timeZone": "Europe/Berlin",
+            "language": "de",
         }
     ]
     assert kept["metadata"] == {"chatwoot_bot_key": "k"}
@@ -408,6 +414,15 @@ async def test_call_that_the_host_has_cancelled_is_not_moved(db, model, calcom):
 
     assert told == "There is no such booking."
     assert row["state"] == "cancelled"
+
+
+async def test_call_that_calcom_has_deleted_is_cancelled(db, model, calcom):
+    await model.call("book_a_call", start=TEN, **ANN)
+    calcom.bookings.clear()
+
+    result = await model.call("cancel_call")
+
+    assert result.text.startswith("Cancelled: ")
 
 
 async def test_call_that_the_host_has_moved_is_followed(db, model, calcom):

@@ -16,7 +16,7 @@ from callers import Caller, begun
 from chatwoot_bot.app import booking_tools
 from chatwoot_bot.errors import Problem, StoreError
 from chatwoot_bot.settings import Settings
-from chatwoot_bot.store import bookings, schema
+from chatwoot_bot.store import agenda, bookings, schema
 from chatwoot_bot.store.bookings import Wanted
 from chatwoot_bot.tools.base import Effect
 
@@ -376,7 +376,7 @@ def wanted(number, *, starts_at=NOW + 3_600, minutes=30, circle=None):
 
 async def test_of_many_who_want_the_same_time_one_gets_it(db):
     got = await asyncio.gather(
-        *(db.write(bookings.book, wanted(number), now=NOW) for number in range(60))
+        *(db.write(agenda.book, wanted(number), now=NOW) for number in range(60))
     )
 
     assert sum(each is not Problem.TAKEN for each in got) == 1
@@ -387,7 +387,7 @@ async def test_of_many_who_want_overlapping_times_nobody_overlaps(db):
     got = await asyncio.gather(
         *(
             db.write(
-                bookings.book,
+                agenda.book,
                 wanted(number, starts_at=NOW + 60 * (number * 7 % 50), minutes=25),
                 now=NOW,
             )
@@ -402,7 +402,7 @@ async def test_of_many_who_want_overlapping_times_nobody_overlaps(db):
 
 async def test_database_itself_gives_no_time_away_twice(db):
     """Behind the lock, should somebody forget it."""
-    first = await db.write(bookings.book, wanted(1), now=NOW)
+    first = await db.write(agenda.book, wanted(1), now=NOW)
     copy = {name: getattr(first, name) for name in first.__dataclass_fields__}
     copy |= {"id": "b_2", "key": "k_2", "token": "t_2"}
 
@@ -412,7 +412,7 @@ async def test_database_itself_gives_no_time_away_twice(db):
 
 RACER = """
 import asyncio, json, sys
-from chatwoot_bot.store import bookings
+from chatwoot_bot.store import agenda, bookings
 from chatwoot_bot.store.engine import Database
 
 url, me, now = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
@@ -431,10 +431,10 @@ async def main():
     print("ready", flush=True)
     sys.stdin.readline()
     got = await asyncio.gather(
-        *(db.write(bookings.book, wanted(n), now=now) for n in range(40))
+        *(db.write(agenda.book, wanted(n), now=now) for n in range(40))
     )
     await db.close()
-    print(sum(not isinstance(each, bookings.Problem) for each in got))
+    print(sum(not isinstance(each, agenda.Problem) for each in got))
 
 asyncio.run(main())
 """

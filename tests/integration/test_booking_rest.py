@@ -10,7 +10,7 @@ from test_webhook import SIGNED, serving
 from chatwoot_bot.app import booking_tools
 from chatwoot_bot.core.slots import Span
 from chatwoot_bot.settings import Settings
-from chatwoot_bot.store import bookings, schema
+from chatwoot_bot.store import agenda, schema
 from chatwoot_bot.store.bookings import OWN, BookingState, Kept, Wanted
 
 pytestmark = pytest.mark.anyio
@@ -38,8 +38,8 @@ async def booked(client, hour, *, calendar=OWN, conversation=None, **facts):
         **{"name": "Ann"} | facts,
     )
     if calendar == OWN:
-        return await db.write(bookings.book, wanted, now=NOW)
-    booking, _ = await db.write(bookings.begin, wanted, now=NOW)
+        return await db.write(agenda.book, wanted, now=NOW)
+    booking, _ = await db.write(agenda.begin, wanted, now=NOW)
     return booking
 
 
@@ -114,7 +114,7 @@ async def test_bookings_are_listed_latest_first_and_page_by_page(quiet):
 async def test_bookings_of_a_span_a_state_or_a_conversation(quiet):
     first, second = await booked(quiet, 1), await booked(quiet, 2)
     third = await booked(quiet, 3, calendar="calcom:7", email="a@example.com")
-    await quiet.context.db.write(bookings.cancel, second, now=NOW)
+    await quiet.context.db.write(agenda.cancel, second, now=NOW)
 
     async def found(**query):
         return [item["id"] for item in (await listed(quiet, **query))["items"]]
@@ -154,9 +154,9 @@ async def test_file_of_a_call_replaces_itself_when_the_call_changes(quiet):
     db = quiet.context.db
     booking = await booked(quiet, 2, topic="Roof; walls, and\ndoors — größer")
     seen = [await event(quiet, booking)]
-    await db.write(bookings.move, booking, Span(NOW, NOW + 1_800), now=NOW + 60)
+    await db.write(agenda.move, booking, Span(NOW, NOW + 1_800), now=NOW + 60)
     seen.append(await event(quiet, booking))
-    await db.write(bookings.cancel, booking, now=NOW + 120)
+    await db.write(agenda.cancel, booking, now=NOW + 120)
     seen.append(await event(quiet, booking))
 
     assert [method for method, _ in seen] == ["PUBLISH", "PUBLISH", "CANCEL"]
@@ -184,7 +184,7 @@ async def test_call_at_calcom_has_no_file_of_ours(quiet):
     """Cal.com has sent one with its own UID; a second would show the call twice."""
     booking = await booked(quiet, 2, calendar="calcom:7", email="a@example.com")
     kept = Kept(external_id="u", state=BookingState.BOOKED, slot=booking.slot)
-    await quiet.context.db.write(bookings.settle, booking, kept, now=NOW)
+    await quiet.context.db.write(agenda.settle, booking, kept, now=NOW)
 
     answer = await quiet.get(f"/bookings/{booking.token}.ics")
 

@@ -30,7 +30,7 @@ ALLOWED = {
     "responders": {"breaker", "core", "errors", "responders"},
     "media": {"core", "errors", "http", "media"},
     "booking": {"booking", "breaker", "core", "errors", "store"},
-    "tools": {"booking", "core", "errors", "store", "tools"},
+    "tools": {"booking", "core", "errors", "language", "store", "tools"},
     "engine": {
         "channels",
         "core",
