@@ -133,6 +133,23 @@ _UPCOMING = (
 )
 
 
+def last_cancelled(
+    tx: sa.Connection, circle: Sequence[str], *, now: float
+) -> Booking | None:
+    """Return the call of a contact that was cancelled last and would not be over."""
+    query = (
+        sa.select(bookings)
+        .where(
+            bookings.c.conversation_id.in_(circle),
+            bookings.c.state == BookingState.CANCELLED,
+            bookings.c.ends_at > now,
+        )
+        .order_by(bookings.c.updated_at.desc())
+    )
+    row = tx.execute(query.limit(1)).mappings().first()
+    return booking_of(row) if row else None
+
+
 def taken(tx: sa.Connection, calendar: str, span: Span) -> list[Span]:
     """Return what is booked in our own *calendar* and overlaps *span*."""
     rows = tx.execute(TAKEN, overlap(calendar, span))

@@ -4,14 +4,13 @@ Which call is meant is never the model's word alone: it is looked for among the
 contact's own, so that a contact who names another's reaches nothing.
 """
 
-from collections.abc import Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..booking.calendar import Calendar
 from ..core import slots
 from ..core.conversation import Sender
-from ..core.slots import Span, Wish, iso_local, readable
+from ..core.slots import Wish, readable
 from ..errors import BookingError, Problem
 from ..language import language_of
 from ..store import bookings
@@ -26,6 +25,7 @@ from .booking_forms import (
     NewCallByEmail,
     NoArguments,
 )
+from .booking_words import DONE, WORDS, call_lines, free_lines
 
 # A contact reads them in a chat.
 OFFERED = 8
@@ -130,8 +130,8 @@ class Desk:
         lines = [f"It is {slots.clock(call.now, zone)} now."]
         if not fitting:
             lines.append("Nothing is free then.")
-        lines.append(_free_lines(shown, zone))
-        lines += _call_lines(await self._calls(call), zone)
+        lines.append(free_lines(shown, zone))
+        lines += call_lines(await self._calls(call), zone)
         return Result(text="\n".join(lines))
 
     async def book_a_call(self, wanted: NewCall, call: Call) -> Result:
@@ -187,6 +187,12 @@ class Desk:
         theirs = await self._db.read(bookings.upcoming, circle, now=call.now)
         return [each for each in theirs if each.calendar == self._calendar.name]
 
+    async def _gone(self, call: Call) -> Booking | None:
+        """Return the call that was cancelled last: a repeat may mean no other."""
+        circle = await self._db.read(bookings.circle, call.conversation.id)
+        gone = await self._db.read(bookings.last_cancelled, circle, now=call.now)
+        return gone if gone and gone.calendar == self._calendar.name else None
+
     async def _meant(self, booking_id: str | None, call: Call) -> Booking:
         """Return the contact's call that the model means.
 
@@ -201,10 +207,12 @@ class Desk:
         theirs = await self._calls(call)
         if booking_id is None and len(theirs) == 1:
             return theirs[0]
+        if booking_id is None and not theirs and (gone := await self._gone(call)):
+            return gone
         problem = "There is no such booking."
         if booking_id is None and theirs:
             problem = "It is not clear which booking."
-        lines = _call_lines(theirs, self._calendar.zone)
+        lines = call_lines(theirs, self._calendar.zone)
         raise ToolError("\n".join([problem, *lines]))
 
     async def _explained(
@@ -220,7 +228,7 @@ class Desk:
                 free = await self._nearest(starts_at, zone, call.now)
                 return ToolError(f"That time is not free.\n{free}")
             case Problem.TOO_MANY | Problem.UNKNOWN:
-                lines = _call_lines(await self._calls(call), zone)
+                lines = call_lines(await self._calls(call), zone)
                 return ToolError("\n".join([WORDS[error.problem], *lines]))
         return self._sorry(error)
 
@@ -229,7 +237,7 @@ class Desk:
             free = await self._calendar.free(now=now)
         except BookingError:
             return "Ask for other free times with find_free_times."
-        return _free_lines(slots.nearest(free, moment, limit=OFFERED // 2), zone)
+        return free_lines(slots.nearest(free, moment, limit=OFFERED // 2), zone)
 
     def _sorry(self, error: BookingError) -> ToolError:
         words = WORDS[error.problem]
@@ -258,27 +266,6 @@ class Desk:
         return f"**Call: {what.lower()}.** {ours}\n\n{who}{topic}"
 
 
-DONE = {
-    BookingState.BOOKED: "Booked",
-    BookingState.REQUESTED: "Requested, the colleague has still to confirm it",
-    BookingState.UNSURE: "Not certain",
-    BookingState.CANCELLED: "Cancelled",
-}
-WORDS = {
-    Problem.TAKEN: "That time is not free. Ask for others with find_free_times.",
-    Problem.TOO_MANY: "The contact has as many calls as one may have. Offer to move "
-    "or to cancel one.",
-    Problem.UNKNOWN: "There is no such booking.",
-    Problem.CONTACT: "The calendar does not accept the email address or the phone "
-    "number. Ask the contact for it again; a number begins with + and the country.",
-    Problem.UNSURE: "The calendar has not answered, so nobody knows whether it was "
-    "done. Do not say that it was: say that a colleague will confirm it, and call "
-    "escalate_to_human.",
-    Problem.UNAVAILABLE: "The calendar cannot be reached now. Say so, and offer a "
-    "human.",
-}
-
-
 def _language(call: Call) -> str:
     said = [
         message.content
@@ -294,18 +281,3 @@ def _moment(start: str, zone: ZoneInfo) -> float:
     except ValueError as error:
         shown = "2026-11-24T10:00+01:00"
         raise ToolError(f"start must be a time such as {shown}.") from error
-
-
-def _free_lines(free: Sequence[Span], zone: ZoneInfo) -> str:
-    if not free:
-        return "No time is free at all. Offer a human."
-    lines = [f"{iso_local(slot[0], zone)}: {readable(slot, zone)}" for slot in free]
-    return "\n".join(["Free are, among others:", *lines])
-
-
-def _call_lines(theirs: Sequence[Booking], zone: ZoneInfo) -> list[str]:
-    lines = [
-        f"{each.id}: {readable(each.slot, zone)}, {DONE[each.state].lower()}"
-        for each in theirs
-    ]
-    return ["The contact's calls:", *lines] if lines else []
