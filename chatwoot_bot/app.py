@@ -54,7 +54,7 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
-from .tools.registry import allowed
+from .toolkit import tools_of
 from .web.auth import Gate, origin_of
 from .web.context import Context
 from .web.errors import HANDLERS
@@ -228,11 +228,11 @@ def _engine(
         metrics=metrics,
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
-        **_parts(settings, others, http, circuits, media, hub),
+        **_parts(settings, others, db, http, circuits, media, hub),
     )
     bots: dict[Inbox, Engine] = {}
     for bot in own:
-        parts = _parts(settings, bot, http, circuits, media, hub)
+        parts = _parts(settings, bot, db, http, circuits, media, hub)
         bots |= dict.fromkeys(bot.inboxes, replace(engine, **parts))
     return replace(engine, rules=rules(settings), bots=bots)
 
@@ -240,6 +240,7 @@ def _engine(
 def _parts(
     settings: Settings,
     bot: BotSettings,
+    db: Database,
     http: httpx.AsyncClient,
     circuits: Mapping[str, Breaker],
     media: Media,
@@ -256,7 +257,7 @@ def _parts(
         "fallback": mock if own.fallback == "mock" else None,
         "media": media(own),
         "handover": _handover(bot),
-        "tools": allowed(own.tools, labels=own.tool_labels),
+        "tools": tools_of(bot, db, http),
     }
 
 

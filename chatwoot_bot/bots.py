@@ -38,6 +38,8 @@ KEYS: Mapping[str, Key] = {
     "chatwoot_webhook_secret": ("secret_env",),
     "business_hours": ("business_hours",),
     "timezone": ("timezone",),
+    "booking_url": ("booking_url",),
+    "calcom_event_type_id": ("calcom_event_type",),
     "knowledge_dir": ("knowledge",),
     "tools": ("tools",),
     "tool_labels": ("tool_labels",),
@@ -152,6 +154,8 @@ class _Bot(_Table):
     languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
     business_hours: Text | None = None
     timezone: Text | None = None
+    booking_url: Text | None = None
+    calcom_event_type: int | None = None
     knowledge: Text | None = None
     tools: Modules | None = None
     tool_labels: Texts | None = None
@@ -381,6 +385,7 @@ def _entry(
     if "handoff_attributes" in settings:
         settings["handoff_attributes"] = tuple(settings["handoff_attributes"].items())
     _settle_prompt(key, settings, reading)
+    _settle_booking(settings)
     if "openai_base_url" in settings and "openai_api_key" not in settings:
         # Another server's key is not its business; a local one takes any.
         settings["openai_api_key"] = None
@@ -405,6 +410,13 @@ def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None
         reading.refuse(place, f"names a file that does not exist: {file}")
     elif "system_prompt" in settings:
         reading.refuse(place, "says the same as prompt; leave one of them out")
+
+
+def _settle_booking(settings: dict[str, Any]) -> None:
+    """Have the bot's own way to book calls go before the environment's."""
+    ways = {"booking_url", "calcom_event_type_id"}
+    if own := ways & settings.keys():
+        settings.update(dict.fromkeys(ways - own))
 
 
 def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]:

@@ -15,6 +15,7 @@
     ├── StoreError             the database said no
     │   └── LeaseLostError         another process has the conversation now
     ├── ChatwootError          Chatwoot said no, or said nothing
+    ├── BookingError           a call cannot be booked, moved or cancelled
     ├── PartDiedError          a part of the service ended by a bug; so does the process
     ├── MediaError             an attachment cannot be fetched or read
     ├── KnowledgeError         a document cannot be fetched or read
@@ -26,6 +27,7 @@ No message holds a secret or a contact's text.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 
 
 class ChatwootBotError(Exception):
@@ -182,6 +184,34 @@ class ChatwootError(ChatwootBotError):
             or status_code >= 500
         )
         self.in_doubt = in_doubt
+
+
+class Problem(StrEnum):
+    """Why a call cannot be booked, moved or cancelled."""
+
+    TAKEN = "taken"  # the time is not free, or not offered
+    TOO_MANY = "too_many"  # the contact has as many calls as one may have
+    UNKNOWN = "unknown"  # the contact has no such call
+    CONTACT = "contact"  # the calendar does not accept their address or number
+    UNSURE = "unsure"  # nobody knows whether it was done
+    UNAVAILABLE = "unavailable"  # the calendar does not answer, or not to us
+
+
+class BookingError(ChatwootBotError):
+    """A call cannot be booked, moved or cancelled.
+
+    Attributes:
+        problem: which of the reasons it is.
+        retryable: True when the same request may succeed a moment later, and has
+            certainly not been done.
+    """
+
+    def __init__(
+        self, message: str, *, problem: Problem, retryable: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.problem = problem
+        self.retryable = retryable
 
 
 class MediaError(ChatwootBotError):

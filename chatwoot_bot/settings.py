@@ -22,6 +22,7 @@ from .core.conversation import Inbox
 from .core.events import Event
 from .core.hours import parse_hours
 from .core.rules import Rule
+from .core.slots import MAX_MINUTES
 from .errors import SettingsError
 
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
@@ -192,6 +193,11 @@ class Settings(pydantic.BaseModel):
     booking_url: Url | None = None
     calcom_api_key: Token | None = None
     calcom_event_type_id: int | None = Field(None, ge=1)
+    calcom_base_url: Url = "https://api.cal.com"
+    booking_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
+    booking_minutes: int = Field(30, ge=10, le=MAX_MINUTES)
+    booking_notice_hours: float = Field(2.0, ge=0, le=720)
+    booking_days_ahead: int = Field(14, ge=1, le=90)
     knowledge_dir: Path | None = None
     embedding_model: str | None = None
     tools: Annotated[tuple[str, ...], Commas] = ()
@@ -294,6 +300,10 @@ class Settings(pydantic.BaseModel):
                 )
         if settings is None:
             return None
+        own_type = entry.settings.get("calcom_event_type_id")
+        if own_type is not None and settings.calcom_api_key is None:
+            key = (*entry.key, *KEYS["calcom_event_type_id"])
+            reading.refuse(key, "needs CALCOM_API_KEY in the environment")
         for number, rule in enumerate(entry.rules):
             if rule.hours is not None and settings.business_hours is None:
                 reading.refuse(
@@ -364,6 +374,18 @@ class Settings(pydantic.BaseModel):
     def signature_required(self) -> bool:
         """Whether a webhook without a signature is refused."""
         return bool(self.chatwoot_webhook_secret) and not self.chatwoot_allow_unsigned
+
+    @property
+    def booking(self) -> Literal["calcom", "link", "own"] | None:
+        """Return how contacts book calls, or None when they cannot.
+
+        Beside Cal.com the link is for when that cannot be reached.
+        """
+        if self.calcom_api_key and self.calcom_event_type_id:
+            return "calcom"
+        if self.booking_url:
+            return "link"
+        return "own" if self.booking_hours else None
 
     @property
     def responder_name(self) -> str:
@@ -458,9 +480,6 @@ RESERVED = frozenset(
         "openai_fallback_api_key",
         "openai_fallback_base_url",
         "openai_fallback_model",
-        "booking_url",
-        "calcom_api_key",
-        "calcom_event_type_id",
     }
 )
 
@@ -477,6 +496,7 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is not in this release, so the bot would answer your contacts. Unset it "
             "if it may; otherwise wait for the release that has it",
         )
+    yield from _booking_conflicts(given)
     name = given.get("responder", "mock")
     if name not in ("mock", "openai"):
         yield "RESPONDER", "must be mock or openai"
@@ -537,4 +557,21 @@ def _impatient(settings: Settings) -> Iterator[tuple[str, str]]:
             "ANSWER_DEADLINE_SECONDS",
             f"must be longer than {wait_s:g}, for which QUIET_SECONDS and "
             "MAX_WAIT_SECONDS let every contact wait, or none gets an answer",
+        )
+
+
+def _booking_conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if "calcom_event_type_id" in given and "calcom_api_key" not in given:
+        yield (
+            "CALCOM_API_KEY",
+            "is needed with CALCOM_EVENT_TYPE_ID; Cal.com makes one in Settings, "
+            "API keys",
+        )
+    # Bots may have an event type each.
+    alone = "calcom_event_type_id" not in given and "bots_file" not in given
+    if "calcom_api_key" in given and alone:
+        yield (
+            "CALCOM_EVENT_TYPE_ID",
+            "is needed with CALCOM_API_KEY; it is the number in the address of the "
+            "event type's page in Cal.com",
         )

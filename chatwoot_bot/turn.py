@@ -258,8 +258,14 @@ class Turn:
         """Return what the responder is told, and what it may do."""
         conversation = situation.conversation
         for_agents = self._channel(conversation).takes_notes
+        tools = [
+            tool
+            for tool in self.engine.tools
+            if (for_agents or not tool.for_agents)
+            and (tool.offered is None or await tool.offered())
+        ]
         self._toolbox = Toolbox(
-            [tool for tool in self.engine.tools if for_agents or not tool.for_agents],
+            tools,
             Journal(
                 db=self.engine.db,
                 lease=self.lease,

@@ -1,6 +1,7 @@
 """Find what the bot knows about a question."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from .embeddings import Embedder
 from .meaning import Meaning, Near
 from .terms import asked
 
+# While there is nothing.
+LOOK_EVERY_S = 10.0
 MAX_WORDS = 24
 MAX_CHARS = 500
 # Below it a chunk shares only by-words with the question; measured with
@@ -58,7 +61,17 @@ class Knowledge:
     ) -> None:
         self.collections = tuple(collections)
         self._db = db
+        self._is_filled = False
+        self._look_at = 0.0
         self._meaning = Meaning(db, collections, embedder) if embedder else None
+
+    async def holds_anything(self) -> bool:
+        """Return whether there is anything to find; documents may come at any time."""
+        if not self._is_filled and time.monotonic() >= self._look_at:
+            size = await self._db.read(store.size, self.collections)
+            self._is_filled = size.chunks > 0
+            self._look_at = time.monotonic() + LOOK_EVERY_S
+        return self._is_filled
 
     async def search(self, query: str, *, limit: int = 5) -> Sequence[Passage]:
         """Return what fits *query*, the best first; empty when nothing does.

@@ -52,7 +52,7 @@ def list_conversations(tx: sa.Connection, wanted: Filter) -> Rows:
         query = query.where(c.display_id == wanted.display_id)
     if wanted.account_id is not None:
         query = query.where(c.account_id == wanted.account_id)
-    query = _before(query, c.active_at, c.id, wanted.before)
+    query = before_cursor(query, c.active_at, c.id, wanted.before)
     return tx.execute(query.limit(wanted.limit)).mappings().all()
 
 
@@ -61,7 +61,7 @@ def list_turns(
 ) -> list[tuple[sa.RowMapping, Rows]]:
     """Return turns, the newest first, each with its replies in the order to say."""
     query = sa.select(turns).where(turns.c.conversation_id == conversation_id)
-    query = _before(query, turns.c.created_at, turns.c.id, before)
+    query = before_cursor(query, turns.c.created_at, turns.c.id, before)
     found = tx.execute(query.limit(limit)).mappings().all()
     said: dict[str, list[sa.RowMapping]] = {row["id"]: [] for row in found}
     kept = tx.execute(
@@ -74,12 +74,13 @@ def list_turns(
     return [(row, said[row["id"]]) for row in found]
 
 
-def _before(
+def before_cursor(
     query: sa.Select[Any],
     at: sa.Column[Any],
     key: sa.Column[Any],
     before: Cursor | None,
 ) -> sa.Select[Any]:
+    """Return *query* ordered by *at* and *key*, newest first, from *before* on."""
     if before is not None:
         # Both columns in one comparison, which the index can be walked by.
         query = query.where(sa.tuple_(at, key) < sa.tuple_(*before))

@@ -269,12 +269,53 @@ sa.Index(
     sqlite_where=sa.text("settled = 0"),
     postgresql_where=sa.text("NOT settled"),
 )
+# Calls that the bot has booked, in our own calendar or in Cal.com's.
+bookings = sa.Table(
+    "bookings",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    # Of the call of the tool; the same one books once.
+    sa.Column("key", sa.Text, nullable=False, unique=True),
+    # Part of the address of its .ics file, and the only thing that opens it.
+    sa.Column("token", sa.Text, nullable=False, unique=True),
+    sa.Column("conversation_id", sa.Text, nullable=False, index=True),
+    sa.Column("calendar", sa.Text, nullable=False),
+    # Cal.com's; None in our own calendar, and while nobody knows.
+    sa.Column("external_id", sa.Text),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("starts_at", sa.Double, nullable=False),
+    sa.Column("ends_at", sa.Double, nullable=False),
+    sa.Column("time_zone", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("phone", sa.Text),
+    sa.Column("topic", sa.Text),
+    # How often it has changed; calendars take the newest.
+    sa.Column("sequence", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("created_at", sa.Double, nullable=False),
+    sa.Column("updated_at", sa.Double, nullable=False),
+)
+# In our own calendars a time is given away once. Cal.com has its own rule for those it
+# keeps, where several hosts may take calls at the same time.
+sa.Index(
+    "ix_bookings_taken",
+    bookings.c.calendar,
+    bookings.c.starts_at,
+    unique=True,
+    sqlite_where=sa.text("state = 'booked' AND external_id IS NULL"),
+    postgresql_where=sa.text("state = 'booked' AND external_id IS NULL"),
+)
+sa.Index("ix_bookings_starts", bookings.c.starts_at, bookings.c.id)
+
 # Literals: SQLite uses a partial index only for a condition that it can see.
 IS_OPEN = replies.c.state == sa.literal_column("'open'")
 IS_HELD = conversations.c.state != sa.literal_column("'ai'")
 HAS_CHANGED = messages.c.edited_at.is_not(None) | messages.c.deleted_at.is_not(None)
 IS_ONLINE = presence.c.connections > sa.literal_column("0")
 IS_DEAD = replies.c.state == sa.literal_column("'dead'")
+IS_OURS = (bookings.c.state == sa.literal_column("'booked'")) & (
+    bookings.c.external_id.is_(None)
+)
 IS_QUARANTINED = deliveries.c.outcome == sa.literal_column("'quarantined'")
 
 service = sa.Table(

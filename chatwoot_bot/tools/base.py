@@ -82,6 +82,7 @@ class Tool:
         run: gets the checked arguments. It may raise `ToolError`.
         timeout_s: how long one call may take.
         for_agents: what it does is seen by agents, so it has no place in the web chat.
+        offered: asked before each turn whether the tool is any use; None for always.
         lenient: arguments that do not fit are left out; for what must not fail.
     """
 
@@ -92,4 +93,5 @@ class Tool:
     effect: Effect = Effect.NONE
     timeout_s: float = TIMEOUT_S
     for_agents: bool = False
+    offered: Callable[[], Awaitable[bool]] | None = None
     lenient: bool = False

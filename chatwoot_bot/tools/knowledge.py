@@ -74,6 +74,7 @@ def search_knowledge(knowledge: Knowledge, db: Database) -> Tool:
         description=DESCRIPTION,
         arguments=Arguments,
         run=run,
+        offered=knowledge.holds_anything,
     )
 
 

@@ -1,7 +1,6 @@
 """What agents do and see: every conversation, why the bot spoke, and the figures."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import sqlalchemy as sa
 import structlog
@@ -16,7 +15,6 @@ from .body import query, read_model
 from .chat import find, with_last_message
 from .context import Context, context
 from .schemas import (
-    Bookings,
     ConversationOut,
     ConversationQuery,
     DeadLetter,
@@ -32,13 +30,12 @@ from .schemas import (
     iso,
     maybe_iso,
     message_out,
+    unix,
 )
 
 log = structlog.get_logger(__name__)
 
 STATS_SPAN_S = 30 * 86_400.0
-# What can be written as a date in every time zone.
-END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 async def list_conversations(request: Request) -> Response:
@@ -165,13 +162,6 @@ def _reply_out(row: sa.RowMapping) -> ReplyOut:
     }
 
 
-async def list_bookings(request: Request) -> Response:
-    """List the calls that the bot has booked; it books none yet."""
-    ctx = context(request)
-    ctx.gate.require_agent(request)
-    return JSONResponse(Bookings(items=[], next=None))
-
-
 async def list_dead_letters(request: Request) -> Response:
     """List what failed for good."""
     ctx = context(request)
@@ -245,8 +235,8 @@ async def stats(request: Request) -> Response:
     wanted = query(request, StatsQuery)
     now = ctx.clock()
     span = console.Span(
-        since=_seconds(wanted.since, now - STATS_SPAN_S),
-        until=_seconds(wanted.until, now),
+        since=unix(wanted.since) if wanted.since else now - STATS_SPAN_S,
+        until=unix(wanted.until) if wanted.until else now,
         inbox_id=wanted.inbox_id,
     )
     told = await ctx.db.read(console.outcomes, span)
@@ -279,10 +269,3 @@ def _outcomes_out(told: console.Outcomes) -> OutcomesOut:
         "tokens": told.tokens,
         "cost": None,
     }
-
-
-def _seconds(moment: datetime | None, default: float) -> float:
-    if moment is None:
-        return default
-    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    return min(max(seconds, 0.0), END_OF_TIME_S)

@@ -9,10 +9,12 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from .. import __version__
-from . import agents, chat, human, ops, session, sockets, webhook
+from ..booking.ics import MEDIA_TYPE
+from . import agents, bookings, chat, human, ops, session, sockets, webhook
 from .openapi import Document, Operation, Who, document
 from .schemas import (
-    Bookings,
+    BookingPage,
+    BookingQuery,
     ConversationOut,
     ConversationPage,
     ConversationQuery,
@@ -167,9 +169,17 @@ OPERATIONS: Sequence[Operation] = [
     Operation(
         method="GET",
         path="/bookings",
-        handler=agents.list_bookings,
+        handler=bookings.list_bookings,
         who=Who.AGENT,
-        answer=Bookings,
+        query=BookingQuery,
+        answer=BookingPage,
+    ),
+    Operation(
+        method="GET",
+        path="/bookings/{token}.ics",
+        handler=bookings.calendar_file,
+        who=Who.ANYBODY,
+        media=MEDIA_TYPE,
     ),
     Operation(
         method="GET",

@@ -14,6 +14,7 @@ import pydantic
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from ..core.conversation import State
+from ..store.bookings import BookingState
 from ..store.console import Cursor
 
 MAX_CONTENT = 150_000  # Chatwoot accepts no more
@@ -152,6 +153,17 @@ class TurnQuery(pydantic.BaseModel):
     limit: int = pydantic.Field(50, ge=1, le=200)
 
 
+class BookingQuery(pydantic.BaseModel):
+    """Query of GET /bookings: calls that begin in [since, until)."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    state: BookingState | None = None
+    conversation_id: Line | None = None
+    before: Before | None = None
+    limit: int = pydantic.Field(50, ge=1, le=200)
+
+
 class StatsQuery(pydantic.BaseModel):
     """Query of GET /stats: ISO 8601 or Unix seconds; the last 30 days by default."""
 
@@ -276,11 +288,43 @@ class TurnPage(TypedDict):
     next: Annotated[str | None, pydantic.Field(description="Give it as `before`.")]
 
 
-class Bookings(TypedDict):
-    """Calls booked by the bot."""
+class BookingOut(TypedDict):
+    """One call that the bot has booked."""
 
-    items: list[dict[str, Any]]
-    next: None
+    id: str
+    conversation_id: str
+    state: Annotated[
+        Literal["booked", "requested", "unsure", "cancelled"],
+        pydantic.Field(
+            description="Requested: Cal.com's host has to confirm it. Unsure: Cal.com "
+            "was asked, and nobody knows whether it has booked it."
+        ),
+    ]
+    start: str
+    end: str
+    time_zone: Annotated[str, pydantic.Field(description="The contact's.")]
+    name: str
+    email: str | None
+    phone: str | None
+    topic: str | None
+    calendar: Annotated[
+        str, pydantic.Field(description="own, or calcom: and the event type.")
+    ]
+    external_id: Annotated[str | None, pydantic.Field(description="Cal.com's.")]
+    display_id: int | None
+    url: Annotated[
+        str | None,
+        pydantic.Field(description="The conversation in Chatwoot, for a browser."),
+    ]
+    created_at: str
+    updated_at: str
+
+
+class BookingPage(TypedDict):
+    """Calls booked by the bot, the latest beginning first."""
+
+    items: list[BookingOut]
+    next: Annotated[str | None, pydantic.Field(description="Give it as `before`.")]
 
 
 class DeadLetter(TypedDict):
@@ -432,23 +476,62 @@ def for_agents(row: Mapping[Any, Any], chatwoot_url: str | None) -> Conversation
     Args:
         chatwoot_url: where Chatwoot is, or None when it is not configured.
     """
-    account, number = row["account_id"], row["display_id"]
-    url = None
-    if chatwoot_url is not None and account and number:
-        url = f"{chatwoot_url}/app/accounts/{account}/conversations/{number}"
     return {
         **conversation_out(row),
         "detail": row.get("detail"),
         "inbox_id": row["inbox_id"],
-        "display_id": number,
-        "url": url,
+        "display_id": row["display_id"],
+        "url": _in_chatwoot(row, chatwoot_url),
     }
+
+
+def booking_out(row: Mapping[Any, Any], chatwoot_url: str | None) -> BookingOut:
+    """Return a call as agents see it.
+
+    Args:
+        chatwoot_url: where Chatwoot is, or None when it is not configured.
+    """
+    return {
+        "id": row["id"],
+        "conversation_id": row["conversation_id"],
+        "state": row["state"],
+        "start": iso(row["starts_at"]),
+        "end": iso(row["ends_at"]),
+        "time_zone": row["time_zone"],
+        "name": row["name"],
+        "email": row["email"],
+        "phone": row["phone"],
+        "topic": row["topic"],
+        "calendar": row["calendar"],
+        "external_id": row["external_id"],
+        "display_id": row["display_id"],
+        "url": _in_chatwoot(row, chatwoot_url),
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(row["updated_at"]),
+    }
+
+
+def _in_chatwoot(row: Mapping[Any, Any], chatwoot_url: str | None) -> str | None:
+    account, number = row["account_id"], row["display_id"]
+    if chatwoot_url is None or not account or not number:
+        return None
+    return f"{chatwoot_url}/app/accounts/{account}/conversations/{number}"
 
 
 def iso(seconds: float) -> str:
     """Return Unix seconds as ISO 8601 in UTC with milliseconds."""
     moment = datetime.fromtimestamp(seconds, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def unix(moment: datetime) -> float:
+    """Return what a query says as Unix seconds; without an offset it is UTC."""
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return min(max(seconds, 0.0), END_OF_TIME_S)
+
+
+# What can be written as a date in every time zone.
+END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 def maybe_iso(seconds: float | None) -> str | None:

@@ -113,6 +113,7 @@ async def test_every_call_by_every_caller(house, operation, caller):
         message_id=message_id,
         user_id="u-1",
         dead_letter_id="t_0.0",
+        token="nobodys",
     )
     token = given[caller]
     answer = await house.request(

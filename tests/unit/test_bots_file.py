@@ -328,6 +328,28 @@ def test_prompt_of_either_kind_goes_before_the_environments(written, tmp_path):
     assert settings.bot_for(5).prompt() == "the environment's"
 
 
+def test_bots_own_way_to_book_goes_before_the_environments(written):
+    settings = written(
+        "[[bots]]\ninboxes = [3]\nbooking_url = 'https://cal.com/ada/call'\n"
+        "[[bots]]\ninboxes = [4]\ncalcom_event_type = 8\n"
+        "[[bots]]\ninboxes = [5]",
+        CALCOM_API_KEY="cal_key",
+        CALCOM_EVENT_TYPE_ID="7",
+    )
+    ways = [settings.bot_for(inbox).settings for inbox in (3, 4, 5)]
+
+    assert [bot.booking for bot in ways] == ["link", "calcom", "calcom"]
+    assert [bot.calcom_event_type_id for bot in ways] == [None, 8, 7]
+
+
+def test_event_type_of_a_bot_needs_the_key(problems):
+    found = problems("[[bots]]\ncalcom_event_type = 8")
+
+    assert found == {
+        "bots.toml:2 calcom_event_type": "needs CALCOM_API_KEY in the environment"
+    }
+
+
 def test_rules_are_read_as_written(written):
     settings = written(
         """

@@ -39,8 +39,10 @@ ALLOWED = {
     },
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {"breaker", "core", "errors", "responders", "tools"},
-    "tools": {"core", "errors", "store", "tools"},
     "media": {"core", "errors", "http", "media"},
+    "booking": {"booking", "breaker", "core", "errors", "store"},
+    "tools": {"booking", "core", "errors", "knowledge", "language", "store", "tools"},
+    "toolkit": {"booking", "core", "library", "settings", "store", "tools"},
     "engine": {
         "channels",
         "core",
@@ -67,9 +69,9 @@ ALLOWED = {
     "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
     "intake": {"hub", "metrics", "store", "worker"},
     "sweep": {"chatwoot", "core", "errors", "intake", "store"},
-    "tools": {"core", "knowledge", "store", "tools"},
     "web": {
         "__version__",
+        "booking",
         "core",
         "errors",
         "handover",
@@ -91,6 +93,7 @@ VENDORS = {
     "starlette": {"web", "app", "simulator", "commands"},
     "uvicorn": {"simulator", "commands"},
     "httpx": {
+        "booking",
         "chatwoot",
         "commands",
         "doctor",
@@ -104,6 +107,7 @@ VENDORS = {
         "simulator",
     },
     "aiohttp": {"http", "media"},
+    "icalendar": {"booking"},
     "pypdf": {"media"},
     "markdown_it": {"knowledge"},
     "snowballstemmer": {"knowledge"},

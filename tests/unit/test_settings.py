@@ -30,7 +30,8 @@ ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
 HANDOFF_MESSAGE HANDOFF_TEAM_ID HANDOFF_ASSIGNEE_ID HANDOFF_PRIORITY HANDOFF_LABELS
 HANDOFF_ATTRIBUTES HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
 BOT_COMMAND BOT_OFF_LABEL BOT_SWITCH_ATTRIBUTE
-BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID
+BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID CALCOM_BASE_URL
+BOOKING_HOURS BOOKING_MINUTES BOOKING_NOTICE_HOURS BOOKING_DAYS_AHEAD
 KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS TOOL_LABELS BOTS_FILE
 """
 NAMES = CONTRACT.split()
@@ -293,7 +294,10 @@ def test_no_repr_holds_a_secret():
     """Settings are printed when somebody debugs."""
     settings = Settings.load(
         dict.fromkeys(SECRETS, "hush-hush")
-        | {"DATABASE_URL": "postgresql://bot:hush-hush@db/bot"}
+        | {
+            "DATABASE_URL": "postgresql://bot:hush-hush@db/bot",
+            "CALCOM_EVENT_TYPE_ID": "1",
+        }
     )
 
     told = (
@@ -467,6 +471,32 @@ def test_settings_without_effect_are_named():
 
     assert settings.unused() == ["BOOKING_URL", "EMBEDDING_MODEL"]
     assert set(Settings.model_fields) >= RESERVED
+
+
+CALCOM = {"CALCOM_API_KEY": "cal_key", "CALCOM_EVENT_TYPE_ID": "7"}
+LINK = {"BOOKING_URL": "https://cal.com/ada/call"}
+OWN = {"BOOKING_HOURS": "Mon-Fri 10:00-12:00"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "how"),
+    [
+        ({}, None),
+        (LINK, "link"),
+        (OWN, "own"),
+        (CALCOM, "calcom"),
+        (LINK | OWN, "link"),
+        (CALCOM | LINK | OWN, "calcom"),
+        ({"BUSINESS_HOURS": "Mon-Fri 10:00-12:00"}, None),
+    ],
+)
+def test_how_calls_are_booked(environ, how):
+    assert load(**environ).booking == how
+
+
+def test_calcom_needs_its_key_and_its_event_type():
+    assert set(problems(CALCOM_API_KEY="k")) == {"CALCOM_EVENT_TYPE_ID"}
+    assert set(problems(CALCOM_EVENT_TYPE_ID="7")) == {"CALCOM_API_KEY"}
 
 
 @pytest.mark.parametrize(

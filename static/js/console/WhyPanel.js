@@ -59,12 +59,11 @@ export function WhyPanel(el, { api }) {
   async function read() {
     const id = conversationId;
     try {
-      const [{ items }, bookings] = await Promise.all([api.turns(id), api.bookings()]);
+      const [{ items }, bookings] = await Promise.all([api.turns(id), api.bookings(id)]);
       if (id !== conversationId) return;
       const opened = new Set([...body.querySelectorAll('[open]')].map((one) => one.dataset.id));
-      const mine = bookings.items.filter((one) => one.conversation_id === id);
-      setText(note, items.length === 0 && mine.length === 0 ? 'The bot has decided nothing here yet.' : '');
-      body.replaceChildren(...mine.map(booking), ...items.map((turn) => turnEntry(turn, opened.has(turn.id))));
+      setText(note, items.length === 0 && bookings.items.length === 0 ? 'The bot has decided nothing here yet.' : '');
+      body.replaceChildren(...bookings.items.map(booking), ...items.map((turn) => turnEntry(turn, opened.has(turn.id))));
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       setText(note, error.message);
@@ -73,6 +72,7 @@ export function WhyPanel(el, { api }) {
 }
 
 function booking(one) {
-  const facts = [one.name, one.email_or_phone ?? one.email ?? one.phone, one.preferred_time ?? one.start, one.topic];
+  const when = new Date(one.start).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+  const facts = [one.name, one.email ?? one.phone, when, one.topic, one.state];
   return h('p', { class: 'booking' }, icon('calendar'), h('span', {}, facts.filter(Boolean).join(' · ')));
 }

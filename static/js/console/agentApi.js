@@ -29,7 +29,7 @@ export function createAgentApi(options) {
     move: (id, what) => write('POST', at(id, `/${what}`), {}),
     turns: (id) => call(at(id, '/turns')),
     presence: (userId) => call(`/ws/users/${encodeURIComponent(userId)}/status`),
-    bookings: () => call('/bookings'),
+    bookings: (id) => call(`/bookings?conversation_id=${encodeURIComponent(id)}`),
     /** What there is to do now; the figures of a longer time are not asked for. */
     load: async () => (await call(`/stats?since=${Math.floor(Date.now() / 1_000)}`)).now,
     deadLetters: () => call('/dead-letters'),

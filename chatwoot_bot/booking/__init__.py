@@ -1,0 +1,1 @@
+"""Where calls are booked: in our own calendar, or at Cal.com."""
