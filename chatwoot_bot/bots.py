@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from .core.conversation import Inbox
+from .core.endpoint import PLACEHOLDER, Endpoint, Kind, Parameter
 from .core.rules import Rule, When, attribute_mark, label_mark
 from .language import languages
 
@@ -34,6 +35,9 @@ KEYS: Mapping[str, Key] = {
     "openai_model": ("model",),
     "openai_base_url": ("base_url",),
     "openai_api_key": ("api_key_env",),
+    "openai_fallback_model": ("fallback_model",),
+    "openai_fallback_base_url": ("fallback_base_url",),
+    "openai_fallback_api_key": ("fallback_api_key_env",),
     "chatwoot_api_token": ("token_env",),
     "chatwoot_webhook_secret": ("secret_env",),
     "business_hours": ("business_hours",),
@@ -51,7 +55,12 @@ KEYS: Mapping[str, Key] = {
     "handoff_attributes": ("handoff", "attributes"),
 }
 # They hold the name of an environment variable, never the secret itself.
-SECRETS = ("openai_api_key", "chatwoot_api_token", "chatwoot_webhook_secret")
+SECRETS = (
+    "openai_api_key",
+    "openai_fallback_api_key",
+    "chatwoot_api_token",
+    "chatwoot_webhook_secret",
+)
 # Relative to the folder of the file.
 PATHS = ("system_prompt_file", "knowledge_dir")
 
@@ -93,6 +102,79 @@ def _environment(value: str) -> str:
     return value
 
 
+def _tool_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", value):
+        raise ValueError("must be letters, digits, _ and -, a letter first")
+    return value
+
+
+def _parameters(value: Mapping[str, Any]) -> dict[str, Parameter]:
+    """Return what a call of the model takes, by name."""
+    return {name: _parameter(name, each) for name, each in value.items()}
+
+
+def _parameter(name: str, said: Any) -> Parameter:
+    if not re.fullmatch(r"[A-Za-z]\w{0,63}", name, re.ASCII):
+        raise ValueError(f"{name!r} must be letters, digits and _, a letter first")
+    if hasattr(pydantic.BaseModel, name):
+        raise ValueError(f"{name!r} cannot be used; write my_{name}, for example")
+    if isinstance(said, str):
+        return Parameter(name=name, description=said.strip())
+    kinds = get_args(Kind)
+    if not isinstance(said, Mapping) or said.keys() - {"type", "description"}:
+        raise ValueError(
+            f"{name} must be a text for the model, or a table with type and description"
+        )
+    kind, description = said.get("type", "string"), said.get("description", "")
+    if kind not in kinds or not isinstance(description, str):
+        raise ValueError(f"{name} must have a type of {', '.join(kinds)}, and a text")
+    return Parameter(name=name, kind=kind, description=description.strip())
+
+
+def _endpoint_url(value: str) -> str:
+    """Check that the model chooses neither the server nor how it is spoken to."""
+    scheme, mark, rest = value.partition("://")
+    host = re.split(r"[/?#]", rest)[0]
+    if scheme not in ("http", "https") or not mark or not host or "#" in rest:
+        raise ValueError("must be a URL such as https://shop.example.com/orders/{id}")
+    if "@" in host:
+        raise ValueError("holds a password; send it with headers_env instead")
+    if "{" in host or "}" in host:
+        raise ValueError(
+            "has a {placeholder} in the host; the model must not choose it"
+        )
+    if re.search(r"[{}]", PLACEHOLDER.sub("", rest)) or re.search(r"\s", rest):
+        raise ValueError("must have its placeholders written like {order}")
+    return value
+
+
+def _headers(value: dict[str, str]) -> dict[str, str]:
+    for name, content in value.items():
+        _header(name)
+        if SECRET_HEADER.search(name):
+            raise ValueError(f"{name} holds a secret; name its variable in headers_env")
+        if not re.fullmatch(r"[ -~]*", content):
+            raise ValueError(f"{name} must be ASCII, on one line")
+    return value
+
+
+def _secret_headers(value: dict[str, str]) -> dict[str, str]:
+    for name, variable in value.items():
+        _header(name)
+        _environment(variable)
+    return value
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", value) or value.lower() in NOT_HEADERS:
+        raise ValueError(f"{value!r} must be the name of a header, such as X-Shop")
+    return value
+
+
+NOT_HEADERS = ("host", "content-length", "transfer-encoding", "connection")
+SECRET_HEADER = re.compile(r"auth|cookie|key|secret|token|password", re.IGNORECASE)
+
+
 def _modules(value: str) -> str:
     if not re.fullmatch(r"\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*", value):
         raise ValueError("must be a module, such as package.module; several by commas")
@@ -104,6 +186,11 @@ Texts = list[Text]
 Attributes = Annotated[dict[str, Any], pydantic.AfterValidator(_words)]
 Modules = Annotated[Text, pydantic.AfterValidator(_modules)]
 Variable = Annotated[Text, pydantic.AfterValidator(_environment)]
+
+
+Name = Annotated[Text, pydantic.AfterValidator(_tool_name)]
+Header = Annotated[Text, pydantic.AfterValidator(_header)]
+Url = Annotated[Text, pydantic.AfterValidator(_endpoint_url)]
 
 
 class _Table(pydantic.BaseModel):
@@ -139,6 +226,20 @@ class _Handoff(_Table):
     rules: list[_Rule] = []
 
 
+class _HttpTool(_Table):
+    name: Name | None = None
+    description: Text | None = None
+    url: Url | None = None
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    parameters: Annotated[dict[str, Any], pydantic.AfterValidator(_parameters)] = {}
+    headers: Annotated[dict[str, str], pydantic.AfterValidator(_headers)] = {}
+    headers_env: Annotated[
+        dict[str, str], pydantic.AfterValidator(_secret_headers)
+    ] = {}
+    idempotency_header: Header | None = None
+    timeout: Annotated[float, Field(gt=0, le=120)] = 20.0
+
+
 class _Bot(_Table):
     inboxes: Annotated[list[Any], pydantic.AfterValidator(_inboxes)] = []
     name: Text | None = None
@@ -147,6 +248,9 @@ class _Bot(_Table):
     model: Text | None = None
     base_url: Text | None = None
     api_key_env: Variable | None = None
+    fallback_model: Text | None = None
+    fallback_base_url: Text | None = None
+    fallback_api_key_env: Variable | None = None
     token_env: Variable | None = None
     secret_env: Variable | None = None
     languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
@@ -155,6 +259,7 @@ class _Bot(_Table):
     knowledge: Text | None = None
     tools: Modules | None = None
     tool_labels: Texts | None = None
+    http_tools: list[_HttpTool] = []
     handoff: _Handoff = _Handoff()
 
 
@@ -212,6 +317,7 @@ class Entry:
         settings: what stands in for the environment's settings, by field.
         languages: codes; all when empty.
         rules: that call a human.
+        endpoints: that the model may call.
         key: of its table.
     """
 
@@ -219,6 +325,7 @@ class Entry:
     inboxes: tuple[Inbox, ...]
     languages: tuple[str, ...]
     rules: tuple[Rule, ...]
+    endpoints: tuple[Endpoint, ...]
     key: Key
 
 
@@ -307,12 +414,12 @@ MUST_BE = {
     "model_type": "must be a table",
     "string_too_short": "is empty; leave it out for the environment's",
     "enum": f"must be one of {', '.join(When)}",
-    "string_pattern_mismatch": "must be a module, such as package.module",
 }
+TABLES = ("bots", "rules", "http_tools")
 
 
 def _words_for(item: Any) -> str:
-    if item["type"] == "list_type" and item["loc"][-1] in ("bots", "rules"):
+    if item["type"] == "list_type" and item["loc"][-1] in TABLES:
         return "must be a list of tables; write its name in [[double brackets]]"
     if item["type"] != "extra_forbidden":
         message: str = item["msg"].removeprefix("Value error, ")
@@ -381,16 +488,33 @@ def _entry(
     if "handoff_attributes" in settings:
         settings["handoff_attributes"] = tuple(settings["handoff_attributes"].items())
     _settle_prompt(key, settings, reading)
-    if "openai_base_url" in settings and "openai_api_key" not in settings:
-        # Another server's key is not its business; a local one takes any.
-        settings["openai_api_key"] = None
+    _settle_servers(settings)
     return Entry(
         settings=settings,
         inboxes=tuple(bot.inboxes),
         languages=tuple(bot.languages),
         rules=tuple(_rules((*key, "handoff", "rules"), bot.handoff.rules, reading)),
+        endpoints=tuple(_endpoints((*key, "http_tools"), bot, variables, reading)),
         key=key,
     )
+
+
+SERVER = ("openai_base_url", "openai_api_key")
+SECOND = ("openai_fallback_base_url", "openai_fallback_api_key")
+
+
+def _settle_servers(settings: dict[str, Any]) -> None:
+    """Have no server get what the operator has meant for another one.
+
+    One without a key of its own gets none; a local one takes any. And the contacts of
+    a bot with a server of its own are not sent to the environment's second one.
+    """
+    if settings.keys() & {*SERVER}:
+        for name in (*SECOND, "openai_fallback_model"):
+            settings.setdefault(name, None)
+    for url, key in (SERVER, SECOND):
+        if url in settings:
+            settings.setdefault(key, None)
 
 
 def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None:
@@ -426,6 +550,57 @@ def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]
             first_message=rule.first_message,
             unsupported=rule.unsupported,
         )
+
+
+def _endpoints(
+    key: Key, bot: _Bot, variables: Mapping[str, str], reading: Reading
+) -> Iterator[Endpoint]:
+    names: set[str] = set()
+    for number, tool in enumerate(bot.http_tools):
+        place = (*key, number)
+        if tool.name is None or tool.description is None or tool.url is None:
+            if not reading.is_wrong_within(place):
+                reading.refuse(place, "needs a name, a description and an url")
+            continue
+        if tool.name in names:
+            reading.refuse((*place, "name"), f"there are two tools named {tool.name}")
+        names.add(tool.name)
+        endpoint = Endpoint(
+            name=tool.name,
+            description=tool.description,
+            url=tool.url,
+            method=tool.method,
+            parameters=tuple(tool.parameters.values()),
+            headers=tool.headers,
+            secret_headers=dict(
+                _secrets((*place, "headers_env"), tool, variables, reading)
+            ),
+            key_header=tool.idempotency_header,
+            timeout_s=tool.timeout,
+        )
+        missing = sorted(endpoint.placed - tool.parameters.keys())
+        if missing and not reading.is_wrong_within((*place, "parameters")):
+            said = f"{{{missing[0]}}} is none of the parameters; add it to them"
+            reading.refuse((*place, "url"), said)
+        if tool.method == "GET" and tool.idempotency_header:
+            said = "has no use for a GET, which changes nothing; leave it out"
+            reading.refuse((*place, "idempotency_header"), said)
+        yield endpoint
+
+
+def _secrets(
+    key: Key, tool: _HttpTool, variables: Mapping[str, str], reading: Reading
+) -> Iterator[tuple[str, str]]:
+    for header, variable in tool.headers_env.items():
+        value = variables.get(variable)
+        if not value:
+            said = f"there is no environment variable {variable}; set it, or add it to"
+            reading.refuse((*key, header), f"{said} .env")
+        elif not re.fullmatch(r"[ -~]+", value):
+            said = f"{variable} must be ASCII, on one line; copy it again"
+            reading.refuse((*key, header), said)
+        else:
+            yield header, value
 
 
 def _shown(name: str, value: Any) -> str:

@@ -46,8 +46,8 @@ class Recorder(Protocol):
         """Put an effect on record, or return None if it must not be brought about."""
         ...
 
-    async def done(self, entry: Entry, result: Result) -> None:
-        """Note what came of it."""
+    async def done(self, entry: Entry, result: Result) -> Entry:
+        """Note what came of it; return the entry as it is now."""
         ...
 
     async def undone(self, entry: Entry) -> None:
@@ -100,13 +100,23 @@ class Toolbox:
         if all(tool.effect is Effect.NONE for tool in self.tools):
             return
         self._entries = await self._recorder.read()
-        for entry in self._entries:
-            if (result := result_of(entry)) is not None:
-                self._collect(result, with_notes=False)
+        self._recall()
 
     def history(self) -> list[tuple[Entry, str]]:
         """Return what earlier attempts have called, each with what came of it."""
         return told(self._entries, IN_DOUBT)
+
+    def begin_again(self) -> None:
+        """Forget what was to go with an answer that was not written; effects stay."""
+        self.sources, self.notes, self.labels = [], [], []
+        self.handover, self.resolve = None, False
+        self._recall()
+
+    def _recall(self) -> None:
+        """Take up what the effects on record want to have with the answer."""
+        for entry in self._entries:
+            if (result := result_of(entry)) is not None:
+                self._collect(result, with_notes=False)
 
     @property
     def has_effects(self) -> bool:
@@ -204,7 +214,9 @@ class Toolbox:
             await self._recorder.undone(entry)
             self._entries.remove(entry)
             raise
-        await self._recorder.done(entry, result)
+        # Whoever goes on in this turn must not take it for one in doubt.
+        done = await self._recorder.done(entry, result)
+        self._entries[self._entries.index(entry)] = done
         return result
 
     def _earlier(self, tool: Tool, arguments: str) -> Entry | None:
