@@ -79,7 +79,20 @@ class Answering:
             return MockResponder(bot.settings.bot_name)
         if name == "openai":
             return self._model(bot, bot.settings.llm())
+        if name.startswith(LANGGRAPH):
+            return self._graph(name)
         return own.load(name, bot.settings)
+
+    def _graph(self, name: str) -> Responder:
+        try:
+            # Here, because the extra need not be installed.
+            from .responders.langgraph import load
+        except ModuleNotFoundError as error:
+            raise own.unusable(
+                "needs LangGraph: pip install 'chatwoot-bot[langgraph]'"
+            ) from error
+        graph = load(name.removeprefix(LANGGRAPH), self._db)
+        return own.OwnResponder(name, graph)
 
     def _model(self, bot: BotSettings, llm: Llm) -> Responder:
         # openai imports anyio's backend when it closes its first answer: 100 ms in

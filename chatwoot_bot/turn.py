@@ -270,6 +270,7 @@ class Turn:
             transcript=situation.transcript,
             conversation=conversation,
             toolbox=self._toolbox,
+            turn_id=self.id,
         )
 
     def _beside(self, decision: Decision) -> Sequence[Draft]:

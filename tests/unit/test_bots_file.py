@@ -171,7 +171,7 @@ parameters = { order = "number" }
         ("idempotency_header = 'X-K'", "idempotency_header", "no use for a GET"),
         ("idempotency_header = 'X K'", "idempotency_header", "the name of a header"),
         ("timeout = 0", "timeout", "greater than 0"),
-        ("adress = 'x'", "adress", "is no key here; there are name, description"),
+        ("x = 'x'", "x", "is no key here; there are name, description"),
     ],
 )
 def test_each_problem_of_an_endpoint_has_its_line(problems, line, key, problem):
