@@ -218,9 +218,7 @@ class Turn:
             return drafts, decision, None
         assignment = await self._assignment(situation)
         try:
-            answer = await self._in_time(
-                situation, self.engine.responder.respond(assignment, self._speech)
-            )
+            answer = await self._in_time(situation, self._respond(assignment))
         except TimeoutError:
             decision = Decision(Route.HANDOVER, "answer_deadline")
             return await self._handover(situation, decision.reason), decision, None
@@ -248,6 +246,13 @@ class Turn:
             parts = compose(answer.text, answer.options, channel)
             drafts = [Draft(ReplyKind.ANSWER, *part) for part in parts]
         return [*drafts, *self._beside(decision)], decision, answer
+
+    async def _respond(self, assignment: Assignment) -> Answer:
+        answer = await self.engine.responder.respond(assignment, self._speech)
+        called = answer.handover or (assignment.toolbox and assignment.toolbox.handover)
+        if not answer.text.strip() and not called:
+            raise ResponderError("the answer is empty", retryable=False)
+        return answer
 
     async def _assignment(self, situation: Situation) -> Assignment:
         """Return what the responder is told, and what it may do."""

@@ -93,6 +93,10 @@ class OpenAIResponder:
             usage += said.usage or Usage()
             if toolbox is None or not said.calls:
                 break
+            if offer.last:
+                raise ResponderError(
+                    "the model calls tools and does not answer", retryable=False
+                )
             messages += await _call(toolbox, said)
             if toolbox.handover is not None:
                 break

@@ -88,7 +88,6 @@ def done(
     lease: Lease,
     entry: Entry,
     *,
-    result: str,
     turn_id: str,
     notes: Sequence[str],
     now: float,
@@ -96,9 +95,10 @@ def done(
     """Note what came of an effect. A fact, so no lease is asked for.
 
     Args:
+        entry: with its result.
         notes: tell the agents, whatever becomes of the answer.
     """
-    if not tx.execute(_DONE, {"effect": entry.key, "outcome": result}).rowcount:
+    if not tx.execute(_DONE, {"effect": entry.key, "outcome": entry.result}).rowcount:
         return
     for position, note in enumerate(notes):
         row = {

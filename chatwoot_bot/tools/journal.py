@@ -1,8 +1,7 @@
 """What a turn's tools have changed in the world, on record before and after."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter
 
@@ -41,17 +40,16 @@ class Journal:
 
     async def done(self, entry: Entry, result: Result) -> Entry:
         """Note what came of it; its notes go to the agents whatever happens next."""
-        written = _RESULT.dump_json(result).decode()
+        entry = replace(entry, result=_RESULT.dump_json(result).decode())
         await self.db.write(
             effects.done,
             self.lease,
             entry,
-            result=written,
             turn_id=self.turn_id,
             notes=result.notes,
             now=self.clock(),
         )
-        return dataclasses.replace(entry, result=written)
+        return entry
 
     async def undone(self, entry: Entry) -> None:
         """Forget one that has certainly not come about."""

@@ -47,7 +47,7 @@ class Recorder(Protocol):
         ...
 
     async def done(self, entry: Entry, result: Result) -> Entry:
-        """Note what came of it; return the entry as it is now."""
+        """Note what came of it, and return it so."""
         ...
 
     async def undone(self, entry: Entry) -> None:
@@ -91,7 +91,8 @@ class Toolbox:
         self._conversation = conversation
         self._transcript = transcript
         self._now = now
-        self._entries: list[Entry] = []
+        self._entries: dict[str, Entry] = {}
+        self._under_way: set[str] = set()
         self._running: dict[tuple[str, str], asyncio.Task[Result]] = {}
         self._log = structlog.get_logger(__name__).bind(conversation=conversation.id)
 
@@ -99,12 +100,12 @@ class Toolbox:
         """Find out what earlier attempts at this answer have done."""
         if all(tool.effect is Effect.NONE for tool in self.tools):
             return
-        self._entries = await self._recorder.read()
+        self._entries = {entry.key: entry for entry in await self._recorder.read()}
         self._recall()
 
     def history(self) -> list[tuple[Entry, str]]:
-        """Return what earlier attempts have called, each with what came of it."""
-        return told(self._entries, IN_DOUBT)
+        """Return what was changed for this answer so far, and what came of it."""
+        return told(list(self._entries.values()), IN_DOUBT)
 
     def begin_again(self) -> None:
         """Forget what was to go with an answer that was not written; effects stay."""
@@ -114,7 +115,7 @@ class Toolbox:
 
     def _recall(self) -> None:
         """Take up what the effects on record want to have with the answer."""
-        for entry in self._entries:
+        for entry in self._entries.values():
             if (result := result_of(entry)) is not None:
                 self._collect(result, with_notes=False)
 
@@ -205,18 +206,19 @@ class Toolbox:
             entry = await self._recorder.begin(tool.name, arguments)
             if entry is None:
                 raise ToolError(HELD)
-            self._entries.append(entry)
+        self._entries[entry.key] = entry
+        self._under_way.add(entry.key)
         try:
             result = await self._run(tool, given, entry.key)
+            self._entries[entry.key] = await self._recorder.done(entry, result)
         except DoubtfulError:
             raise
         except ToolError:
             await self._recorder.undone(entry)
-            self._entries.remove(entry)
+            del self._entries[entry.key]
             raise
-        # Whoever goes on in this turn must not take it for one in doubt.
-        done = await self._recorder.done(entry, result)
-        self._entries[self._entries.index(entry)] = done
+        finally:
+            self._under_way.discard(entry.key)
         return result
 
     def _earlier(self, tool: Tool, arguments: str) -> Entry | None:
@@ -225,8 +227,11 @@ class Toolbox:
         Raises:
             ToolError: the tool is in doubt, and must not be run until that is settled.
         """
-        mine = [entry for entry in self._entries if entry.name == tool.name]
-        if tool.effect is Effect.ONCE and any(entry.result is None for entry in mine):
+        mine = [entry for entry in self._entries.values() if entry.name == tool.name]
+        in_doubt = any(
+            entry.result is None and entry.key not in self._under_way for entry in mine
+        )
+        if in_doubt and tool.effect is Effect.ONCE:
             raise ToolError(IN_DOUBT)
         return next((entry for entry in mine if entry.arguments == arguments), None)
 
