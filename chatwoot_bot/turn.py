@@ -231,6 +231,8 @@ class Turn:
             decision = Decision(Route.BOT, "model_failed")
             if self._speech is not None:
                 self._speech.forget()
+            if assignment.toolbox is not None:
+                assignment.toolbox.begin_again()
             answer = await self._think(
                 self.engine.fallback.respond(assignment, self._speech)
             )

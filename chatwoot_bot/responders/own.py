@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 import structlog
 
 from ..core.conversation import Message
-from ..errors import ResponderError, SettingsError
+from ..errors import ChatwootBotError, ResponderError, SettingsError
 from ..imports import import_module
 from .base import Answer, Assignment, Listener
 
@@ -74,7 +74,7 @@ def unusable(problem: str) -> SettingsError:
 
 
 class OwnResponder:
-    """Let nothing but answers and `ResponderError` out. See `Responder`."""
+    """Turn whatever goes wrong in it into a `ResponderError`. See `Responder`."""
 
     def __init__(self, name: str, inner: Any) -> None:
         self.name = name
@@ -108,8 +108,8 @@ class OwnResponder:
     ) -> T:
         try:
             return await ask(*args, **kwargs)
-        except ResponderError:
-            raise
+        except ChatwootBotError:
+            raise  # theirs on purpose, or ours: a lost lease, a database that is down
         except Exception as error:
             # Without its text, which may be a customer's.
             *_, place = traceback.extract_tb(error.__traceback__)

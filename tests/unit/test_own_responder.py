@@ -6,7 +6,7 @@ import pytest
 import structlog
 from factories import assignment, message
 
-from chatwoot_bot.errors import ResponderError, SettingsError
+from chatwoot_bot.errors import LeaseLostError, ResponderError, SettingsError
 from chatwoot_bot.responders.base import Answer
 from chatwoot_bot.responders.own import OwnResponder, load
 from chatwoot_bot.settings import Settings
@@ -132,7 +132,8 @@ async def test_bug_is_the_models_failure_and_shows_no_word_of_the_contact(outcom
 
 
 async def test_what_it_says_of_itself_is_left_alone():
-    for outcome in (ResponderError("down", retryable=True), asyncio.CancelledError()):
+    down = ResponderError("down", retryable=True)
+    for outcome in (down, LeaseLostError("gone"), asyncio.CancelledError()):
         with pytest.raises(type(outcome)) as caught:
             await OwnResponder("x:Y", Scripted(outcome)).respond(assignment())
         assert caught.value is outcome
