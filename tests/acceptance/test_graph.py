@@ -7,6 +7,7 @@ import pytest
 from test_reply import attach, connected, simulated
 
 from chatwoot_bot.simulator.llm import ModelStandIn
+from chatwoot_bot.store.turns import LEASE_S
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +69,7 @@ async def test_thread_is_the_conversation_until_it_is_resolved(tmp_path, databas
             await chatwoot.wait_for_replies(cid, 2)
             await chatwoot.settled()
             await chatwoot.agent_says(cid, "Maria here: tomorrow.")
+            await chatwoot.until(lambda: chatwoot.status(cid) == "open")
             await chatwoot.settled()
             await chatwoot.set_status(cid, "pending")
             await chatwoot.settled()
@@ -125,7 +127,9 @@ async def test_kill_in_the_middle_repeats_no_node_and_no_effect(tmp_path, databa
             assert service.kill() == -9
         hangs = False
         with service:
-            replies = await chatwoot.wait_for_replies(said.conversation_id, 1)
+            # On PostgreSQL another process could have it: until the lease ends.
+            cid, wait_s = said.conversation_id, LEASE_S + 15
+            replies = await chatwoot.wait_for_replies(cid, 1, timeout=wait_s)
             await chatwoot.settled()
 
     assert [reply.content for reply in replies] == ["Answer to: Call me"]
