@@ -13,15 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 import pydantic
-from pydantic import Field, StringConstraints
 
 from .core.conversation import Inbox
-from .core.endpoint import PLACEHOLDER, Endpoint, Kind, Parameter
+from .core.endpoint import Endpoint
 from .core.rules import Rule, When, attribute_mark, label_mark
+from .endpoints import HttpTool
 from .language import languages
+from .tables import TABLE, Text, Variable
 
 # The bot of our own web chat, which is no inbox of Chatwoot's.
 WEB = "web"
@@ -92,111 +93,19 @@ def _words(value: Mapping[str, Any]) -> dict[str, str]:
     return words
 
 
-def _environment(value: str) -> str:
-    # In capitals, so that a token pasted here is not taken for a name, and shown.
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-        raise ValueError(
-            "must be the name of an environment variable, such as SALES_BOT_TOKEN; "
-            "the secret itself belongs there or in .env"
-        )
-    return value
-
-
-def _tool_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", value):
-        raise ValueError("must be letters, digits, _ and -, a letter first")
-    return value
-
-
-def _parameters(value: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return what a call of the model takes, by name."""
-    return {name: _parameter(name, each) for name, each in value.items()}
-
-
-def _parameter(name: str, said: Any) -> Parameter:
-    if not re.fullmatch(r"[A-Za-z]\w{0,63}", name, re.ASCII):
-        raise ValueError(f"{name!r} must be letters, digits and _, a letter first")
-    if hasattr(pydantic.BaseModel, name):
-        raise ValueError(f"{name!r} cannot be used; write my_{name}, for example")
-    if isinstance(said, str):
-        return Parameter(name=name, description=said.strip())
-    kinds = get_args(Kind)
-    if not isinstance(said, Mapping) or said.keys() - {"type", "description"}:
-        raise ValueError(
-            f"{name} must be a text for the model, or a table with type and description"
-        )
-    kind, description = said.get("type", "string"), said.get("description", "")
-    if kind not in kinds or not isinstance(description, str):
-        raise ValueError(f"{name} must have a type of {', '.join(kinds)}, and a text")
-    return Parameter(name=name, kind=kind, description=description.strip())
-
-
-def _endpoint_url(value: str) -> str:
-    """Check that the model chooses neither the server nor how it is spoken to."""
-    scheme, mark, rest = value.partition("://")
-    host = re.split(r"[/?#]", rest)[0]
-    if scheme not in ("http", "https") or not mark or not host or "#" in rest:
-        raise ValueError("must be a URL such as https://shop.example.com/orders/{id}")
-    if "@" in host:
-        raise ValueError("holds a password; send it with headers_env instead")
-    if "{" in host or "}" in host:
-        raise ValueError(
-            "has a {placeholder} in the host; the model must not choose it"
-        )
-    if re.search(r"[{}]", PLACEHOLDER.sub("", rest)) or re.search(r"\s", rest):
-        raise ValueError("must have its placeholders written like {order}")
-    return value
-
-
-def _headers(value: dict[str, str]) -> dict[str, str]:
-    for name, content in value.items():
-        _header(name)
-        if SECRET_HEADER.search(name):
-            raise ValueError(f"{name} holds a secret; name its variable in headers_env")
-        if not re.fullmatch(r"[ -~]*", content):
-            raise ValueError(f"{name} must be ASCII, on one line")
-    return value
-
-
-def _secret_headers(value: dict[str, str]) -> dict[str, str]:
-    for name, variable in value.items():
-        _header(name)
-        _environment(variable)
-    return value
-
-
-def _header(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+", value) or value.lower() in NOT_HEADERS:
-        raise ValueError(f"{value!r} must be the name of a header, such as X-Shop")
-    return value
-
-
-NOT_HEADERS = ("host", "content-length", "transfer-encoding", "connection")
-SECRET_HEADER = re.compile(r"auth|cookie|key|secret|token|password", re.IGNORECASE)
-
-
 def _modules(value: str) -> str:
     if not re.fullmatch(r"\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*", value):
         raise ValueError("must be a module, such as package.module; several by commas")
     return value
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Texts = list[Text]
 Attributes = Annotated[dict[str, Any], pydantic.AfterValidator(_words)]
 Modules = Annotated[Text, pydantic.AfterValidator(_modules)]
-Variable = Annotated[Text, pydantic.AfterValidator(_environment)]
-
-
-Name = Annotated[Text, pydantic.AfterValidator(_tool_name)]
-Header = Annotated[Text, pydantic.AfterValidator(_header)]
-Url = Annotated[Text, pydantic.AfterValidator(_endpoint_url)]
 
 
 class _Table(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        extra="forbid", strict=True, hide_input_in_errors=True
-    )
+    model_config = TABLE
 
 
 class _Rule(_Table):
@@ -226,20 +135,6 @@ class _Handoff(_Table):
     rules: list[_Rule] = []
 
 
-class _HttpTool(_Table):
-    name: Name | None = None
-    description: Text | None = None
-    url: Url | None = None
-    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
-    parameters: Annotated[dict[str, Any], pydantic.AfterValidator(_parameters)] = {}
-    headers: Annotated[dict[str, str], pydantic.AfterValidator(_headers)] = {}
-    headers_env: Annotated[
-        dict[str, str], pydantic.AfterValidator(_secret_headers)
-    ] = {}
-    idempotency_header: Header | None = None
-    timeout: Annotated[float, Field(gt=0, le=120)] = 20.0
-
-
 class _Bot(_Table):
     inboxes: Annotated[list[Any], pydantic.AfterValidator(_inboxes)] = []
     name: Text | None = None
@@ -259,7 +154,7 @@ class _Bot(_Table):
     knowledge: Text | None = None
     tools: Modules | None = None
     tool_labels: Texts | None = None
-    http_tools: list[_HttpTool] = []
+    http_tools: list[HttpTool] = []
     handoff: _Handoff = _Handoff()
 
 
@@ -431,18 +326,18 @@ def _words_for(item: Any) -> str:
     return f"is no key here; there are {', '.join(known)}"
 
 
-def _model_at(key: Key) -> type[_Table]:
+def _model_at(key: Key) -> type[pydantic.BaseModel]:
     """Return the form of the table at *key*."""
-    model: type[_Table] = _File
+    model: type[pydantic.BaseModel] = _File
     for part in key:
         if isinstance(part, str):
             model = _table_in(model.model_fields[part].annotation)
     return model
 
 
-def _table_in(annotation: Any) -> type[_Table]:
+def _table_in(annotation: Any) -> type[pydantic.BaseModel]:
     inner = get_args(annotation)
-    found: type[_Table] = inner[0] if inner else annotation
+    found: type[pydantic.BaseModel] = inner[0] if inner else annotation
     return found
 
 
@@ -589,7 +484,7 @@ def _endpoints(
 
 
 def _secrets(
-    key: Key, tool: _HttpTool, variables: Mapping[str, str], reading: Reading
+    key: Key, tool: HttpTool, variables: Mapping[str, str], reading: Reading
 ) -> Iterator[tuple[str, str]]:
     for header, variable in tool.headers_env.items():
         value = variables.get(variable)

@@ -90,7 +90,8 @@ class LangGraphResponder:
             # Each step is on disk before the next one begins.
             durability="sync",
         )
-        answer = _answer(state)
+        toolbox = assignment.toolbox
+        answer = _answer(state, handover=toolbox.handover if toolbox else None)
         await self._db.write(checkpoints.finish, run.id)
         if listener is not None:
             listener.hear(answer.text)
@@ -148,14 +149,17 @@ def _message(message: Message) -> list[AnyMessage]:
     return found
 
 
-def _answer(state: Mapping[str, Any]) -> Answer:
+def _answer(state: Mapping[str, Any], *, handover: str | None) -> Answer:
     """Return what the graph has come to.
+
+    Args:
+        handover: what a tool has asked for.
 
     Raises:
         ResponderError: it has written nothing, and calls nobody.
     """
     written = _written(state["messages"])
-    handover = str(state.get("handover") or "") or _interrupt(state)
+    handover = str(state.get("handover") or "") or _interrupt(state) or handover
     texts = [str(each.text) for each in written if not each.tool_calls]
     text = next((each for each in reversed(texts) if each.strip()), "")
     if not text and handover is None:

@@ -91,19 +91,24 @@ class _Exchange:
 
     def _request(self, values: Mapping[str, Any], call: Call) -> httpx.Request:
         endpoint, conversation = self._endpoint, call.conversation
-        headers = {
-            "accept": "application/json, text/*;q=0.9",
-            "accept-encoding": "identity",
-            **endpoint.headers,
-            **endpoint.secret_headers,
-        }
+        headers = httpx.Headers(
+            {
+                "accept": "application/json, text/*;q=0.9",
+                "accept-encoding": "identity",
+            }
+        )
+        headers.update(endpoint.headers)
+        headers.update(endpoint.secret_headers)
         if conversation.account_id is not None:
             headers["x-chatwoot-account-id"] = str(conversation.account_id)
         if conversation.display_id is not None:
             headers["x-chatwoot-conversation-id"] = str(conversation.display_id)
         if endpoint.key_header is not None and call.key:
             headers[endpoint.key_header] = call.key
-        url = httpx.URL(_filled(endpoint, values))
+        try:
+            url = httpx.URL(_filled(endpoint, values))
+        except httpx.InvalidURL as error:
+            raise ToolError("The arguments are too long.") from error
         rest = {k: v for k, v in values.items() if k not in endpoint.placed}
         in_body = endpoint.method not in ("GET", "DELETE")
         if rest and not in_body:

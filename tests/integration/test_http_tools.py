@@ -114,6 +114,17 @@ async def test_two_dots_out_of_two_values_are_refused_too(shop):
         await run(tool, x=".", y=".")
 
 
+async def test_value_that_is_no_part_of_an_url_is_refused(shop):
+    with pytest.raises(ToolError, match="too long"):
+        await run(shop.tool(), order="x" * 70_000)
+
+
+async def test_header_of_the_operators_goes_before_ours(shop):
+    await run(shop.tool(headers={"Accept": "text/csv"}), order="R1")
+
+    assert shop.requests[0].headers.getlist("accept") == ["text/csv"]
+
+
 async def test_encoded_dots_stay_encoded(shop):
     await run(shop.tool(), order="%2e%2e/x")
 

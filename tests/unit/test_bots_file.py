@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _HttpTool, _Rule
+from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _Rule
 from chatwoot_bot.core.endpoint import Parameter
 from chatwoot_bot.core.rules import Rule, When
+from chatwoot_bot.endpoints import HttpTool
 from chatwoot_bot.errors import SettingsError
 from chatwoot_bot.settings import DEFAULT_PROMPT, Settings
 
@@ -140,6 +141,7 @@ parameters = { order = "number" }
         ("name = 'find order'", "name", "must be letters, digits, _ and -"),
         ("method = 'get'", "method", "'GET', 'POST'"),
         ("url = 'shop/{order}'", "url", "must be a URL such as"),
+        ("url = 'http://shop:99999/{order}'", "url", "must be a URL such as"),
         ("url = 'ftp://shop/{order}'", "url", "must be a URL such as"),
         ("url = 'https://{order}.shop/x'", "url", "the model must not choose it"),
         ("url = 'https://a:b@shop/{order}'", "url", "holds a password"),
@@ -501,7 +503,7 @@ def test_example_is_right_and_shows_every_key():
     assert all(f"\n{name} = " in text for name in Rule.__dataclass_fields__)
     [bob] = [bot for bot in settings.bots if bot.inboxes == (4,)]
     assert [each.name for each in bob.endpoints] == ["find_order", "return_order"]
-    assert all(name in text for name in _HttpTool.model_fields)
+    assert all(name in text for name in HttpTool.model_fields)
 
 
 def test_line_of_every_key_of_the_example_shows_the_key():
