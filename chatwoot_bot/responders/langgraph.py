@@ -7,11 +7,12 @@ it was last asked, and the last text that it adds is the answer. If its state ha
 one when the graph interrupts itself.
 
 A node finds in `config["configurable"]` the `toolbox`, whose `call` runs a tool of the
-bot's, effects only once; and the `assignment`, with the conversation.
+bot's, effects only once; and the `assignment`, with the conversation. Texts that it
+gives LangGraph's stream writer are heard by a web chat while it writes.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
@@ -32,6 +33,8 @@ from .own import named, unusable
 Graph = Pregel[Any, Any, Any, Any]
 # How an agent's words are told from the bot's.
 AGENT = "human_agent"
+# Where LangGraph tells of an interrupt.
+INTERRUPT = "__interrupt__"
 
 
 def load(spec: str, db: Database) -> "LangGraphResponder":
@@ -82,20 +85,36 @@ class LangGraphResponder:
         given: Mapping[str, Any] | None = self._input(assignment, run)
         if run.resumes and await memory.has_begun():
             given = None
-        state: Mapping[str, Any] = await self._graph.copy(
-            {"checkpointer": memory}
-        ).ainvoke(
-            given,
-            config,
-            # Each step is on disk before the next one begins.
-            durability="sync",
-        )
+        state = await self._run(memory, given, config, listener)
         toolbox = assignment.toolbox
         answer = _answer(state, handover=toolbox.handover if toolbox else None)
         await self._db.write(checkpoints.finish, run.id)
-        if listener is not None:
-            listener.hear(answer.text)
         return answer
+
+    async def _run(
+        self,
+        memory: GraphMemory,
+        given: Mapping[str, Any] | None,
+        config: RunnableConfig,
+        listener: Listener | None,
+    ) -> Mapping[str, Any]:
+        """Return the state in the end; let *listener* hear what nodes stream."""
+        state: dict[str, Any] = {}
+        graph = self._graph.copy({"checkpointer": memory})
+        stream: AsyncIterator[Any] = graph.astream(
+            given,
+            config,
+            stream_mode=["values", "updates", "custom"],
+            durability="sync",  # each step is on disk before the next one begins
+        )
+        async for mode, piece in stream:
+            if mode == "values":
+                state |= piece
+            elif mode == "updates":
+                state |= {name: piece[name] for name in (INTERRUPT,) if name in piece}
+            elif listener is not None and isinstance(piece, str):
+                listener.hear(piece)
+        return state
 
     async def _begin(self, assignment: Assignment) -> Run:
         transcript = assignment.transcript
@@ -182,7 +201,7 @@ def _written(messages: Sequence[AnyMessage]) -> list[AIMessage]:
 
 
 def _interrupt(state: Mapping[str, Any]) -> str | None:
-    interrupts = state.get("__interrupt__")
+    interrupts = state.get(INTERRUPT)
     return str(interrupts[0].value) if interrupts else None
 
 

@@ -99,6 +99,24 @@ async def test_first_provider_with_an_open_circuit_is_not_waited_for(tmp_path):
     assert 'circuit_open{circuit="llm"} 1.0' in metrics
 
 
+async def test_first_provider_that_hangs_costs_its_own_time_only(tmp_path):
+    async with (
+        ModelStandIn() as first,
+        ModelStandIn() as second,
+        simulated() as chatwoot,
+    ):
+        first.fail("timeout")
+        with with_two(
+            tmp_path, chatwoot, first, second, LLM_TIMEOUT_SECONDS=0.5
+        ) as service:
+            attach(chatwoot, service)
+            said = await chatwoot.contact_says("Hello?")
+            [reply] = await chatwoot.wait_for_replies(said.conversation_id, 1)
+            await first.until(lambda: first.aborted == 1)
+
+    assert reply.content == "Answer to: Hello?"
+
+
 async def test_when_both_fail_a_human_is_called(tmp_path):
     async with (
         ModelStandIn() as first,
