@@ -110,9 +110,9 @@ class LangGraphResponder:
         async for mode, piece in stream:
             if mode == "values":
                 state |= piece
-            elif mode == "updates":
-                state |= {name: piece[name] for name in (INTERRUPT,) if name in piece}
-            elif listener is not None and isinstance(piece, str):
+            elif mode == "updates" and INTERRUPT in piece:
+                state[INTERRUPT] = piece[INTERRUPT]
+            elif mode == "custom" and listener is not None and isinstance(piece, str):
                 listener.hear(piece)
         return state
 
