@@ -5,12 +5,11 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import anyio
 import httpx
 import structlog
 from pydantic import SecretStr
@@ -19,6 +18,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
 from . import library
+from .answering import Answering
 from .bots import WEB
 from .breaker import Breaker
 from .channels.base import Channel
@@ -45,10 +45,7 @@ from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
 from .relay import Relay
-from .responders.base import Responder
-from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
-from .responders.openai import OpenAIResponder
 from .settings import BotSettings, Settings
 from .store import human, signals
 from .store.arrivals import Rules
@@ -127,32 +124,26 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     Raises:
         StoreError: the database cannot be opened.
     """
-    for name in settings.unused():
-        log.warning("setting has no effect in this release", setting=name)
-    if settings.llm_timeout_seconds > settings.answer_deadline_seconds:
-        log.warning(
-            "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
-            "called before a slow model has used its time"
-        )
-    if settings.chatwoot_configured and settings.admin_token is None:
-        log.warning(
-            "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
-            "through a reverse proxy too, may switch the bot off"
-        )
+    _warn(settings, with_worker=with_worker)
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()
-        if db.is_sqlite and not with_worker:
-            log.warning(
-                "without a worker nobody answers: a SQLite file serves one process. "
-                "Use PostgreSQL to run workers apart from the web"
-            )
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
-        circuits = _circuits(settings)
-        clients = _sweepers(settings, http, circuits["chatwoot"])
-        media = await stack.enter_async_context(_media(settings, http))
-        engine = _engine(settings, db, http, circuits, media)
+        metrics, chatwoot = Metrics(), Breaker()
+        answering = Answering(settings, http, db, metrics.model_failures.inc)
+        for name, breaker in (*answering.circuits.items(), ("chatwoot", chatwoot)):
+            metrics.show_circuit(name, breaker)
+        clients = _sweepers(settings, http, chatwoot)
+        shared = Shared(
+            db=db,
+            http=http,
+            metrics=metrics,
+            media=await stack.enter_async_context(_media(settings, http)),
+            answering=answering,
+            chatwoot=chatwoot,
+        )
+        engine = _engine(settings, shared)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
@@ -184,8 +175,28 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             strangers=Strangers(),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
-            readiness=_readiness(settings, engine, worker, circuits),
+            readiness=_readiness(settings, worker, shared),
             clock=engine.clock,
+        )
+
+
+def _warn(settings: Settings, *, with_worker: bool) -> None:
+    """Say what works and is most likely not meant."""
+    if settings.llm_timeout_seconds > settings.answer_deadline_seconds:
+        log.warning(
+            "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
+            "called before a slow model has used its time"
+        )
+    if settings.chatwoot_configured and settings.admin_token is None:
+        log.warning(
+            "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
+            "through a reverse proxy too, may switch the bot off"
+        )
+    is_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
+    if is_sqlite and not with_worker:
+        log.warning(
+            "without a worker nobody answers: a SQLite file serves one process. "
+            "Use PostgreSQL to run workers apart from the web"
         )
 
 
@@ -209,69 +220,55 @@ async def _hear_others(
     await stack.enter_async_context(_beside(relay.run(), "relay"))
 
 
-def _engine(
-    settings: Settings,
-    db: Database,
-    http: httpx.AsyncClient,
-    circuits: Mapping[str, Breaker],
-    media: Media,
-) -> Engine:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What the engines of all bots have in common.
+
+    Attributes:
+        chatwoot: the circuit to it.
+    """
+
+    db: Database
+    http: httpx.AsyncClient
+    metrics: Metrics
+    media: Media
+    answering: Answering
+    chatwoot: Breaker
+    hub: Hub = field(default_factory=Hub)
+
+
+def _engine(settings: Settings, shared: Shared) -> Engine:
     """Return the engine of the bot for all inboxes without another, with the others."""
-    hub = Hub()
-    metrics = Metrics()
-    for name, breaker in circuits.items():
-        metrics.show_circuit(name, breaker)
     others, *own = settings.bots
     engine = Engine(
-        db=db,
-        hub=hub,
-        metrics=metrics,
+        db=shared.db,
+        hub=shared.hub,
+        metrics=shared.metrics,
         history=settings.history_messages,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
-        **_parts(settings, others, db, http, circuits, media, hub),
+        **_parts(settings, others, shared),
     )
     bots: dict[Inbox, Engine] = {}
     for bot in own:
-        parts = _parts(settings, bot, db, http, circuits, media, hub)
+        parts = _parts(settings, bot, shared)
         bots |= dict.fromkeys(bot.inboxes, replace(engine, **parts))
     return replace(engine, rules=rules(settings), bots=bots)
 
 
-def _parts(
-    settings: Settings,
-    bot: BotSettings,
-    db: Database,
-    http: httpx.AsyncClient,
-    circuits: Mapping[str, Breaker],
-    media: Media,
-    hub: Hub,
-) -> dict[str, Any]:
+def _parts(settings: Settings, bot: BotSettings, shared: Shared) -> dict[str, Any]:
     """Return the parts of an `Engine` that each bot has for itself."""
     own = bot.settings
-    mock = MockResponder(own.bot_name)
-    llm = circuits[_llm_circuit(settings, bot)]
+    clients = _clients(own, shared.http, shared.chatwoot)
+
     return {
         "rules": _rules(settings, bot),
-        "channels": _channels(own, _clients(own, http, circuits["chatwoot"]), hub),
-        "responder": _responder(bot, http, llm) or mock,
-        "fallback": mock if own.fallback == "mock" else None,
-        "media": media(own),
+        "channels": _channels(own, clients, shared.hub),
+        "responder": shared.answering.responder(bot),
+        "fallback": MockResponder(own.bot_name) if own.fallback == "mock" else None,
+        "media": shared.media(own),
         "handover": _handover(bot),
-        "tools": tools_of(bot, db, http),
+        "tools": tools_of(bot, shared.db, shared.http),
     }
-
-
-def _circuits(settings: Settings) -> dict[str, Breaker]:
-    """Return the circuits to Chatwoot and to each model's server, by name."""
-    llms = {_llm_circuit(settings, bot): Breaker() for bot in settings.bots}
-    return {**llms, "chatwoot": Breaker()}
-
-
-def _llm_circuit(settings: Settings, bot: BotSettings) -> str:
-    """Return the name of the circuit to the bot's model; one server has one."""
-    server = bot.settings.llm()[:2]
-    first = next(each for each in settings.bots if each.settings.llm()[:2] == server)
-    return f"llm:{first.inboxes[0]}" if first.inboxes else "llm"
 
 
 def _handover(bot: BotSettings) -> Handover:
@@ -370,27 +367,6 @@ def _clients(
     user_token = settings.chatwoot_user_token
     reader = client(user_token) if user_token else None
     return Clients(client(settings.chatwoot_api_token), reader)
-
-
-def _responder(
-    bot: BotSettings, http: httpx.AsyncClient, breaker: Breaker
-) -> Responder | None:
-    settings = bot.settings
-    if settings.responder_name == "mock":
-        return None
-    # openai imports anyio's backend when it closes its first answer: 100 ms in which
-    # no webhook is taken. Asking for anything of the backend's imports it now.
-    anyio.get_cancelled_exc_class()
-    base_url, api_key, model = settings.llm()
-    model_behind_api = OpenAIResponder(
-        http,
-        base_url=base_url,
-        api_key=api_key,
-        model=model,
-        prompt=bot.prompt(),
-        timeout_s=settings.llm_timeout_seconds,
-    )
-    return GuardedResponder(model_behind_api, breaker)
 
 
 @contextlib.asynccontextmanager
@@ -511,10 +487,7 @@ def _must_not_have_died(task: asyncio.Task[None]) -> None:
 
 
 def _readiness(
-    settings: Settings,
-    engine: Engine,
-    worker: Worker | None,
-    circuits: Mapping[str, Breaker],
+    settings: Settings, worker: Worker | None, shared: Shared
 ) -> Callable[[], dict[str, Any]]:
     """Return what `/health/ready` shows.
 
@@ -523,24 +496,13 @@ def _readiness(
     """
 
     def parts() -> dict[str, Any]:
-        llms = {
-            _llm_circuit(settings, bot): engine.serving(next(iter(bot.inboxes), ""))
-            for bot in reversed(settings.bots)
-        }
         looked = worker is None or time.time() - worker.looked_at < WORKER_SILENT_S
         return {
             "worker": {"ok": looked, "here": worker is not None},
-            **{
-                name: {
-                    "responder": bot.responder.name,
-                    "model": bot.responder.model,
-                    "circuit": circuits[name].state,
-                }
-                for name, bot in llms.items()
-            },
+            **shared.answering.parts(),
             "chatwoot": {
                 "configured": settings.chatwoot_configured,
-                "circuit": circuits["chatwoot"].state,
+                "circuit": shared.chatwoot.state,
             },
         }
 

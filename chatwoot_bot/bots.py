@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import pydantic
-from pydantic import StringConstraints
 
 from .core.conversation import Inbox
+from .core.endpoint import Endpoint
 from .core.rules import Rule, When, attribute_mark, label_mark
+from .endpoints import HttpTool
 from .language import languages
+from .tables import TABLE, Text, Variable
 
 # The bot of our own web chat, which is no inbox of Chatwoot's.
 WEB = "web"
@@ -34,6 +36,9 @@ KEYS: Mapping[str, Key] = {
     "openai_model": ("model",),
     "openai_base_url": ("base_url",),
     "openai_api_key": ("api_key_env",),
+    "openai_fallback_model": ("fallback_model",),
+    "openai_fallback_base_url": ("fallback_base_url",),
+    "openai_fallback_api_key": ("fallback_api_key_env",),
     "chatwoot_api_token": ("token_env",),
     "chatwoot_webhook_secret": ("secret_env",),
     "business_hours": ("business_hours",),
@@ -53,7 +58,12 @@ KEYS: Mapping[str, Key] = {
     "handoff_attributes": ("handoff", "attributes"),
 }
 # They hold the name of an environment variable, never the secret itself.
-SECRETS = ("openai_api_key", "chatwoot_api_token", "chatwoot_webhook_secret")
+SECRETS = (
+    "openai_api_key",
+    "openai_fallback_api_key",
+    "chatwoot_api_token",
+    "chatwoot_webhook_secret",
+)
 # Relative to the folder of the file.
 PATHS = ("system_prompt_file", "knowledge_dir")
 
@@ -85,33 +95,19 @@ def _words(value: Mapping[str, Any]) -> dict[str, str]:
     return words
 
 
-def _environment(value: str) -> str:
-    # In capitals, so that a token pasted here is not taken for a name, and shown.
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
-        raise ValueError(
-            "must be the name of an environment variable, such as SALES_BOT_TOKEN; "
-            "the secret itself belongs there or in .env"
-        )
-    return value
-
-
 def _modules(value: str) -> str:
     if not re.fullmatch(r"\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*", value):
         raise ValueError("must be a module, such as package.module; several by commas")
     return value
 
 
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Texts = list[Text]
 Attributes = Annotated[dict[str, Any], pydantic.AfterValidator(_words)]
 Modules = Annotated[Text, pydantic.AfterValidator(_modules)]
-Variable = Annotated[Text, pydantic.AfterValidator(_environment)]
 
 
 class _Table(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(
-        extra="forbid", strict=True, hide_input_in_errors=True
-    )
+    model_config = TABLE
 
 
 class _Rule(_Table):
@@ -149,6 +145,9 @@ class _Bot(_Table):
     model: Text | None = None
     base_url: Text | None = None
     api_key_env: Variable | None = None
+    fallback_model: Text | None = None
+    fallback_base_url: Text | None = None
+    fallback_api_key_env: Variable | None = None
     token_env: Variable | None = None
     secret_env: Variable | None = None
     languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
@@ -159,6 +158,7 @@ class _Bot(_Table):
     knowledge: Text | None = None
     tools: Modules | None = None
     tool_labels: Texts | None = None
+    http_tools: list[HttpTool] = []
     handoff: _Handoff = _Handoff()
 
 
@@ -216,6 +216,7 @@ class Entry:
         settings: what stands in for the environment's settings, by field.
         languages: codes; all when empty.
         rules: that call a human.
+        endpoints: that the model may call.
         key: of its table.
     """
 
@@ -223,6 +224,7 @@ class Entry:
     inboxes: tuple[Inbox, ...]
     languages: tuple[str, ...]
     rules: tuple[Rule, ...]
+    endpoints: tuple[Endpoint, ...]
     key: Key
 
 
@@ -311,12 +313,12 @@ MUST_BE = {
     "model_type": "must be a table",
     "string_too_short": "is empty; leave it out for the environment's",
     "enum": f"must be one of {', '.join(When)}",
-    "string_pattern_mismatch": "must be a module, such as package.module",
 }
+TABLES = ("bots", "rules", "http_tools")
 
 
 def _words_for(item: Any) -> str:
-    if item["type"] == "list_type" and item["loc"][-1] in ("bots", "rules"):
+    if item["type"] == "list_type" and item["loc"][-1] in TABLES:
         return "must be a list of tables; write its name in [[double brackets]]"
     if item["type"] != "extra_forbidden":
         message: str = item["msg"].removeprefix("Value error, ")
@@ -328,18 +330,18 @@ def _words_for(item: Any) -> str:
     return f"is no key here; there are {', '.join(known)}"
 
 
-def _model_at(key: Key) -> type[_Table]:
+def _model_at(key: Key) -> type[pydantic.BaseModel]:
     """Return the form of the table at *key*."""
-    model: type[_Table] = _File
+    model: type[pydantic.BaseModel] = _File
     for part in key:
         if isinstance(part, str):
             model = _table_in(model.model_fields[part].annotation)
     return model
 
 
-def _table_in(annotation: Any) -> type[_Table]:
+def _table_in(annotation: Any) -> type[pydantic.BaseModel]:
     inner = get_args(annotation)
-    found: type[_Table] = inner[0] if inner else annotation
+    found: type[pydantic.BaseModel] = inner[0] if inner else annotation
     return found
 
 
@@ -386,16 +388,33 @@ def _entry(
         settings["handoff_attributes"] = tuple(settings["handoff_attributes"].items())
     _settle_prompt(key, settings, reading)
     _settle_booking(settings)
-    if "openai_base_url" in settings and "openai_api_key" not in settings:
-        # Another server's key is not its business; a local one takes any.
-        settings["openai_api_key"] = None
+    _settle_servers(settings)
     return Entry(
         settings=settings,
         inboxes=tuple(bot.inboxes),
         languages=tuple(bot.languages),
         rules=tuple(_rules((*key, "handoff", "rules"), bot.handoff.rules, reading)),
+        endpoints=tuple(_endpoints((*key, "http_tools"), bot, variables, reading)),
         key=key,
     )
+
+
+SERVER = ("openai_base_url", "openai_api_key")
+SECOND = ("openai_fallback_base_url", "openai_fallback_api_key")
+
+
+def _settle_servers(settings: dict[str, Any]) -> None:
+    """Have no server get what the operator has meant for another one.
+
+    One without a key of its own gets none; a local one takes any. And the contacts of
+    a bot with a server of its own are not sent to the environment's second one.
+    """
+    if settings.keys() & {*SERVER}:
+        for name in (*SECOND, "openai_fallback_model"):
+            settings.setdefault(name, None)
+    for url, key in (SERVER, SECOND):
+        if url in settings:
+            settings.setdefault(key, None)
 
 
 def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None:
@@ -438,6 +457,57 @@ def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]
             first_message=rule.first_message,
             unsupported=rule.unsupported,
         )
+
+
+def _endpoints(
+    key: Key, bot: _Bot, variables: Mapping[str, str], reading: Reading
+) -> Iterator[Endpoint]:
+    names: set[str] = set()
+    for number, tool in enumerate(bot.http_tools):
+        place = (*key, number)
+        if tool.name is None or tool.description is None or tool.url is None:
+            if not reading.is_wrong_within(place):
+                reading.refuse(place, "needs a name, a description and an url")
+            continue
+        if tool.name in names:
+            reading.refuse((*place, "name"), f"there are two tools named {tool.name}")
+        names.add(tool.name)
+        endpoint = Endpoint(
+            name=tool.name,
+            description=tool.description,
+            url=tool.url,
+            method=tool.method,
+            parameters=tuple(tool.parameters.values()),
+            headers=tool.headers,
+            secret_headers=dict(
+                _secrets((*place, "headers_env"), tool, variables, reading)
+            ),
+            key_header=tool.idempotency_header,
+            timeout_s=tool.timeout,
+        )
+        missing = sorted(endpoint.placed - tool.parameters.keys())
+        if missing and not reading.is_wrong_within((*place, "parameters")):
+            said = f"{{{missing[0]}}} is none of the parameters; add it to them"
+            reading.refuse((*place, "url"), said)
+        if tool.method == "GET" and tool.idempotency_header:
+            said = "has no use for a GET, which changes nothing; leave it out"
+            reading.refuse((*place, "idempotency_header"), said)
+        yield endpoint
+
+
+def _secrets(
+    key: Key, tool: HttpTool, variables: Mapping[str, str], reading: Reading
+) -> Iterator[tuple[str, str]]:
+    for header, variable in tool.headers_env.items():
+        value = variables.get(variable)
+        if not value:
+            said = f"there is no environment variable {variable}; set it, or add it to"
+            reading.refuse((*key, header), f"{said} .env")
+        elif not re.fullmatch(r"[ -~]+", value):
+            said = f"{variable} must be ASCII, on one line; copy it again"
+            reading.refuse((*key, header), said)
+        else:
+            yield header, value
 
 
 def _shown(name: str, value: Any) -> str:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import available_timezones
 
 import dotenv
@@ -19,15 +19,14 @@ from pydantic import Field, SecretStr
 from .bots import KEYS, WEB, Entry, Reading
 from .bots import read as read_bots
 from .core.conversation import Inbox
+from .core.endpoint import Endpoint
 from .core.events import Event
 from .core.hours import parse_hours
 from .core.rules import Rule
 from .core.slots import MAX_MINUTES
 from .errors import SettingsError
+from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
 
-GROQ_BASE_URL = "https://api.groq.com/openai/v1"
-GROQ_MODEL = "llama-3.3-70b-versatile"
-GROQ_TRANSCRIPTION_MODEL = "whisper-large-v3-turbo"
 DEFAULT_PROMPT = (
     "You are {name}, the assistant in the support chat of a company. Answer in the "
     "language of the contact, in a few friendly sentences. If you do not know "
@@ -102,6 +101,23 @@ def _hours(value: str) -> str:
     return value
 
 
+class Llm(NamedTuple):
+    """A model behind a server.
+
+    Attributes:
+        base_url: None for OpenAI's own.
+    """
+
+    base_url: str | None
+    api_key: str
+    model: str
+
+
+def _llm(base_url: str | None, key: SecretStr | None, model: str) -> Llm:
+    # A local server takes any key, but the client wants one.
+    return Llm(base_url, key.get_secret_value() if key else "none", model)
+
+
 Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
 Host = Annotated[str, pydantic.AfterValidator(_host)]
@@ -144,8 +160,10 @@ class Settings(pydantic.BaseModel):
     # Model
     openai_api_key: Token | None = None
     openai_base_url: Url | None = None
-    openai_model: str = "gpt-4o-mini"
+    openai_model: str = OPENAI_MODEL
     groq_api_key: Token | None = None
+    openrouter_api_key: Token | None = None
+    ollama_model: str | None = None
     llm_timeout_seconds: Seconds = 30.0
     llm_fallback: Literal["handoff", "mock"] | None = None
     responder: str | None = None
@@ -154,7 +172,7 @@ class Settings(pydantic.BaseModel):
     openai_fallback_model: str | None = None
 
     # What contacts send besides text
-    transcription_model: str = "whisper-1"
+    transcription_model: str = OPENAI_TRANSCRIPTION_MODEL
     media_max_bytes: int = Field(10_485_760, ge=1_024, le=104_857_600)
     media_hosts: Annotated[tuple[Host, ...], Commas] = ()
 
@@ -315,12 +333,8 @@ class Settings(pydantic.BaseModel):
             inboxes=entry.inboxes,
             languages=entry.languages,
             rules=entry.rules,
+            endpoints=entry.endpoints,
             own=frozenset(entry.settings),
-            unused=tuple(
-                reading.source.place((*entry.key, *KEYS[name]))
-                for name in entry.settings
-                if name in RESERVED
-            ),
         )
 
     @property
@@ -390,11 +404,23 @@ class Settings(pydantic.BaseModel):
     @property
     def responder_name(self) -> str:
         """Return which responder answers: as set, or what the keys suggest."""
-        if self.responder:
-            return self.responder
-        if self.openai_api_key or self.groq_api_key or self.openai_base_url:
-            return "openai"
-        return "mock"
+        return self.responder or ("openai" if self.has_model else "mock")
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model's server is named, by a key or by its address."""
+        named = self.openai_api_key or self.openai_base_url
+        return bool(named) or self.preset is not None
+
+    @property
+    def preset(self) -> Preset | None:
+        """Return the preset that is in force, if there is one."""
+        if self.openai_api_key:
+            return None
+        chosen = [each for each in PRESETS if getattr(self, each.setting)]
+        if self.openai_base_url:
+            chosen = [each for each in chosen if not each.has_key]
+        return chosen[0] if chosen else None
 
     @property
     def fallback(self) -> Literal["handoff", "mock"]:
@@ -403,39 +429,48 @@ class Settings(pydantic.BaseModel):
             return self.llm_fallback
         return "handoff" if self.chatwoot_configured else "mock"
 
-    def llm(self) -> tuple[str | None, str, str]:
-        """Return (base URL or None for OpenAI's own, key, model) of the model."""
-        if self.groq_api_key and not self.openai_api_key and not self.openai_base_url:
+    def llm(self) -> Llm:
+        """Return the model that answers."""
+        preset = self.preset
+        if preset is None:
+            return _llm(self.openai_base_url, self.openai_api_key, self.openai_model)
+        own: SecretStr | str = getattr(self, preset.setting)
+        key = own if isinstance(own, SecretStr) else None
+        model = preset.model or str(own)
+        # The default, copied along with .env.example, is no name at other servers.
+        if self.openai_model != OPENAI_MODEL:
             model = self.openai_model
-            if "openai_model" not in self.model_fields_set:
-                model = GROQ_MODEL
-            return GROQ_BASE_URL, self.groq_api_key.get_secret_value(), model
-        # A local server takes any key, but the client wants one.
-        key = self.openai_api_key or SecretStr("none")
-        return self.openai_base_url, key.get_secret_value(), self.openai_model
+        return _llm(self.openai_base_url or preset.base_url, key, model)
 
-    def transcription(self) -> tuple[str | None, str, str] | None:
-        """Return (base URL, key, model) of what listens to voice notes, or None."""
-        if self.transcription_model.lower() == "none":
+    def second_llm(self) -> Llm | None:
+        """Return the model that is asked when the first responder fails, or None."""
+        if self.responder_name == "mock":
             return None
-        base_url, api_key, _ = self.llm()
+        base_url, key = self.openai_fallback_base_url, self.openai_fallback_api_key
+        model = self.openai_fallback_model
+        if base_url or key:
+            return _llm(base_url, key, model or OPENAI_MODEL)
+        if model and self.has_model:
+            return self.llm()._replace(model=model)  # another one of the same server
+        return None
+
+    def transcription(self) -> Llm | None:
+        """Return what listens to voice notes, or None."""
+        if self.transcription_model.lower() == "none" or not self.has_model:
+            return None
         model = self.transcription_model
-        if base_url == GROQ_BASE_URL and (
-            "transcription_model" not in self.model_fields_set
-        ):
-            model = GROQ_TRANSCRIPTION_MODEL
-        return base_url, api_key, model
+        if (preset := self.preset) is not None:
+            if preset.transcription is None:
+                return None
+            if model == OPENAI_TRANSCRIPTION_MODEL:
+                model = preset.transcription
+        return self.llm()._replace(model=model)
 
     def prompt(self) -> str:
         """Return the system prompt: the file's, the variable's, or the built-in."""
         if self.system_prompt_file:
             return self.system_prompt_file.read_text(encoding="utf-8").strip()
         return self.system_prompt or DEFAULT_PROMPT.format(name=self.bot_name)
-
-    def unused(self) -> list[str]:
-        """Return the variables that are set and have no effect in this release."""
-        ours = sorted(name.upper() for name in self.model_fields_set & RESERVED)
-        return [*ours, *(place for bot in self._bots for place in bot.unused)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -447,16 +482,16 @@ class BotSettings:
         inboxes: that it serves; none for all without another bot.
         languages: codes of those it speaks; all when empty.
         rules: call a human.
+        endpoints: that the model may call.
         own: the settings that it says itself, by field.
-        unused: the places in `BOTS_FILE` that have no effect in this release.
     """
 
     settings: Settings
     inboxes: tuple[Inbox, ...] = ()
     languages: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
+    endpoints: tuple[Endpoint, ...] = ()
     own: frozenset[str] = frozenset()
-    unused: tuple[str, ...] = ()
 
     def prompt(self) -> str:
         """Return the system prompt, with the languages to answer in."""
@@ -474,16 +509,7 @@ class BotSettings:
 NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 
 
-# Part of the public contract, read and checked, but used only by later releases.
-RESERVED = frozenset(
-    {
-        "openai_fallback_api_key",
-        "openai_fallback_base_url",
-        "openai_fallback_model",
-    }
-)
-
-
+OWN_RESPONDER = re.compile(r"(?:langgraph:(?=.*:))?(?!langgraph:)\w+(?:\.\w+)*:\w+")
 # As pydantic reads a bool.
 TRUE = ("1", "on", "t", "true", "y", "yes")
 
@@ -498,13 +524,14 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         )
     yield from _booking_conflicts(given)
     name = given.get("responder", "mock")
-    if name not in ("mock", "openai"):
-        yield "RESPONDER", "must be mock or openai"
-    if name == "openai" and not {
-        "openai_api_key",
-        "groq_api_key",
-        "openai_base_url",
-    } & (given.keys()):
+    if name not in ("mock", "openai") and not OWN_RESPONDER.fullmatch(name):
+        yield (
+            "RESPONDER",
+            "must be mock, openai, package.module:Name for a responder of your own, "
+            "or langgraph:package.module:graph",
+        )
+    servers = {"openai_api_key", "openai_base_url", *(p.setting for p in PRESETS)}
+    if name == "openai" and not servers & given.keys():
         yield (
             "OPENAI_API_KEY",
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "

@@ -15,6 +15,7 @@ from .settings import BotSettings, Settings
 from .store.engine import Database
 from .tools.base import Tool
 from .tools.booking import Desk, link_tools
+from .tools.http import endpoint_tool
 from .tools.knowledge import search_knowledge
 from .tools.registry import allowed
 
@@ -34,6 +35,7 @@ def tools_of(
         others=[
             search_knowledge(library.knowledge_of(bot, db, http), db),
             *booking_tools(settings, db, http),
+            *(endpoint_tool(http, each) for each in bot.endpoints),
         ],
     )
 

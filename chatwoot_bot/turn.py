@@ -34,7 +34,7 @@ from .engine import Engine
 from .errors import ResponderError
 from .hub import Speech
 from .outbox import Outbox
-from .responders.base import Answer, Assignment
+from .responders.base import Answer, Assignment, Responder
 from .store import turns
 from .store.leases import Lease
 from .store.readings import keep_reading
@@ -229,11 +229,7 @@ class Turn:
                 decision = Decision(Route.HANDOVER, "model_failed")
                 return await self._handover(situation, decision.reason), decision, None
             decision = Decision(Route.BOT, "model_failed")
-            if self._speech is not None:
-                self._speech.forget()
-            answer = await self._think(
-                self.engine.fallback.respond(assignment, self._speech)
-            )
+            answer = await self._fall_back(self.engine.fallback, assignment)
         why = answer.handover
         if why is None and assignment.toolbox is not None:
             why = assignment.toolbox.handover
@@ -253,6 +249,14 @@ class Turn:
         if not answer.text.strip() and not called:
             raise ResponderError("the answer is empty", retryable=False)
         return answer
+
+    async def _fall_back(self, fallback: Responder, assignment: Assignment) -> Answer:
+        """Have *fallback* answer; nothing of the other's attempt goes with it."""
+        if self._speech is not None:
+            self._speech.forget()
+        if assignment.toolbox is not None:
+            assignment.toolbox.begin_again()
+        return await self._think(fallback.respond(assignment, self._speech))
 
     async def _assignment(self, situation: Situation) -> Assignment:
         """Return what the responder is told, and what it may do."""
@@ -281,6 +285,7 @@ class Turn:
             transcript=situation.transcript,
             conversation=conversation,
             toolbox=self._toolbox,
+            turn_id=self.id,
         )
 
     def _beside(self, decision: Decision) -> Sequence[Draft]:

@@ -19,7 +19,7 @@ from starlette.routing import Mount, Route
 
 from chatwoot_bot.app import ROUTES
 from chatwoot_bot.core.conversation import TRANSITIONS
-from chatwoot_bot.settings import RESERVED, Settings
+from chatwoot_bot.settings import Settings
 from chatwoot_bot.store import migrations, schema
 from chatwoot_bot.store.engine import make_engine
 
@@ -47,13 +47,6 @@ def test_env_example_shows_the_defaults():
     given = {name: value for name, value, _ in example()}
 
     assert Settings.load(given) == Settings.load({})
-
-
-def test_env_example_says_which_settings_have_no_effect_yet():
-    """A setting that silently does nothing is a trap."""
-    later = {name for name, _, comment in example() if "later release" in comment}
-
-    assert later == {name.upper() for name in RESERVED}
 
 
 def test_readme_names_every_setting_and_no_other():

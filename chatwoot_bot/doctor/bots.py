@@ -10,7 +10,7 @@ from ..bots import KEYS
 from ..chatwoot.shown import AgentBot
 from ..settings import BotSettings, Settings
 from .findings import Finding, fail, ok, skip, warn
-from .model import check_model
+from .model import check_model, check_second_model
 from .office import NEEDS_ADMINISTRATOR, SETUP, Office, reaches_us
 from .tokens import Identity, check_token
 
@@ -18,14 +18,24 @@ Whose = Callable[[pydantic.SecretStr], Awaitable[Identity]]
 
 
 async def check_models(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
-    """Check the environment's model, and each that only a bot has."""
-    findings = [await check_model(settings, http)]
-    asked = {settings.llm()}
-    for bot in settings.bots:
-        if bot.settings.llm() not in asked:
-            asked.add(bot.settings.llm())
-            found = await check_model(bot.settings, http)
-            findings.append(_of(bot, replace(found, check=f"model, {_name(bot)}")))
+    """Check the environment's models, and each that only a bot has."""
+    findings = []
+    asked = set()
+    for own, check in (
+        (Settings.llm, check_model),
+        (Settings.second_llm, check_second_model),
+    ):
+        if (found := await check(settings, http)) is not None:
+            findings.append(found)
+        asked.add(own(settings))
+        for bot in settings.bots:
+            llm = own(bot.settings)
+            if llm in asked:
+                continue
+            asked.add(llm)
+            if (found := await check(bot.settings, http)) is not None:
+                named = replace(found, check=f"{found.check}, {_name(bot)}")
+                findings.append(_of(bot, named))
     return findings
 
 

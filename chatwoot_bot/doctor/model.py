@@ -1,16 +1,48 @@
 """The model: reachable, the key accepted, the name known."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from ..settings import Settings
+from ..presets import OPENAI_MODEL, Preset
+from ..settings import Llm, Settings
 from .findings import Finding, fail, ok, warn
 
 OPENAI = "https://api.openai.com/v1"
 CHECK = "model"
+SECOND = "second model"
 TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """A model's server, and the settings that say which.
+
+    Attributes:
+        preset: that is in force, or None.
+    """
+
+    llm: Llm
+    check: str = CHECK
+    key: str = "OPENAI_API_KEY"
+    url: str = "OPENAI_BASE_URL"
+    model: str = "OPENAI_MODEL"
+    preset: Preset | None = None
+
+    @property
+    def root(self) -> str:
+        """Return its address."""
+        return (self.llm.base_url or OPENAI).rstrip("/")
+
+    @property
+    def shown(self) -> str:
+        """Return what is asked there, and why there."""
+        why = ""
+        if self.preset is not None:
+            why = f" ({self.preset.name}, by {self.preset.setting.upper()})"
+        return f"{self.llm.model} at {self.root}{why}"
 
 
 async def check_model(settings: Settings, http: httpx.AsyncClient) -> Finding:
@@ -24,31 +56,73 @@ async def check_model(settings: Settings, http: httpx.AsyncClient) -> Finding:
                 mend="set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own",
             )
         return ok(CHECK, f"{settings.responder_name} answers; nothing to reach")
-    base_url, key, model = settings.llm()
-    root = (base_url or OPENAI).rstrip("/")
-    ask = _Ask(http, root, key)
+    return await _check(_first(settings), http)
+
+
+async def check_second_model(
+    settings: Settings, http: httpx.AsyncClient
+) -> Finding | None:
+    """Do the same with the second provider, if there is one."""
+    llm = settings.second_llm()
+    if llm is None:
+        return None
+    own = settings.openai_fallback_base_url or settings.openai_fallback_api_key
+    server = Server(
+        llm=llm,
+        check=SECOND,
+        key="OPENAI_FALLBACK_API_KEY" if own else _first(settings).key,
+        url="OPENAI_FALLBACK_BASE_URL" if own else "OPENAI_BASE_URL",
+        model="OPENAI_FALLBACK_MODEL",
+    )
+    return await _check(server, http)
+
+
+def _first(settings: Settings) -> Server:
+    preset = settings.preset
+    if preset is None:
+        return Server(llm=settings.llm())
+    named = settings.openai_model != OPENAI_MODEL or preset.has_key
+    return Server(
+        llm=settings.llm(),
+        key=preset.setting.upper() if preset.has_key else "OPENAI_API_KEY",
+        model="OPENAI_MODEL" if named else preset.setting.upper(),
+        preset=preset,
+    )
+
+
+async def _check(server: Server, http: httpx.AsyncClient) -> Finding:
+    ask = _Ask(http, server.root, server.llm.api_key)
     try:
         async with asyncio.timeout(TIMEOUT_S):
+            refused = await _refusal(server, ask)
             listed = await ask.call("GET", "/models")
-            if listed.status_code in (401, 403):
-                return _refused(settings, root, listed.status_code)
-            if model in _names(listed):
-                return ok(CHECK, f"{model} at {root}")
+            if refused or listed.status_code in (401, 403):
+                return _refused(server, refused or listed.status_code)
+            if server.llm.model in _names(listed):
+                return ok(server.check, server.shown)
             # Some servers list nothing, or list another spelling.
             body = {
-                "model": model,
+                "model": server.llm.model,
                 "messages": [{"role": "user", "content": "Say ok."}],
                 "max_tokens": 1,
             }
             said = await ask.call("POST", "/chat/completions", body)
     except (httpx.HTTPError, TimeoutError) as error:
         return fail(
-            CHECK,
-            f"nothing answers at {root} ({type(error).__name__})",
-            setting="OPENAI_BASE_URL" if base_url else "OPENAI_API_KEY",
-            mend=f"start the model's server, or let this machine reach {root}",
+            server.check,
+            f"nothing answers at {server.root} ({type(error).__name__})",
+            setting=server.url if server.llm.base_url else server.key,
+            mend=f"start the model's server, or let this machine reach {server.root}",
         )
-    return _judge(settings, root, model, said, _names(listed))
+    return _judge(server, said, _names(listed))
+
+
+async def _refusal(server: Server, ask: "_Ask") -> int | None:
+    """Return with which status the key is refused where the list is for anybody."""
+    if server.preset is None or server.preset.key_path is None:
+        return None
+    status = (await ask.call("GET", server.preset.key_path)).status_code
+    return status if status in (401, 403) else None
 
 
 class _Ask:
@@ -78,62 +152,53 @@ def _body(response: httpx.Response) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _judge(
-    settings: Settings, root: str, model: str, said: httpx.Response, names: list[str]
-) -> Finding:
+def _judge(server: Server, said: httpx.Response, names: list[str]) -> Finding:
     """Return what an answer to the one-token call means; never its words."""
-    status = said.status_code
+    status, root, check = said.status_code, server.root, server.check
     words = said.text[:2_000]
     if said.is_success:
         if "choices" in _body(said):
-            return ok(CHECK, f"{model} at {root}")
+            return ok(check, server.shown)
         return fail(
-            CHECK,
+            check,
             f"what answers at {root} is not a Chat Completions server",
-            setting="OPENAI_BASE_URL",
+            setting=server.url,
             mend="give the URL that ends where /chat/completions begins, often /v1",
         )
     if status == 400 and "max_tokens" in words:
-        return ok(
-            CHECK, f"{model} at {root}"
-        )  # it knows the model, and wants another name
+        return ok(check, server.shown)  # it knows the model, and wants another name
     if status in (401, 403):
-        return _refused(settings, root, status)
+        return _refused(server, status)
     if status == 404 or (status == 400 and "model" in words):
         some = f" (there are {', '.join(names[:5])}, …)" if names else ""
+        mend = f"set {server.model} to a name that the server has"
         return fail(
-            CHECK,
-            f"{root} does not know the model {model}{some}",
-            setting="OPENAI_MODEL",
-            mend="set OPENAI_MODEL to a name that the server has"
+            check,
+            f"{root} does not know the model {server.llm.model}{some}",
+            setting=server.model,
+            mend=mend
             if names
-            else "set OPENAI_MODEL to a name that the server has, or mend "
-            "OPENAI_BASE_URL: it often ends in /v1",
+            else f"{mend}, or mend {server.url}: it often ends in /v1",
         )
     if status == 429:
         return fail(
-            CHECK,
+            check,
             f"{root} answered 429: the quota of the key is used up, or it is too busy",
-            setting=_key_setting(settings),
+            setting=server.key,
             mend="look at the plan and the billing of the key",
         )
     return fail(
-        CHECK,
+        check,
         f"{root} answered {status} to one token",
-        setting="OPENAI_BASE_URL",
+        setting=server.url,
         mend="look into the log of the model's server",
     )
 
 
-def _refused(settings: Settings, root: str, status: int) -> Finding:
+def _refused(server: Server, status: int) -> Finding:
     return fail(
-        CHECK,
-        f"{root} refuses the key ({status})",
-        setting=_key_setting(settings),
-        mend=f"set {_key_setting(settings)} to a key that is valid there",
+        server.check,
+        f"{server.root} refuses the key ({status})",
+        setting=server.key,
+        mend=f"set {server.key} to a key that is valid there",
     )
-
-
-def _key_setting(settings: Settings) -> str:
-    groq = settings.groq_api_key and not settings.openai_api_key
-    return "GROQ_API_KEY" if groq and not settings.openai_base_url else "OPENAI_API_KEY"

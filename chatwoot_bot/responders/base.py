@@ -18,6 +18,7 @@ class Assignment:
         toolbox: what the responder may do besides speaking; None for nothing.
         facts: what it should know of the moment and the contact, for the system prompt.
         memory: what was said before the transcript begins, in short; "" for nothing.
+        turn_id: whose answer it will be.
     """
 
     transcript: Sequence[Message]
@@ -25,6 +26,7 @@ class Assignment:
     toolbox: Toolbox | None = None
     facts: str = ""
     memory: str = ""
+    turn_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -307,6 +307,43 @@ sa.Index(
 )
 sa.Index("ix_bookings_starts", bookings.c.starts_at, bookings.c.id)
 
+# What graphs of the operator's remember, see `checkpoints`.
+graph_runs = sa.Table(
+    "graph_runs",
+    metadata,
+    # The turn's.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("conversation_id", sa.Text, nullable=False, index=True),
+    sa.Column("thread_id", sa.Text, nullable=False),
+    # The newest message that the graph has been told of.
+    sa.Column("seen", sa.BigInteger, nullable=False),
+    sa.Column("finished", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("created_at", sa.Double, nullable=False),
+)
+graph_checkpoints = sa.Table(
+    "graph_checkpoints",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("ns", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("parent_id", sa.Text),
+    # In which form the content is written; LangGraph's.
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
+graph_writes = sa.Table(
+    "graph_writes",
+    metadata,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("ns", sa.Text, primary_key=True),
+    sa.Column("checkpoint_id", sa.Text, primary_key=True),
+    sa.Column("task_id", sa.Text, primary_key=True),
+    sa.Column("position", sa.Integer, primary_key=True),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("content", sa.LargeBinary, nullable=False),
+)
 # Literals: SQLite uses a partial index only for a condition that it can see.
 IS_OPEN = replies.c.state == sa.literal_column("'open'")
 IS_HELD = conversations.c.state != sa.literal_column("'ai'")

@@ -12,11 +12,9 @@ What the function returns is told to the model: a text, what becomes JSON, or a
 `Result`. Without the decorator a tool is taken to change something in the world.
 """
 
-import importlib
 import inspect
 import json
 import re
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Any, TypeVar, get_type_hints
@@ -25,6 +23,7 @@ import pydantic
 from pydantic import Field
 
 from ..errors import SettingsError
+from ..imports import import_module
 from .base import TIMEOUT_S, Call, Effect, Result, Tool
 
 Function = TypeVar("Function", bound=Callable[..., Awaitable[Any]])
@@ -54,20 +53,8 @@ def load(modules: Sequence[str]) -> list[Tool]:
     Raises:
         SettingsError: one of them cannot be used; it says why, and how to mend it.
     """
-    if modules and "" not in sys.path:
-        sys.path.insert(0, "")  # the folder in which the service was started
-    return [found for name in modules for found in _tools_of(_module(name))]
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except ImportError as error:
-        raise _unusable(f"{name} cannot be imported: {error}") from error
-    except Exception as error:
-        raise _unusable(
-            f"{name} failed while it was imported ({type(error).__name__}: {error})"
-        ) from error
+    imported = [import_module(name, setting="TOOLS") for name in modules]
+    return [found for module in imported for found in _tools_of(module)]
 
 
 def _tools_of(module: ModuleType) -> list[Tool]:

@@ -101,13 +101,23 @@ class Toolbox:
         if all(tool.effect is Effect.NONE for tool in self.tools):
             return
         self._entries = {entry.key: entry for entry in await self._recorder.read()}
-        for entry in self._entries.values():
-            if (result := result_of(entry)) is not None:
-                self._collect(result, with_notes=False)
+        self._recall()
 
     def history(self) -> list[tuple[Entry, str]]:
         """Return what was changed for this answer so far, and what came of it."""
         return told(list(self._entries.values()), IN_DOUBT)
+
+    def begin_again(self) -> None:
+        """Forget what was to go with an answer that was not written; effects stay."""
+        self.sources, self.notes, self.labels = [], [], []
+        self.handover, self.resolve = None, False
+        self._recall()
+
+    def _recall(self) -> None:
+        """Take up what the effects on record want to have with the answer."""
+        for entry in self._entries.values():
+            if (result := result_of(entry)) is not None:
+                self._collect(result, with_notes=False)
 
     @property
     def has_effects(self) -> bool:

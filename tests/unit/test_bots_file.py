@@ -7,7 +7,9 @@ import pytest
 
 from chatwoot_bot.app import rules
 from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _Rule
+from chatwoot_bot.core.endpoint import Parameter
 from chatwoot_bot.core.rules import Rule, When
+from chatwoot_bot.endpoints import HttpTool
 from chatwoot_bot.errors import SettingsError
 from chatwoot_bot.settings import DEFAULT_PROMPT, Settings
 
@@ -123,6 +125,130 @@ WRONG = [
         "must be true or false",
     ),
 ]
+
+
+TOOL = """[[bots]]
+[[bots.http_tools]]
+name = "find"
+description = "Find."
+url = "https://shop.example.com/orders/{order}"
+parameters = { order = "number" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "problem"),
+    [
+        ("name = 'find order'", "name", "must be letters, digits, _ and -"),
+        ("method = 'get'", "method", "'GET', 'POST'"),
+        ("url = 'shop/{order}'", "url", "must be a URL such as"),
+        ("url = 'http://shop:99999/{order}'", "url", "must be a URL such as"),
+        ("url = 'ftp://shop/{order}'", "url", "must be a URL such as"),
+        ("url = 'https://{order}.shop/x'", "url", "the model must not choose it"),
+        ("url = 'https://a:b@shop/{order}'", "url", "holds a password"),
+        ("url = 'https://shop/{order id}'", "url", "placeholders written like {order}"),
+        ("url = 'https://shop/{number}'", "url", "{number} is none of the parameters"),
+        ("parameters = { a-b = 'x' }", "parameters", "letters, digits and _"),
+        ("parameters = { copy = 'x' }", "parameters", "write my_copy"),
+        ("parameters = { order = 3 }", "parameters", "order must be a text for the"),
+        (
+            "parameters = { order = { type = 'date' } }",
+            "parameters",
+            "order must have a type of string, integer, number, boolean",
+        ),
+        (
+            "parameters = { order = { kind = 'x' } }",
+            "parameters",
+            "a table with type and description",
+        ),
+        ("headers = { Host = 'x' }", "headers", "must be the name of a header"),
+        (
+            "headers = { Authorization = 'Bearer x' }",
+            "headers",
+            "name its variable in headers_env",
+        ),
+        ("headers = { X-Api-Key = 'x' }", "headers", "holds a secret"),
+        ("headers_env = { X-A = 'sk-1' }", "headers_env", "the name of an environment"),
+        ("headers_env = { X-A = 'NONE' }", "headers_env.X-A", "no environment varia"),
+        ("headers_env = { X-A = 'CURLY' }", "headers_env.X-A", "must be ASCII"),
+        ("idempotency_header = 'X-K'", "idempotency_header", "no use for a GET"),
+        ("idempotency_header = 'X K'", "idempotency_header", "the name of a header"),
+        ("timeout = 0", "timeout", "greater than 0"),
+        ("x = 'x'", "x", "is no key here; there are name, description"),
+    ],
+)
+def test_each_problem_of_an_endpoint_has_its_line(problems, line, key, problem):
+    name = line.partition(" ")[0]
+    lines = [each for each in TOOL.splitlines() if not each.startswith(f"{name} ")]
+    found = problems("\n".join([*lines, line]), CURLY="”")
+
+    place = f"bots.toml:{len(lines) + 1} http_tools[1].{key}"
+    assert list(found) == [place]
+    assert problem in found[place]
+
+
+def test_endpoint_needs_what_the_model_must_know(problems):
+    assert problems("[[bots]]\n[[bots.http_tools]]\nname = 'find'") == {
+        "bots.toml:2 http_tools[1]": "needs a name, a description and an url"
+    }
+
+
+def test_two_endpoints_do_not_share_a_name(problems):
+    found = problems(TOOL + TOOL.removeprefix("[[bots]]\n"))
+
+    assert found == {"bots.toml:8 http_tools[2].name": "there are two tools named find"}
+
+
+def test_endpoint_is_read_as_written(written):
+    settings = written(
+        TOOL
+        + """method = "POST"
+headers = { X-Shop = "berlin" }
+headers_env = { Authorization = "SHOP_TOKEN" }
+idempotency_header = "Idempotency-Key"
+timeout = 5
+""",
+        SHOP_TOKEN="Bearer hush",
+    )
+    [endpoint] = settings.bots[0].endpoints
+
+    assert (endpoint.name, endpoint.method, endpoint.timeout_s) == ("find", "POST", 5)
+    assert endpoint.parameters == (Parameter(name="order", description="number"),)
+    assert endpoint.secret_headers == {"Authorization": "Bearer hush"}
+    assert endpoint.key_header == "Idempotency-Key"
+    assert "hush" not in repr(settings.bots)
+
+
+@pytest.mark.parametrize(
+    ("lines", "second"),
+    [
+        ("", (None, "env", "large")),
+        ("model = 'x'", (None, "env", "large")),
+        # Its contacts are not sent to a server that was chosen for others.
+        ("base_url = 'http://own/v1'", None),
+        ("api_key_env = 'OWN'", None),
+        (
+            "base_url = 'http://own/v1'\nfallback_model = 'm'",
+            ("http://own/v1", "none", "m"),
+        ),
+        ("fallback_model = 'm'", (None, "env", "m")),
+        ("fallback_base_url = 'http://b/v1'", ("http://b/v1", "none", "large")),
+        (
+            "fallback_base_url = 'http://b/v1'\nfallback_api_key_env = 'OWN'",
+            ("http://b/v1", "own", "large"),
+        ),
+    ],
+)
+def test_which_second_provider_a_bot_has(written, lines, second):
+    settings = written(
+        f"[[bots]]\n{lines}",
+        OPENAI_API_KEY="sk",
+        OPENAI_FALLBACK_API_KEY="env",
+        OPENAI_FALLBACK_MODEL="large",
+        OWN="own",
+    )
+
+    assert settings.bots[0].settings.second_llm() == second
 
 
 @pytest.mark.parametrize(("text", "place", "problem"), WRONG)
@@ -392,6 +518,9 @@ def test_example_is_right_and_shows_every_key():
     assert all(f"{key[-1]} = " in text for key in KEYS.values())
     assert all(f"{name} = " in text for name in ("inboxes", "languages", "because"))
     assert all(f"\n{name} = " in text for name in Rule.__dataclass_fields__)
+    [bob] = [bot for bot in settings.bots if bot.inboxes == (4,)]
+    assert [each.name for each in bob.endpoints] == ["find_order", "return_order"]
+    assert all(name in text for name in HttpTool.model_fields)
 
 
 def test_line_of_every_key_of_the_example_shows_the_key():

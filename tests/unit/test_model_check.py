@@ -5,8 +5,9 @@ import pytest
 import respx
 
 from chatwoot_bot.doctor.findings import Level
-from chatwoot_bot.doctor.model import check_model
-from chatwoot_bot.settings import GROQ_BASE_URL, Settings
+from chatwoot_bot.doctor.model import check_model, check_second_model
+from chatwoot_bot.presets import GROQ_BASE_URL
+from chatwoot_bot.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +15,7 @@ OPENAI = "https://api.openai.com/v1"
 KEY = "sk-secret"
 
 
-async def check(models, said=None, base=OPENAI, **environ):
+async def check(models, said=None, base=OPENAI, key=KEY, **environ):
     """Ask a server that answers so; return the finding."""
     settings = Settings.load({"OPENAI_API_KEY": KEY, **environ})
     with respx.mock(base_url=base, assert_all_called=False) as router:
@@ -22,7 +23,7 @@ async def check(models, said=None, base=OPENAI, **environ):
         router.post("/chat/completions").mock(return_value=said)
         async with httpx.AsyncClient() as http:
             finding = await check_model(settings, http)
-        assert router.calls[0].request.headers["authorization"] == f"Bearer {KEY}"
+        assert router.calls[0].request.headers["authorization"] == f"Bearer {key}"
     assert KEY not in repr(finding)
     return finding
 
@@ -86,6 +87,65 @@ async def test_one_token_decides_where_nothing_is_listed(said, level, setting):
     finding = await check(httpx.Response(404, text="no such page"), said)
 
     assert (finding.level, finding.setting) == (level, setting)
+
+
+async def test_preset_that_is_in_force_is_named():
+    """Whoever has several keys in the environment wonders which one counts."""
+    finding = await check(
+        models("l"),
+        base="http://127.0.0.1:11434/v1",
+        OPENAI_API_KEY="",
+        OLLAMA_MODEL="l",
+        key="none",
+    )
+
+    assert finding.level is Level.OK
+    assert finding.message == "l at http://127.0.0.1:11434/v1 (Ollama, by OLLAMA_MODEL)"
+
+
+async def test_model_that_ollama_does_not_have_names_its_setting():
+    missing = httpx.Response(404, text="model 'l' not found")
+    finding = await check(
+        models("m"),
+        missing,
+        base="http://127.0.0.1:11434/v1",
+        OPENAI_API_KEY="",
+        OLLAMA_MODEL="l",
+        key="none",
+    )
+
+    assert (finding.level, finding.setting) == (Level.FAIL, "OLLAMA_MODEL")
+
+
+async def test_openrouter_shows_its_models_to_anybody_so_the_key_is_asked_for():
+    settings = Settings.load({"OPENROUTER_API_KEY": KEY})
+    with respx.mock(base_url="https://openrouter.ai/api/v1") as router:
+        router.get("/key").mock(return_value=refused(401, None))
+        router.get("/models").mock(return_value=models("openai/gpt-4o-mini"))
+        async with httpx.AsyncClient() as http:
+            finding = await check_model(settings, http)
+
+    assert (finding.level, finding.setting) == (Level.FAIL, "OPENROUTER_API_KEY")
+
+
+async def test_second_provider_is_checked_too():
+    """Otherwise nobody would notice until the first one fails."""
+    settings = Settings.load(
+        {"OPENAI_API_KEY": "sk-first", "OPENAI_FALLBACK_API_KEY": KEY}
+    )
+    with respx.mock(base_url=OPENAI) as router:
+        listed = router.get("/models").mock(return_value=refused(401, None))
+        async with httpx.AsyncClient() as http:
+            finding = await check_second_model(settings, http)
+
+    assert listed.calls[0].request.headers["authorization"] == f"Bearer {KEY}"
+    assert (finding.check, finding.level) == ("second model", Level.FAIL)
+    assert finding.setting == "OPENAI_FALLBACK_API_KEY"
+
+
+async def test_without_a_second_provider_there_is_nothing_to_check():
+    async with httpx.AsyncClient() as http:
+        assert await check_second_model(Settings.load({}), http) is None
 
 
 async def test_custom_responder_is_not_reached():

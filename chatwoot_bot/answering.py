@@ -1,0 +1,138 @@
+"""Who answers for each bot, and the circuit to each server that is asked for it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+import httpx
+
+from .breaker import Breaker
+from .responders import own
+from .responders.base import Responder
+from .responders.guarded import GuardedResponder
+from .responders.mock import MockResponder
+from .responders.openai import OpenAIResponder
+from .responders.standby import StandbyResponder
+from .settings import BotSettings, Llm, Settings
+from .store.engine import Database
+
+LANGGRAPH = "langgraph:"
+
+
+class Answering:
+    """The responders of a service; two bots with the same server share its circuit.
+
+    Args:
+        failed: called for each failure of a model that a second one makes good.
+
+    Attributes:
+        circuits: by name: ``llm``, and ``llm_fallback`` to the second provider; those
+            of a bot with other servers end with its first inbox, as in ``llm:3``.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        http: httpx.AsyncClient,
+        db: Database,
+        failed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._http = http
+        self._db = db
+        self._failed = failed
+        self._behind: dict[str, Responder] = {}
+        self.circuits: Mapping[str, Breaker] = {
+            name: Breaker()
+            for bot in settings.bots
+            for name in (self._first_circuit(bot), self._second_circuit(bot))
+            if name is not None
+        }
+
+    def responder(self, bot: BotSettings) -> Responder:
+        """Return who answers for *bot*.
+
+        Raises:
+            SettingsError: the operator's own responder cannot be used.
+        """
+        first = self._guarded(self._first_circuit(bot), self._first(bot))
+        llm, circuit = bot.settings.second_llm(), self._second_circuit(bot)
+        if llm is None or circuit is None:
+            return first
+        second = self._guarded(circuit, self._model(bot, llm))
+        return StandbyResponder(first, second, self._failed)
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """Return what `/health/ready` shows of each circuit."""
+        return {
+            name: {
+                "responder": responder.name,
+                "model": responder.model,
+                "circuit": self.circuits[name].state,
+            }
+            for name, responder in self._behind.items()
+        }
+
+    def _first(self, bot: BotSettings) -> Responder:
+        name = bot.settings.responder_name
+        if name == "mock":
+            return MockResponder(bot.settings.bot_name)
+        if name == "openai":
+            return self._model(bot, bot.settings.llm())
+        if name.startswith(LANGGRAPH):
+            return self._graph(name)
+        return own.load(name, bot.settings)
+
+    def _graph(self, name: str) -> Responder:
+        try:
+            # Here, because the extra need not be installed.
+            from .responders.langgraph import load
+        except ModuleNotFoundError as error:
+            raise own.unusable(
+                "needs LangGraph: pip install 'chatwoot-bot[langgraph]'"
+            ) from error
+        graph = load(name.removeprefix(LANGGRAPH), self._db)
+        return own.OwnResponder(name, graph)
+
+    def _model(self, bot: BotSettings, llm: Llm) -> Responder:
+        # openai imports anyio's backend when it closes its first answer: 100 ms in
+        # which no webhook is taken. Asking for anything of the backend's imports it.
+        anyio.get_cancelled_exc_class()
+        return OpenAIResponder(
+            self._http,
+            base_url=llm.base_url,
+            api_key=llm.api_key,
+            model=llm.model,
+            prompt=bot.prompt(),
+            timeout_s=bot.settings.llm_timeout_seconds,
+        )
+
+    def _guarded(self, circuit: str, responder: Responder) -> Responder:
+        guarded = GuardedResponder(responder, self.circuits[circuit])
+        # Of those that share a circuit, the one that gave it its name is shown.
+        self._behind.setdefault(circuit, guarded)
+        return guarded
+
+    def _first_circuit(self, bot: BotSettings) -> str:
+        return f"llm{self._suffix(bot, _first_server)}"
+
+    def _second_circuit(self, bot: BotSettings) -> str | None:
+        if bot.settings.second_llm() is None:
+            return None
+        return f"llm_fallback{self._suffix(bot, _second_server)}"
+
+    def _suffix(self, bot: BotSettings, server: Callable[[Settings], Any]) -> str:
+        mine = server(bot.settings)
+        bots = self._settings.bots
+        first = next(each for each in bots if server(each.settings) == mine)
+        return f":{first.inboxes[0]}" if first.inboxes else ""
+
+
+def _first_server(settings: Settings) -> Any:
+    llm = settings.llm()
+    return settings.responder_name, llm.base_url, llm.api_key
+
+
+def _second_server(settings: Settings) -> Any:
+    llm = settings.second_llm()
+    return llm and (llm.base_url, llm.api_key)

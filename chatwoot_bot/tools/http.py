@@ -1,0 +1,176 @@
+"""Tools that are HTTP endpoints of the operator's (`[[bots.http_tools]]`).
+
+What the server says is data for the model. A redirect is not followed, because the
+headers may hold a secret that is for this server only; what a server says is searched
+for these secrets before anybody reads it.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, unquote
+
+import httpx
+import pydantic
+from pydantic import Field
+
+from ..core.endpoint import PLACEHOLDER, Endpoint
+from .base import Call, Effect, Result, Tool, ToolError
+from .toolbox import IN_DOUBT, DoubtfulError
+
+MAX_BYTES = 65_536
+# Of what a refusal says, for the model.
+MAX_REFUSAL = 500
+TEXT = re.compile(r"(text/.*|application/(.*\+)?(json|xml))", re.IGNORECASE)
+KINDS: Mapping[str, type] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+}
+# Answers of a server that has done nothing; after any other nobody knows.
+UNDONE = frozenset({*range(300, 500)} - {408, 409, 425})
+
+
+def endpoint_tool(http: httpx.AsyncClient, endpoint: Endpoint) -> Tool:
+    """Return the tool that calls *endpoint*."""
+    fields: dict[str, Any] = {
+        each.name: (KINDS[each.kind], Field(description=each.description or None))
+        for each in endpoint.parameters
+    }
+    arguments: type[pydantic.BaseModel] = pydantic.create_model(
+        endpoint.name, __config__=pydantic.ConfigDict(extra="forbid"), **fields
+    )
+    effect = Effect.ONCE
+    if endpoint.method == "GET":
+        effect = Effect.NONE
+    elif endpoint.key_header is not None:
+        effect = Effect.KEYED
+
+    async def run(given: pydantic.BaseModel, call: Call) -> Result:
+        return await _Exchange(http, endpoint, effect).run(given.model_dump(), call)
+
+    return Tool(
+        name=endpoint.name,
+        description=endpoint.description,
+        arguments=arguments,
+        run=run,
+        effect=effect,
+        timeout_s=endpoint.timeout_s,
+    )
+
+
+class _Exchange:
+    """One request, and what its answer means."""
+
+    def __init__(
+        self, http: httpx.AsyncClient, endpoint: Endpoint, effect: Effect
+    ) -> None:
+        self._http = http
+        self._endpoint = endpoint
+        self._effect = effect
+
+    async def run(self, values: Mapping[str, Any], call: Call) -> Result:
+        """Ask the server.
+
+        Raises:
+            ToolError: it has not done it; or, as a `DoubtfulError`, nobody knows.
+        """
+        request = self._request(values, call)
+        try:
+            answer = await self._http.send(request, stream=True, follow_redirects=False)
+            try:
+                text = await self._read(answer)
+            finally:
+                await answer.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            raise ToolError("The server cannot be reached.") from error
+        except httpx.HTTPError as error:
+            raise self._doubt("The server has not answered.") from error
+        return self._judge(answer.status_code, text)
+
+    def _request(self, values: Mapping[str, Any], call: Call) -> httpx.Request:
+        endpoint, conversation = self._endpoint, call.conversation
+        headers = httpx.Headers(
+            {
+                "accept": "application/json, text/*;q=0.9",
+                "accept-encoding": "identity",
+            }
+        )
+        headers.update(endpoint.headers)
+        headers.update(endpoint.secret_headers)
+        if conversation.account_id is not None:
+            headers["x-chatwoot-account-id"] = str(conversation.account_id)
+        if conversation.display_id is not None:
+            headers["x-chatwoot-conversation-id"] = str(conversation.display_id)
+        if endpoint.key_header is not None and call.key:
+            headers[endpoint.key_header] = call.key
+        try:
+            url = httpx.URL(_filled(endpoint, values))
+        except httpx.InvalidURL as error:
+            raise ToolError("The arguments are too long.") from error
+        rest = {k: v for k, v in values.items() if k not in endpoint.placed}
+        in_body = endpoint.method not in ("GET", "DELETE")
+        if rest and not in_body:
+            url = url.copy_merge_params({k: _written(v) for k, v in rest.items()})
+        return self._http.build_request(
+            endpoint.method,
+            url,
+            headers=headers,
+            json=rest if in_body else None,
+            timeout=endpoint.timeout_s,
+        )
+
+    async def _read(self, answer: httpx.Response) -> str:
+        """Return the body, if it is text; "" for none."""
+        data = b""
+        async for piece in answer.aiter_bytes():
+            data += piece
+            if len(data) > MAX_BYTES:
+                break
+        kind = answer.headers.get("content-type", "text/plain").partition(";")[0]
+        if data and not TEXT.fullmatch(kind.strip()):
+            return "[The answer is no text.]"
+        cut = "\n[The rest is left out.]" if len(data) > MAX_BYTES else ""
+        text = data[:MAX_BYTES].decode(answer.charset_encoding or "utf-8", "replace")
+        for secret in self._endpoint.secret_headers.values():
+            text = text.replace(secret, "…")
+        return text.strip() + cut
+
+    def _judge(self, status: int, text: str) -> Result:
+        if 200 <= status < 300:
+            return Result(text=text or "Done.")
+        problem = f"The server answered {status}."
+        if 300 <= status < 400:
+            problem += " It sends elsewhere, and that is not followed."
+        elif status < 500 and text:
+            problem += f" {text[:MAX_REFUSAL]}"
+        raise ToolError(problem) if status in UNDONE else self._doubt(problem)
+
+    def _doubt(self, problem: str) -> ToolError:
+        if self._effect is Effect.NONE:
+            return ToolError(problem)
+        return DoubtfulError(f"{problem} {IN_DOUBT}")
+
+
+def _filled(endpoint: Endpoint, values: Mapping[str, Any]) -> str:
+    """Return the URL with the values in their places.
+
+    Raises:
+        ToolError: a value would make it another path.
+    """
+
+    def value(found: re.Match[str]) -> str:
+        return quote(_written(values[found[1]]), safe="")
+
+    path, mark, query = endpoint.url.partition("?")
+    filled = PLACEHOLDER.sub(value, path)
+    for before, after in zip(path.split("/"), filled.split("/"), strict=True):
+        if before != after and unquote(after) in ("", ".", ".."):
+            names = ", ".join(PLACEHOLDER.findall(before))
+            raise ToolError(f"{names}: must not be empty, nor only dots.")
+    return filled + mark + PLACEHOLDER.sub(value, query)
+
+
+def _written(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
