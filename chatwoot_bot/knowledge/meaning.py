@@ -14,7 +14,7 @@ from ..store import knowledge as store
 from ..store.engine import Database
 from .embeddings import Embedder, Vector, from_bytes, signs_of, similarity
 
-NEAREST = 50
+NEAREST = 32
 # While documents are added, the bits are not read again for every question.
 FRESH_S = 5.0
 
@@ -36,7 +36,8 @@ class Meaning:
         self._db = db
         self._collections = collections
         self._embedder = embedder
-        self._signs: list[tuple[int, int]] = []
+        self._chunks: list[int] = []
+        self._signs: list[int] = []
         self._state: tuple[int, int] | None = None
         self._read_at = 0.0
 
@@ -51,10 +52,9 @@ class Meaning:
             return []
         await self._refresh()
         signs = int.from_bytes(signs_of(vector), "little")
-        nearest = heapq.nsmallest(
-            NEAREST, self._signs, key=lambda one: (one[1] ^ signs).bit_count()
-        )
-        chunk_ids = [chunk_id for chunk_id, _ in nearest]
+        distances = [(one ^ signs).bit_count() for one in self._signs]
+        nearest = heapq.nsmallest(NEAREST, zip(distances, self._chunks, strict=True))
+        chunk_ids = [chunk_id for _, chunk_id in nearest]
         rows = await self._db.read(store.numbers, chunk_ids, self._embedder.model)
         return _by_similarity(vector, rows)
 
@@ -64,7 +64,8 @@ class Meaning:
         if state == self._state or (self._signs and now < self._read_at + FRESH_S):
             return
         rows = await self._db.read(store.signs, self._collections, self._embedder.model)
-        self._signs = [(each, int.from_bytes(bits, "little")) for each, bits in rows]
+        self._chunks = [chunk_id for chunk_id, _ in rows]
+        self._signs = [int.from_bytes(bits, "little") for _, bits in rows]
         self._state, self._read_at = state, now
 
 
