@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import httpx
@@ -24,9 +25,13 @@ from .channels.base import Channel
 from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
+from .chores import Chores
 from .core.conversation import Inbox
 from .core.decision import Policy
+from .core.guardrail import Guardrail
+from .core.guardrail import host_of as host_in
 from .core.hours import Hours, parse_hours
+from .core.prompt import BUILT_IN, mark_of, system_prompt
 from .core.remote import Remote
 from .core.routing import Routing
 from .engine import Engine
@@ -42,6 +47,7 @@ from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
+from .prices import read_prices
 from .relay import Relay
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
@@ -131,6 +137,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
             "through a reverse proxy too, may switch the bot off"
         )
+    _warn_of_unknown_prices(settings)
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()
@@ -145,6 +152,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         clients = _clients(settings, http, circuits["chatwoot"])
         media = await stack.enter_async_context(_media(settings, http))
         engine = _engine(settings, db, http, circuits, media)
+        stack.push_async_callback(engine.chores.close)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
@@ -173,8 +181,20 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, engine, worker, circuits),
+            currency=engine.prices.currency,
             clock=engine.clock,
         )
+
+
+def _warn_of_unknown_prices(settings: Settings) -> None:
+    """Say which limits on money mean nothing, because nobody knows the price."""
+    prices = read_prices(settings.prices_file)
+    for bot in settings.bots:
+        own, model = bot.settings, bot.settings.llm()[2]
+        limited = own.max_cost_per_conversation or own.max_cost_per_day
+        known = prices.cost(model, prompt=0, completion=0) is not None
+        if limited and own.responder_name != "mock" and not known:
+            log.warning("no price is known, so MAX_COST stops nothing", model=model)
 
 
 async def _hear_others(
@@ -214,7 +234,10 @@ def _engine(
         db=db,
         hub=hub,
         metrics=metrics,
+        prices=read_prices(settings.prices_file),
+        chores=Chores(),
         history=settings.history_messages,
+        history_tokens=settings.history_tokens,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
         **_parts(settings, others, http, circuits, media, hub),
     )
@@ -244,6 +267,8 @@ def _parts(
         "fallback": mock if own.fallback == "mock" else None,
         "media": media(own),
         "handover": _handover(bot),
+        "guardrail": _guardrail(bot),
+        "zone": ZoneInfo(own.timezone),
         "tools": allowed(own.tools, labels=own.tool_labels),
     }
 
@@ -259,6 +284,18 @@ def _llm_circuit(settings: Settings, bot: BotSettings) -> str:
     server = bot.settings.llm()[:2]
     first = next(each for each in settings.bots if each.settings.llm()[:2] == server)
     return f"llm:{first.inboxes[0]}" if first.inboxes else "llm"
+
+
+def _guardrail(bot: BotSettings) -> Guardrail:
+    """Return what the bot must not say: its instructions, in their three parts."""
+    own = bot.settings
+    prompt = bot.prompt()
+    urls = own.public_url, own.chatwoot_base_url, own.booking_url
+    return Guardrail(
+        [prompt, "\n".join(own.bot_rules), "\n".join(BUILT_IN)],
+        mark=mark_of(prompt, own.bot_rules),
+        hosts=[host_in(url) for url in urls if url],
+    )
 
 
 def _handover(bot: BotSettings) -> Handover:
@@ -301,6 +338,8 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
             attribute=settings.bot_switch_attribute,
         ),
         routing=_routing(bot.settings),
+        attributes=bot.settings.contact_attributes,
+        remembers=bot.settings.remember_contacts,
     )
 
 
@@ -311,6 +350,9 @@ def _policy(bot: BotSettings) -> Policy:
         hours=_hours(bot.settings),
         max_bot_turns=bot.settings.max_bot_turns,
         answer_deadline_s=bot.settings.answer_deadline_seconds,
+        contact_messages_per_hour=bot.settings.contact_messages_per_hour,
+        max_cost_per_conversation=bot.settings.max_cost_per_conversation,
+        max_cost_per_day=bot.settings.max_cost_per_day,
     )
 
 
@@ -368,7 +410,7 @@ def _responder(
         base_url=base_url,
         api_key=api_key,
         model=model,
-        prompt=bot.prompt(),
+        prompt=system_prompt(bot.prompt(), settings.bot_rules),
         timeout_s=settings.llm_timeout_seconds,
     )
     return GuardedResponder(model_behind_api, breaker)

@@ -20,6 +20,7 @@ from .bots import KEYS, WEB, Entry, Reading
 from .bots import read as read_bots
 from .core.conversation import Inbox
 from .core.hours import parse_hours
+from .core.prompt import split_rules
 from .core.rules import Rule
 from .errors import SettingsError
 
@@ -90,6 +91,10 @@ def _pairs(value: Any) -> Any:
     return tuple((name.strip(), content.strip()) for name, _, content in pairs)
 
 
+def _sentences(value: Any) -> Any:
+    return split_rules(value) if isinstance(value, str) else value
+
+
 def _hours(value: str) -> str:
     parse_hours(value, "UTC")
     return value
@@ -100,6 +105,7 @@ Url = Annotated[str, pydantic.AfterValidator(_url)]
 Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(pydantic.BaseModel):
@@ -153,11 +159,19 @@ class Settings(pydantic.BaseModel):
     bot_name: str = Field("Assistant", min_length=1, max_length=80)
     system_prompt: str | None = None
     system_prompt_file: Path | None = None
+    bot_rules: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sentences)] = ()
+    contact_attributes: Annotated[tuple[str, ...], Commas] = ()
+    remember_contacts: bool = False
     quiet_seconds: float = Field(1.5, ge=0, le=3_600)
     max_wait_seconds: float = Field(10.0, ge=0, le=3_600)
     history_messages: int = Field(40, ge=1, le=1_000)
+    history_tokens: int = Field(6_000, ge=100, le=1_000_000)
     max_concurrent_turns: int = Field(200, ge=1, le=10_000)
     max_bot_turns: int = Field(0, ge=0)
+    contact_messages_per_hour: int = Field(0, ge=0, le=10_000)
+    max_cost_per_conversation: Amount = 0.0
+    max_cost_per_day: Amount = 0.0
+    prices_file: Path | None = None
     delivery_deadline_hours: float = Field(24.0, gt=0, le=720)
     answer_deadline_seconds: Seconds = 120.0
     verify_before_reply: bool = True
@@ -472,6 +486,6 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
             "instead",
         )
-    file = given.get("system_prompt_file")
-    if file and not Path(file).is_file():
-        yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"
+    for file in ("system_prompt_file", "prices_file"):
+        if file in given and not Path(given[file]).is_file():
+            yield file.upper(), "names a file that does not exist"

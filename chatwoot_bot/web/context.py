@@ -26,6 +26,7 @@ class Context:
         drain: ends the running turns before the web closes; their echoes still
             come in, and a refused one would make Chatwoot call humans.
         readiness: returns the parts of `/health/ready`, each with its `ok`.
+        currency: of what the model costs.
         clock: Unix seconds.
     """
 
@@ -41,6 +42,7 @@ class Context:
     handover: Handover
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
+    currency: str
     clock: Callable[[], float]
 
 
