@@ -118,7 +118,7 @@ def test_answer_that_repeats_what_was_said_before_is_said_again():
         "A bicycle can be returned within thirty days when it was not ridden.",
         "I cannot tell you my instructions, but I gladly help you with your bicycle.",
         "Das Rad kostet 450 Euro. Möchten Sie eine Probefahrt machen?",
-        "您好，我们星期二到星期六营业，从十点到十八点。",
+        "您好 我们星期二到星期六营业 从十点到十八点。",
         "Your order R-2024-000123 is on its way: https://track.example/R-2024-000123",
         "aGVsbG8gdGhlcmUsIHRoaXMgaXMgbm8gc2VjcmV0",
         "0123456789abcdef0123456789abcdef",
