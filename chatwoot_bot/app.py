@@ -29,8 +29,8 @@ from .chores import Chores
 from .core.conversation import Inbox
 from .core.decision import Policy
 from .core.guardrail import Guardrail
-from .core.guardrail import host_of as host_in
 from .core.hours import Hours, parse_hours
+from .core.links import host_of as host_in
 from .core.prompt import BUILT_IN, mark_of, system_prompt
 from .core.remote import Remote
 from .core.routing import Routing

@@ -41,6 +41,7 @@ async def brief(engine: Engine, situation: Situation) -> Briefing:
         now=engine.clock(),
         zone=engine.zone,
         hours=engine.rules.policy.hours,
+        named=engine.rules.attributes,
     )
     return Briefing(
         shown=window.shown,

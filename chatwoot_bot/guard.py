@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from .core.conversation import Message, Sender
-from .core.guardrail import Guardrail, Ways, finished, host_of
+from .core.guardrail import Guardrail
+from .core.links import Ways, finished, host_of
 from .responders.base import Answer, Listener
 from .tools.toolbox import Toolbox
 

@@ -240,7 +240,7 @@ class Turn:
         if decision.route is Route.HANDOVER:
             drafts = await self._handover(situation, decision.reason, decision.detail)
         else:
-            drafts = self._speak(situation.conversation, guard.defused(answer))
+            drafts = self._speak(situation.conversation, self._defused(answer, guard))
         return [*drafts, *self._beside(decision)], decision
 
     async def _ask(
@@ -284,6 +284,12 @@ class Turn:
             self.engine.metrics.guarded.labels("withheld").inc()
             return Decision(Route.HANDOVER, "guardrail")
         return decision
+
+    def _defused(self, answer: Answer, guard: Guard) -> Answer:
+        defused = guard.defused(answer)
+        if defused.text != answer.text:
+            self.engine.metrics.guarded.labels("defused").inc()
+        return defused
 
     def _speak(self, conversation: Conversation, answer: Answer) -> Sequence[Draft]:
         channel = conversation.chatwoot_channel or conversation.channel

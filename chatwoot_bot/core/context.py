@@ -32,7 +32,12 @@ HEADING = (
 
 
 def facts(
-    conversation: Conversation, *, now: float, zone: ZoneInfo, hours: Hours | None
+    conversation: Conversation,
+    *,
+    now: float,
+    zone: ZoneInfo,
+    hours: Hours | None,
+    named: Sequence[str] = (),
 ) -> str:
     """Return what the model is told of the moment and the contact.
 
@@ -40,6 +45,7 @@ def facts(
         now: Unix seconds.
         zone: the bot's.
         hours: when agents are at work; None for always.
+        named: attributes that the operator still names; others may be stored.
     """
     channel = conversation.chatwoot_channel or conversation.channel
     known = {
@@ -49,8 +55,8 @@ def facts(
     }
     if conversation.contact_name:
         known["name of the contact"] = quoted(conversation.contact_name)
-    for name, value in loaded(conversation.attributes).items():
-        known[quoted(name)] = quoted(value)
+    stored = loaded(conversation.attributes)
+    known |= {quoted(name): quoted(stored[name]) for name in named if name in stored}
     lines = [f"- {name}: {value}" for name, value in known.items()]
     return "\n".join([HEADING, *lines])
 

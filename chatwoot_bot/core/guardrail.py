@@ -1,15 +1,12 @@
 """What must not leave in an answer, whatever the model was talked into. Pure.
 
-Three things are looked for in every answer, also while it is being written:
+Two things are looked for in every answer, also while it is being written:
 
 - *Large parts of the instructions*, word for word; also backwards, in ROT13, with
   other spaces and signs between the letters, in Base64 or hexadecimal. A sentence or
   two is no leak: operators write into a prompt what the bot is to say.
 - *Internal lines*: a line of the prompt that begins with ``Internal:`` is not said even
   in part, and neither are the codes in it. The prompt's own mark counts as such a code.
-- *Ways out*: pictures, which a browser fetches by itself, and links with something in
-  them that nobody has said before. They could carry what was said here to a stranger.
-  They are not a reason to withhold an answer: only the host's name is left of them.
 
 What is compared is letters and digits alone, in lower case and in one width.
 """
@@ -20,9 +17,10 @@ import codecs
 import re
 import unicodedata
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .links import hosts_in
 
 # Letters are compared in groups of this many.
 GRAM = 8
@@ -77,12 +75,10 @@ class Guardrail:
         for text in self._texts:
             for gram in text.grams:
                 self._known[gram].append(text)
-        #: So many letters at the end of an unfinished answer may begin a leak.
-        self.tail = max([GRAM, *map(len, self._codes)]) - 1
 
     def reads(self) -> "Reading":
         """Return somebody who reads an answer as it comes."""
-        return Reading(self._known, self._codes, self.tail)
+        return Reading(self._known, self._codes)
 
     def withholds(self, answer: str, before: Sequence[str] = ()) -> bool:
         """Return whether *answer* must not be said.
@@ -112,9 +108,8 @@ class Reading:
 
     def __init__(
         self,
-        known: dict[str, list[_Text]],
-        codes: Sequence[str],
-        tail: int,
+        known: Mapping[str, Sequence[_Text]],
+        codes: Collection[str],
         *,
         decodes: bool = True,
     ) -> None:
@@ -122,10 +117,10 @@ class Reading:
         self._known = known
         self._codes = codes
         self._decodes = decodes
-        self._length = tail
+        self._length = max([GRAM, *map(len, codes)])
+        # The last letters, and where they are in the answer.
         self._end = ""
-        # Of the last letters: where they are in the answer.
-        self._places: deque[int] = deque(maxlen=tail + 1)
+        self._places: deque[int] = deque(maxlen=self._length)
         self._run: list[str] = []
         self._run_from = 0
         self._covered: dict[int, set[str]] = defaultdict(set)
@@ -143,11 +138,16 @@ class Reading:
         """How many characters can be shown: what follows may begin a leak."""
         if self.leaks:
             return 0
-        held = [self._places[0] if self._places else 0]
+        held = [self._read]
         if self._run:
             held.append(self._run_from)
         if len(self._word) >= GRAM:
             held.append(self._word_from)
+        # The longest end of what was heard that a code begins with.
+        for count in range(len(self._end), 0, -1):
+            if any(code.startswith(self._end[-count:]) for code in self._codes):
+                held.append(self._places[-count])
+                break
         return min(held)
 
     def hear(self, piece: str) -> None:
@@ -164,7 +164,7 @@ class Reading:
 
     def _take(self, letter: str) -> None:
         self._places.append(self._read)
-        self._end = (self._end + letter)[-max(self._length + 1, GRAM) :]
+        self._end = (self._end + letter)[-self._length :]
         if any(self._end.endswith(code) for code in self._codes):
             self.leaks = True
         gram = self._end[-GRAM:]
@@ -172,7 +172,7 @@ class Reading:
             self._run.clear()
             return
         if not self._run:
-            self._run_from = self._places[max(len(self._places) - GRAM, 0)]
+            self._run_from = self._places[-GRAM]
         self._run.append(gram)
         self._weigh(gram)
 
@@ -201,7 +201,7 @@ class Reading:
         if not self._decodes or len(word) < GRAM or self.leaks:
             return
         for text in _decoded(word):
-            inner = Reading(self._known, self._codes, self._length, decodes=False)
+            inner = Reading(self._known, self._codes, decodes=False)
             inner.hear(text)
             if inner.leaks:
                 self.leaks = True
@@ -222,7 +222,7 @@ def _text(part: str, run: int, *, share: float) -> _Text:
     return _Text(frozenset(plain.union(*others)), run, enough)
 
 
-def _codes(lines: Sequence[str]) -> list[str]:
+def _codes(lines: Sequence[str]) -> Collection[str]:
     """Return the codes of internal lines, in each form in which they could be said."""
     found = {"".join(_squashed(code)) for line in lines for code in CODE.findall(line)}
     plain = [code for code in found if len(code) >= SHORTEST_CODE]
@@ -257,97 +257,3 @@ def _decoded(word: str) -> Iterator[str]:
             yield decode(text).decode("utf-8", "ignore")
         except (binascii.Error, ValueError):
             continue
-
-
-# Ways out.
-IMAGE = re.compile(r"!\[([^\]\n]*)\]\(\s*<?([^\s)>]*)>?[^)\n]*\)")
-LINK = re.compile(r"\[([^\]\n]*)\]\(\s*<?([^\s)>]*)>?[^)\n]*\)")
-ADDRESS = re.compile(
-    r"(?:https?:)?//[^\s<>()\[\]\"'`]+|"
-    r"\b(?:[a-z0-9-]+\.)+[a-z]{2,}(?:/[^\s<>()\[\]\"'`?]*)?\?[^\s<>()\[\]\"'`]+",
-    re.IGNORECASE,
-)
-HOST = re.compile(r"\b(?:[a-z0-9-]+\.)+[a-z]{2,}\b", re.IGNORECASE)
-END = ".,:;!?…*_~"
-# Where a picture, a link or an address that is not finished yet may begin.
-UNFINISHED = re.compile(
-    r"(?:!?\[[^\]\n]*(?:\](?:\([^)\n]*)?)?|!|<[^>\n]*|[^\s<>()\[\]\"'`]+)$"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ways:
-    """Where an answer may lead to.
-
-    Attributes:
-        hosts: of pictures and of links; their subdomains too.
-        seen: what the model was shown; an address in it can carry nothing more away.
-    """
-
-    hosts: frozenset[str] = frozenset()
-    seen: Sequence[str] = field(default=())
-
-    def defused(self, text: str) -> str:
-        """Return *text* without the pictures and links that lead elsewhere."""
-        text = IMAGE.sub(self._image, text)
-        text = LINK.sub(self._link, text)
-        return ADDRESS.sub(self._address, text)
-
-    def _image(self, match: re.Match[str]) -> str:
-        name, address = match.groups()
-        return match[0] if self._is_trusted(address) else name
-
-    def _link(self, match: re.Match[str]) -> str:
-        name, address = match.groups()
-        if self._leads_nowhere_new(address):
-            return match[0]
-        host = host_of(address)
-        # The name may be an address itself, which the next step looks at.
-        return f"{name} ({host})" if "." in host and host not in name else name
-
-    def _address(self, match: re.Match[str]) -> str:
-        address = match[0].rstrip(END)
-        if self._leads_nowhere_new(address):
-            return match[0]
-        return f"{host_of(address)}{match[0][len(address) :]}"
-
-    def _leads_nowhere_new(self, address: str) -> bool:
-        if address.startswith(("mailto:", "tel:")):
-            return "?" not in address
-        return self._is_trusted(address) or any(_holds(t, address) for t in self.seen)
-
-    def _is_trusted(self, address: str) -> bool:
-        if not address.startswith(("https://", "http://", "//")) and ":" in address:
-            return False
-        host = host_of(address)
-        return any(host == each or host.endswith(f".{each}") for each in self.hosts)
-
-
-def _holds(text: str, address: str) -> bool:
-    """Return whether *address* stands in *text*, and does not only begin there."""
-    pattern = rf"{re.escape(address)}(?![\w/?&=#%+-])"
-    return address in text and re.search(pattern, text) is not None
-
-
-def host_of(address: str) -> str:
-    """Return the host that a browser would ask, in lower case; "" for none."""
-    # Browsers take a backslash for a slash.
-    text = address.replace("\\", "/")
-    if "//" not in text:
-        text = f"//{text}"
-    try:
-        return (urlsplit(text).hostname or "").lower()
-    except ValueError:
-        return ""
-
-
-def hosts_in(text: str) -> set[str]:
-    """Return the hosts that a text names."""
-    named = {host_of(found) for found in ADDRESS.findall(text)} - {""}
-    return named | {host.lower() for host in HOST.findall(text)}
-
-
-def finished(text: str) -> int:
-    """Return how many characters of an answer hold no unfinished way out."""
-    found = UNFINISHED.search(text)
-    return found.start() if found else len(text)

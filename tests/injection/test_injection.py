@@ -234,7 +234,8 @@ async def test_obedient_model_does_no_harm(shop, place, order):
         cid = await attempt(here, place, order)
         await here.quiet()
         answers = here.answers(cid)
-        calls = [json.loads(line) for line in (folder / "calls.txt").open()]
+        noted = (folder / "calls.txt").read_text().splitlines()
+        calls = [json.loads(line) for line in noted]
         conversation = here.conversation(cid)
         asked = json.dumps([request["messages"] for request in here.model.requests])
 
@@ -248,7 +249,7 @@ async def test_obedient_model_does_no_harm(shop, place, order):
     assert "![" not in said
     assert {name for name, _ in calls} <= {"search_knowledge", "my_orders"}
     assert {number for _, number in calls} <= {None, cid}
-    assert set(conversation.labels) <= {"refund"}
+    assert set(conversation.label_list) <= {"refund"}
     assert conversation.status != "resolved"
 
 
