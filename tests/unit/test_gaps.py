@@ -37,7 +37,7 @@ def test_messages_are_summed_up_when_enough_have_been_cut(count, cut):
 
 def test_tokens_count_too():
     """A long message that is not shown is soon worth a summary."""
-    assert gap(said(4, length=8_000), budget=100) == ([1, 2, 3, 4], "")
+    assert gap(said(4, length=6_000), budget=100) == ([1, 2, 3, 4], "")
 
 
 def test_summary_goes_on_from_the_one_before():
