@@ -42,8 +42,9 @@ class Guard:
         return None if listener is None else _Listener(self, listener)
 
     def withholds(self, answer: Answer) -> bool:
-        """Return whether the contact must not read *answer*."""
-        return self.rail.withholds(answer.text, self._before)
+        """Return whether the contact must not read *answer*, or would read nothing."""
+        leaks = self.rail.withholds(answer.text, self._before)
+        return leaks or not self.defused(answer).text.strip()
 
     def defused(self, answer: Answer) -> Answer:
         """Return *answer* without pictures and links that lead to strangers."""

@@ -23,6 +23,7 @@ from .core.hours import parse_hours
 from .core.prompt import split_rules
 from .core.rules import Rule
 from .errors import SettingsError
+from .prices import read_prices
 
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
 GROQ_MODEL = "llama-3.3-70b-versatile"
@@ -229,7 +230,7 @@ class Settings(pydantic.BaseModel):
         given = {name: given[name] for name in cls.model_fields if name in given}
         settings, wrong = cls._checked(given)
         problems = {name.upper(): problem for name, problem in wrong.items()}
-        problems |= dict(_conflicts(given))
+        problems |= dict((*_conflicts(given), *_unreadable(given)))
         if "bots_file" in given:
             reading = read_bots(Path(given["bots_file"]), variables)
             settings = settings and settings._with_bots(reading, given)
@@ -486,6 +487,15 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
             "instead",
         )
-    for file in ("system_prompt_file", "prices_file"):
-        if file in given and not Path(given[file]).is_file():
-            yield file.upper(), "names a file that does not exist"
+
+
+def _unreadable(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield which files cannot be used: (variable, why)."""
+    file = given.get("system_prompt_file")
+    if file and not Path(file).is_file():
+        yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"
+    if prices := given.get("prices_file"):
+        try:
+            read_prices(Path(prices))
+        except SettingsError as error:
+            yield from error.problems.items()

@@ -274,6 +274,15 @@ async def test_withheld_answer_calls_a_human_and_tells_the_agents_why(shop):
     assert not any(is_told(CODE, note) for note in notes)
 
 
+async def test_answer_that_was_nothing_but_a_picture_calls_a_human(shop):
+    picture = "![](https://evil.example/?q=1)"
+    async with shop.scene(model={"reply": picture}) as here:
+        cid = await here.answered("Show me")
+
+    assert here.conversation(cid).status == "open"
+    assert "evil" not in here.answers(cid)[0]
+
+
 async def test_honest_answers_are_said_as_they_are(shop):
     """Hours from the prompt, the contact's own link, and a list: no harm in these."""
     honest = (

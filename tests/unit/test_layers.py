@@ -22,7 +22,7 @@ ALLOWED = {
     "relay": {"errors", "hub", "store"},
     "logs": set(),
     "metrics": {"breaker"},
-    "settings": {"bots", "core", "errors"},
+    "settings": {"bots", "core", "errors", "prices"},
     "language": set(),
     "core": {"core", "errors"},
     "store": {"core", "errors", "store"},

@@ -501,3 +501,19 @@ def test_hosts_of_files():
     hosts = load(MEDIA_HOSTS="minio:9000, files.internal").media_hosts
 
     assert hosts == ("minio:9000", "files.internal")
+
+
+def test_rules_of_the_bot_are_divided_by_semicolons_and_lines():
+    assert load(BOT_RULES="Be kind.; Be brief.\nBe Ada.").bot_rules == (
+        "Be kind.",
+        "Be brief.",
+        "Be Ada.",
+    )
+
+
+def test_price_list_that_cannot_be_read_is_refused_at_once(tmp_path):
+    wrong = tmp_path / "prices.toml"
+    wrong.write_text("[models.x]\nprompt = 1")
+
+    assert "completion" in problems(PRICES_FILE=str(wrong))["PRICES_FILE"]
+    assert "cannot be read" in problems(PRICES_FILE="/nowhere")["PRICES_FILE"]
