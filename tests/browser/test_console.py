@@ -236,6 +236,25 @@ def test_why_panel_shows_what_the_model_called_read_and_cost(both):
     shot(agent, "console-why-tools")
 
 
+def test_strip_tells_what_the_model_has_taken_today(open_page):
+    """Nothing before its first answer: a demo without a model has no such line."""
+    page = open_page(path="/console")
+    expect(page.locator(".health-strip .-queue")).to_contain_text("Queue: 0")
+    expect(page.locator(".health-strip .-today")).to_be_hidden()
+
+    def with_figures(route):
+        body = route.fetch().json()
+        body["today"] = {"tokens": 12_345, "cost": 0.125}
+        route.fulfill(json=body)
+
+    page.route("**/stats*", with_figures)
+    page.reload()
+
+    today = page.locator(".health-strip .-today")
+    expect(today).to_have_text("Today: 12,345 tokens · $0.13")
+    shot(page, "console-today")
+
+
 def test_list_is_walked_by_keyboard(open_page, service):
     """Up and down, and the conversation follows."""
     for name in ("Keyboard one", "Keyboard two", "Keyboard three"):

@@ -152,7 +152,13 @@ ELSEWHERE = [
 PLACES = ["name", "attribute", "file name", "file", "passage", "result"]
 ATTEMPTS = [
     *(("message", order) for order in MESSAGES),
-    *((place, order) for place in PLACES for order in ELSEWHERE),
+    *(
+        (place, order)
+        for place in PLACES
+        for order in ELSEWHERE
+        # No name of a file holds a slash.
+        if place != "file name" or "/" not in order
+    ),
 ]
 
 
