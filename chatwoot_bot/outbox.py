@@ -14,6 +14,7 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
+from .core.links import Ways
 from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
@@ -197,7 +198,9 @@ class Outbox:
             self._engine.bill(summary),
             now=self._engine.clock(),
         )
-        return with_summary(note, summary.text)
+        # An agent's browser fetches pictures by itself.
+        ways = Ways(hosts=self._engine.guardrail.hosts)
+        return with_summary(note, ways.defused(summary.text))
 
     async def _delivered(
         self, conversation: Conversation, reply: Reply, external_id: int | None

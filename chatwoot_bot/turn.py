@@ -241,7 +241,7 @@ class Turn:
             drafts = await self._handover(situation, decision.reason, decision.detail)
         else:
             drafts = self._speak(situation.conversation, self._defused(answer, guard))
-        return [*drafts, *self._beside(decision)], decision
+        return [*drafts, *self._beside(decision, guard)], decision
 
     async def _ask(
         self,
@@ -278,7 +278,7 @@ class Turn:
         if why is None and self._toolbox is not None:
             why = self._toolbox.handover
         if why is not None:
-            return Decision(Route.HANDOVER, "model_asked", why)
+            return Decision(Route.HANDOVER, "model_asked", guard.safe(why))
         if guard.withholds(answer):
             self._withheld = answer.text
             self.engine.metrics.guarded.labels("withheld").inc()
@@ -323,12 +323,12 @@ class Turn:
             memory=told.memory,
         )
 
-    def _beside(self, decision: Decision) -> Sequence[Draft]:
+    def _beside(self, decision: Decision, guard: Guard) -> Sequence[Draft]:
         """Return what the model has asked for besides an answer."""
         toolbox = self._toolbox
         if toolbox is None:
             return ()
-        drafts = [Draft(ReplyKind.NOTE, note) for note in toolbox.notes]
+        drafts = [Draft(ReplyKind.NOTE, guard.safe(n)) for n in toolbox.notes]
         if toolbox.labels:
             labels = Routing(labels=tuple(toolbox.labels))
             drafts.append(Draft(ReplyKind.LABELS, labels.to_json()))

@@ -280,6 +280,25 @@ async def test_withheld_answer_calls_a_human_and_tells_the_agents_why(shop):
     assert not any(is_told(CODE, note) for note in notes)
 
 
+async def test_agents_browsers_are_not_led_to_strangers_either(shop):
+    """A picture in a note would be fetched as soon as somebody opens it."""
+    reason = "![x](https://evil.example/?q=1)"
+
+    def calls(messages):
+        if messages[0]["content"].startswith("Summarize"):
+            return f"They want a refund. {reason}"
+        return ToolCall(name="escalate_to_human", arguments={"reason": reason})
+
+    async with shop.scene(model={"reply": calls}) as here:
+        cid = await here.answered("I want my money back")
+        await here.chatwoot.until(lambda: here.chatwoot.notes(cid))
+        await here.chatwoot.settled()
+        notes = "\n".join(note.content for note in here.chatwoot.notes(cid))
+
+    assert "They want a refund." in notes
+    assert "evil" not in notes
+
+
 async def test_answer_that_was_nothing_but_a_picture_calls_a_human(shop):
     picture = "![](https://evil.example/?q=1)"
     async with shop.scene(model={"reply": picture}) as here:
