@@ -7,6 +7,7 @@ import anyio
 import httpx
 
 from .breaker import Breaker
+from .core.prompt import system_prompt
 from .responders import own
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
@@ -103,7 +104,7 @@ class Answering:
             base_url=llm.base_url,
             api_key=llm.api_key,
             model=llm.model,
-            prompt=bot.prompt(),
+            prompt=system_prompt(bot.prompt(), bot.settings.bot_rules),
             timeout_s=bot.settings.llm_timeout_seconds,
         )
 

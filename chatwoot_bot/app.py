@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import structlog
@@ -25,9 +26,13 @@ from .channels.base import Channel
 from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
 from .chatwoot.client import ChatwootClient
+from .chores import Chores
 from .core.conversation import Inbox
 from .core.decision import Policy
+from .core.guardrail import Guardrail
 from .core.hours import Hours, parse_hours
+from .core.links import host_of as host_in
+from .core.prompt import BUILT_IN, mark_of
 from .core.remote import Remote
 from .core.routing import Routing
 from .engine import Engine
@@ -44,6 +49,7 @@ from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
+from .prices import read_prices
 from .relay import Relay
 from .responders.mock import MockResponder
 from .settings import BotSettings, Settings
@@ -125,6 +131,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         StoreError: the database cannot be opened.
     """
     _warn(settings, with_worker=with_worker)
+    _warn_of_unknown_prices(settings)
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()
@@ -144,6 +151,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             chatwoot=chatwoot,
         )
         engine = _engine(settings, shared)
+        stack.push_async_callback(engine.chores.close)
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
@@ -176,6 +184,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, worker, shared),
+            currency=engine.prices.currency,
             clock=engine.clock,
         )
 
@@ -198,6 +207,17 @@ def _warn(settings: Settings, *, with_worker: bool) -> None:
             "without a worker nobody answers: a SQLite file serves one process. "
             "Use PostgreSQL to run workers apart from the web"
         )
+
+
+def _warn_of_unknown_prices(settings: Settings) -> None:
+    """Say which limits on money mean nothing, because nobody knows the price."""
+    prices = read_prices(settings.prices_file)
+    for bot in settings.bots:
+        own, model = bot.settings, bot.settings.llm().model
+        limited = own.max_cost_per_conversation or own.max_cost_per_day
+        known = prices.cost(model, prompt=0, completion=0) is not None
+        if limited and own.responder_name != "mock" and not known:
+            log.warning("no price is known, so MAX_COST stops nothing", model=model)
 
 
 async def _hear_others(
@@ -244,7 +264,10 @@ def _engine(settings: Settings, shared: Shared) -> Engine:
         db=shared.db,
         hub=shared.hub,
         metrics=shared.metrics,
+        prices=read_prices(settings.prices_file),
+        chores=Chores(),
         history=settings.history_messages,
+        history_tokens=settings.history_tokens,
         deliver_for_s=settings.delivery_deadline_hours * 3_600,
         **_parts(settings, others, shared),
     )
@@ -267,8 +290,22 @@ def _parts(settings: Settings, bot: BotSettings, shared: Shared) -> dict[str, An
         "fallback": MockResponder(own.bot_name) if own.fallback == "mock" else None,
         "media": shared.media(own),
         "handover": _handover(bot),
+        "guardrail": _guardrail(bot),
+        "zone": ZoneInfo(own.timezone),
         "tools": tools_of(bot, shared.db, shared.http),
     }
+
+
+def _guardrail(bot: BotSettings) -> Guardrail:
+    """Return what the bot must not say: its instructions, in their three parts."""
+    own = bot.settings
+    prompt = bot.prompt()
+    urls = own.public_url, own.chatwoot_base_url, own.booking_url
+    return Guardrail(
+        [prompt, "\n".join(own.bot_rules), "\n".join(BUILT_IN)],
+        mark=mark_of(prompt, own.bot_rules),
+        hosts=[host_in(url) for url in urls if url],
+    )
 
 
 def _handover(bot: BotSettings) -> Handover:
@@ -311,6 +348,8 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
             attribute=settings.bot_switch_attribute,
         ),
         routing=_routing(bot.settings),
+        attributes=bot.settings.contact_attributes,
+        remembers=bot.settings.remember_contacts,
     )
 
 
@@ -321,6 +360,9 @@ def _policy(bot: BotSettings) -> Policy:
         hours=_hours(bot.settings),
         max_bot_turns=bot.settings.max_bot_turns,
         answer_deadline_s=bot.settings.answer_deadline_seconds,
+        contact_messages_per_hour=bot.settings.contact_messages_per_hour,
+        max_cost_per_conversation=bot.settings.max_cost_per_conversation,
+        max_cost_per_day=bot.settings.max_cost_per_day,
     )
 
 

@@ -33,6 +33,9 @@ KEYS: Mapping[str, Key] = {
     "bot_name": ("name",),
     "system_prompt": ("prompt",),
     "system_prompt_file": ("prompt_file",),
+    "bot_rules": ("guardrails",),
+    "contact_attributes": ("contact_attributes",),
+    "remember_contacts": ("remember_contacts",),
     "openai_model": ("model",),
     "openai_base_url": ("base_url",),
     "openai_api_key": ("api_key_env",),
@@ -49,6 +52,8 @@ KEYS: Mapping[str, Key] = {
     "tools": ("tools",),
     "tool_labels": ("tool_labels",),
     "max_bot_turns": ("handoff", "max_turns"),
+    "contact_messages_per_hour": ("handoff", "max_messages_per_hour"),
+    "max_cost_per_conversation": ("handoff", "max_cost"),
     "handoff_message": ("handoff", "message"),
     "handoff_keywords": ("handoff", "keywords"),
     "handoff_team_id": ("handoff", "team"),
@@ -134,6 +139,8 @@ class _Handoff(_Table):
     labels: Texts | None = None
     attributes: Attributes | None = None
     max_turns: int | None = None
+    max_messages_per_hour: int | None = None
+    max_cost: Annotated[float, pydantic.Strict(False)] | None = None
     rules: list[_Rule] = []
 
 
@@ -142,6 +149,9 @@ class _Bot(_Table):
     name: Text | None = None
     prompt: Text | None = None
     prompt_file: Text | None = None
+    guardrails: Texts | None = None
+    contact_attributes: Texts | None = None
+    remember_contacts: bool | None = None
     model: Text | None = None
     base_url: Text | None = None
     api_key_env: Variable | None = None

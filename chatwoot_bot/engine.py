@@ -3,16 +3,21 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from zoneinfo import ZoneInfo
 
 from .channels.base import Channel
+from .chores import Chores
 from .core.conversation import Inbox
+from .core.guardrail import Guardrail
 from .handover import Handover
 from .hub import Hub
 from .media.reader import MediaReader
 from .metrics import Metrics
-from .responders.base import Responder
+from .prices import Prices
+from .responders.base import Answer, Responder
 from .store.arrivals import Rules
 from .store.engine import Database
+from .store.spending import Bill
 from .tools.base import Tool
 
 
@@ -28,7 +33,12 @@ class Engine:
         handover: what is said and done then.
         tools: what the responder may do besides speaking.
         deliver_for_s: how long a reply is kept for a Chatwoot that is down.
+        guardrail: what must not be said.
+        prices: of the models.
+        zone: where the bot is.
+        chores: work that nobody waits for.
         history: messages of the transcript, at most.
+        history_tokens: that the model is shown of them, at most.
         clock: Unix seconds.
     """
 
@@ -42,7 +52,12 @@ class Engine:
     media: MediaReader | None
     handover: Handover
     tools: Sequence[Tool]
+    guardrail: Guardrail
+    prices: Prices
+    zone: ZoneInfo
+    chores: Chores
     history: int
+    history_tokens: int
     deliver_for_s: float
     clock: Callable[[], float] = time.time
     bots: Mapping[Inbox, "Engine"] = field(default_factory=dict)
@@ -50,3 +65,15 @@ class Engine:
     def serving(self, inbox: Inbox) -> "Engine":
         """Return the engine of the bot that serves *inbox*."""
         return self.bots.get(inbox, self)
+
+    def bill(self, answer: Answer) -> Bill:
+        """Return what the model has taken for *answer*, and count it."""
+        usage = answer.usage
+        if usage is None:
+            return Bill(tokens=0, cost=None)
+        cost = self.prices.cost(
+            answer.model, prompt=usage.prompt, completion=usage.completion
+        )
+        self.metrics.tokens.inc(usage.total)
+        self.metrics.cost.inc(cost or 0.0)
+        return Bill(tokens=usage.total, cost=cost)

@@ -24,13 +24,26 @@ REASONS = {
     "worker_died": "The bot's worker died again and again here, so it stepped back.",
     "answer_deadline": "The contact has waited too long for the bot's answer.",
     "turn_limit": "The bot has answered as often as it may in one conversation.",
+    "rate_limit": "The contact writes more in an hour than the bot may answer.",
+    "spend_limit": "The bot's model has cost as much as it may: the limit {detail}.",
+    "guardrail": "The bot's answer held what it must not say, so it was withheld. "
+    "Somebody may have tried to make it give away its instructions.",
     "operator_rule": "A rule of the bot's operator calls a human here: {detail}",
     "unsupported": "The contact sent what neither Chatwoot nor the bot can show.",
     "cannot_reply": "The channel would not bring the bot's reply to the contact.",
 }
 APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")
-# Then asking the model for a summary would most likely fail as well.
-WITHOUT_MODEL = ("answer_deadline", "model_failed", "turn_failed", "worker_died")
+# Then asking the model for a summary would most likely fail as well, or would go on
+# with what has just been stopped.
+WITHOUT_MODEL = (
+    "answer_deadline",
+    "model_failed",
+    "turn_failed",
+    "worker_died",
+    "rate_limit",
+    "spend_limit",
+    "guardrail",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,17 @@ class Metrics:
             "Tokens used, prompt and completion",
             registry=self.registry,
         )
+        self.cost = Counter(
+            "chatwoot_bot_model_cost",
+            "What the model has cost, in the currency of the price list",
+            registry=self.registry,
+        )
+        self.guarded = Counter(
+            "chatwoot_bot_guarded",
+            "Answers that were withheld, or lost a link or a picture",
+            ["what"],
+            registry=self.registry,
+        )
         self.replies = Counter(
             "chatwoot_bot_replies",
             "Replies by what became of a sending",

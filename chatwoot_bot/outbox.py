@@ -14,6 +14,7 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
+from .core.links import Ways
 from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
@@ -23,6 +24,7 @@ from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Reply, ReplyKind
+from .store.spending import charge
 
 # A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
 MAX_BACKOFF_S = 60.0
@@ -188,7 +190,17 @@ class Outbox:
         except Exception:  # noqa: BLE001 - a responder's bug must not hold the note back
             self._log.exception("no summary")
             return note
-        return with_summary(note, summary) if summary else note
+        if summary is None:
+            return note
+        await self._engine.db.write(
+            charge,
+            self._lease.conversation_id,
+            self._engine.bill(summary),
+            now=self._engine.clock(),
+        )
+        # An agent's browser fetches pictures by itself.
+        ways = Ways(hosts=self._engine.guardrail.hosts)
+        return with_summary(note, ways.defused(summary.text))
 
     async def _delivered(
         self, conversation: Conversation, reply: Reply, external_id: int | None

@@ -22,10 +22,12 @@ from .core.conversation import Inbox
 from .core.endpoint import Endpoint
 from .core.events import Event
 from .core.hours import parse_hours
+from .core.prompt import split_rules
 from .core.rules import Rule
 from .core.slots import MAX_MINUTES
 from .errors import SettingsError
 from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
+from .prices import read_prices
 
 DEFAULT_PROMPT = (
     "You are {name}, the assistant in the support chat of a company. Answer in the "
@@ -96,6 +98,10 @@ def _unless_none(value: str) -> str:
     return "" if value.lower() == "none" else value
 
 
+def _sentences(value: Any) -> Any:
+    return split_rules(value) if isinstance(value, str) else value
+
+
 def _hours(value: str) -> str:
     parse_hours(value, "UTC")
     return value
@@ -125,6 +131,7 @@ Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 # A name that agents use; "none" switches that way of theirs off.
 Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Settings(pydantic.BaseModel):
@@ -180,11 +187,19 @@ class Settings(pydantic.BaseModel):
     bot_name: str = Field("Assistant", min_length=1, max_length=80)
     system_prompt: str | None = None
     system_prompt_file: Path | None = None
+    bot_rules: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sentences)] = ()
+    contact_attributes: Annotated[tuple[str, ...], Commas] = ()
+    remember_contacts: bool = False
     quiet_seconds: float = Field(1.5, ge=0, le=3_600)
     max_wait_seconds: float = Field(10.0, ge=0, le=3_600)
     history_messages: int = Field(40, ge=1, le=1_000)
+    history_tokens: int = Field(6_000, ge=100, le=1_000_000)
     max_concurrent_turns: int = Field(200, ge=1, le=10_000)
     max_bot_turns: int = Field(0, ge=0)
+    contact_messages_per_hour: int = Field(0, ge=0, le=10_000)
+    max_cost_per_conversation: Amount = 0.0
+    max_cost_per_day: Amount = 0.0
+    prices_file: Path | None = None
     delivery_deadline_hours: float = Field(24.0, gt=0, le=720)
     answer_deadline_seconds: Seconds = 120.0
     verify_before_reply: bool = True
@@ -247,7 +262,7 @@ class Settings(pydantic.BaseModel):
         given = {name: given[name] for name in cls.model_fields if name in given}
         settings, wrong = cls._checked(given)
         problems = {name.upper(): problem for name, problem in wrong.items()}
-        problems |= dict(_conflicts(given))
+        problems |= dict((*_conflicts(given), *_unreadable(given)))
         if settings is not None:
             problems |= dict(_impatient(settings))
         if "bots_file" in given:
@@ -537,12 +552,6 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
             "instead",
         )
-    folder = given.get("knowledge_dir")
-    if folder and not Path(folder).is_dir():
-        yield "KNOWLEDGE_DIR", "names a folder that does not exist"
-    file = given.get("system_prompt_file")
-    if file and not Path(file).is_file():
-        yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"
 
 
 def _disconnected(
@@ -602,3 +611,18 @@ def _booking_conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "is needed with CALCOM_API_KEY; it is the number in the address of the "
             "event type's page in Cal.com",
         )
+
+
+def _unreadable(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield which files cannot be used: (variable, why)."""
+    folder = given.get("knowledge_dir")
+    if folder and not Path(folder).is_dir():
+        yield "KNOWLEDGE_DIR", "names a folder that does not exist"
+    file = given.get("system_prompt_file")
+    if file and not Path(file).is_file():
+        yield "SYSTEM_PROMPT_FILE", "names a file that does not exist"
+    if prices := given.get("prices_file"):
+        try:
+            read_prices(Path(prices))
+        except SettingsError as error:
+            yield from error.problems.items()

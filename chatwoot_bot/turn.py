@@ -6,10 +6,11 @@
     read        what the contact has sent besides text
     think       ask the responder, which may use tools; cancelled when the contact or
                 an agent speaks
+    guard       withhold an answer that gives away the bot's instructions
     look again  ask Chatwoot who holds the conversation now
     keep        the reply, its key and what it answers, in one transaction
     say         deliver it through the channel
-    finish      give the lease back
+    finish      give the lease back; sum up, beside it, what the model sees no more
 
 The conversation is the unit of work: a turn answers everything that is owed,
 together, once. What is kept is said by this turn or by the next one that leases the
@@ -25,20 +26,25 @@ from typing import Any, TypeVar
 
 import structlog
 
+from .briefing import brief
 from .channels.base import Channel
 from .core.conversation import Conversation, Message
-from .core.decision import Decision, Route, decide, give_up
+from .core.decision import NO_STRAIN, Decision, Route, decide, give_up
 from .core.outgoing import compose, note_instead
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ResponderError
+from .guard import Guard
 from .hub import Speech
+from .memory import sum_up_later
 from .outbox import Outbox
-from .responders.base import Answer, Assignment, Responder
+from .responders.base import Answer, Assignment, Listener, Responder
 from .store import turns
 from .store.leases import Lease
 from .store.readings import keep_reading
 from .store.replies import FOR_AGENTS, Draft, Reply, ReplyKind
+from .store.spending import Bill
+from .store.strain import strain
 from .store.turns import Ending, Situation, TurnRecord, Verdict
 from .tools.journal import Journal
 from .tools.toolbox import Toolbox
@@ -76,7 +82,11 @@ class Turn:
         self._thinking: asyncio.Task[Any] | None = None
         self._speech: Speech | None = None
         self._toolbox: Toolbox | None = None
+        self._bill = Bill(tokens=0, cost=None)
+        self._model: str | None = None
         self._unsaid: str | None = None
+        self._withheld: str | None = None
+        self._forgets = False
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._outbox = Outbox(engine, lease, self.log)
 
@@ -117,6 +127,7 @@ class Turn:
             record=end.record,
         )
         self.engine.hub.publish(self.lease.conversation_id)
+        sum_up_later(self.engine, self.lease.conversation_id, left_out=self._forgets)
         return due_at
 
     async def _work(self, situation: Situation) -> End:
@@ -131,14 +142,14 @@ class Turn:
         if unsaid:
             # What has just been said is part of the transcript now.
             situation = await self._load()
-        decision = self._decide(situation)
+        decision = await self._decide(situation)
         match decision.route:
             case Route.BOT | Route.HANDOVER:
                 return await self._answer(situation, decision)
             case Route.HUMAN | Route.IGNORE:
                 return await self._leave(situation, decision)
 
-    def _decide(self, situation: Situation) -> Decision:
+    async def _decide(self, situation: Situation) -> Decision:
         policy = self.engine.rules.policy
         decision = decide(
             situation.owed,
@@ -148,8 +159,12 @@ class Turn:
         )
         if decision.route is not Route.BOT:
             return decision
-        now = self.engine.clock()
-        return give_up(situation.conversation, now=now, policy=policy) or decision
+        now, conversation = self.engine.clock(), situation.conversation
+        borne = NO_STRAIN
+        if policy.is_strict:
+            borne = await self.engine.db.read(strain, conversation, policy, now=now)
+        tired = give_up(conversation, now=now, policy=policy, strain=borne)
+        return tired or decision
 
     async def _answer(self, situation: Situation, decision: Decision) -> End:
         """Find out what to say, and say it."""
@@ -160,11 +175,11 @@ class Turn:
         try:
             typing.on()
             situation, decision = await self._read(situation, decision)
-            drafts, decision, answer = await self._draft(situation, decision)
+            drafts, decision = await self._draft(situation, decision)
             self._unsaid = _public_text(drafts)
             if not await self._outbox.look_again(conversation):
                 drafts, decision = self._as_notes(situation, drafts, decision)
-            record = self._record(decision, "kept", answer)
+            record = self._record(decision, "kept", draft=self._withheld)
             verdict, kept = await self.engine.db.write(
                 turns.keep,
                 self.lease,
@@ -204,59 +219,95 @@ class Turn:
             return situation, decision
         owed = [message for message in transcript if message.owed]
         situation = dataclasses.replace(situation, owed=owed, transcript=transcript)
-        return situation, self._decide(situation)
+        return situation, await self._decide(situation)
 
     async def _keep_reading(self, message: Message) -> None:
         await self.engine.db.write(keep_reading, self.lease, message)
 
     async def _draft(
         self, situation: Situation, decision: Decision
-    ) -> tuple[Sequence[Draft], Decision, Answer | None]:
-        """Return what to say, why, and what the responder did for it."""
+    ) -> tuple[Sequence[Draft], Decision]:
+        """Return what to say, and why."""
         if decision.route is Route.HANDOVER:
             drafts = await self._handover(situation, decision.reason, decision.detail)
-            return drafts, decision, None
+            return drafts, decision
         assignment = await self._assignment(situation)
+        guard = Guard(self.engine.guardrail, situation.transcript, assignment.toolbox)
+        decision, answer = await self._ask(situation, decision, assignment, guard)
+        if answer is None:
+            return await self._handover(situation, decision.reason), decision
+        decision = self._judge(decision, answer, guard)
+        if decision.route is Route.HANDOVER:
+            drafts = await self._handover(situation, decision.reason, decision.detail)
+        else:
+            drafts = self._speak(situation.conversation, self._defused(answer, guard))
+        return [*drafts, *self._beside(decision, guard)], decision
+
+    async def _ask(
+        self,
+        situation: Situation,
+        decision: Decision,
+        assignment: Assignment,
+        guard: Guard,
+    ) -> tuple[Decision, Answer | None]:
+        """Return the responder's answer, or None and why a human is called instead."""
+        listener = guard.listens(self._speech)
         try:
-            answer = await self._in_time(situation, self._respond(assignment))
+            answer = await self._in_time(situation, self._respond(assignment, listener))
         except TimeoutError:
-            decision = Decision(Route.HANDOVER, "answer_deadline")
-            return await self._handover(situation, decision.reason), decision, None
+            return Decision(Route.HANDOVER, "answer_deadline"), None
         except ResponderError as error:
             self.engine.metrics.model_failures.inc()
             self.log.warning("model failed", error=str(error))
             if self.engine.fallback is None:
-                decision = Decision(Route.HANDOVER, "model_failed")
-                return await self._handover(situation, decision.reason), decision, None
+                return Decision(Route.HANDOVER, "model_failed"), None
             decision = Decision(Route.BOT, "model_failed")
-            answer = await self._fall_back(self.engine.fallback, assignment)
-        why = answer.handover
-        if why is None and assignment.toolbox is not None:
-            why = assignment.toolbox.handover
-        if why is not None:
-            decision = Decision(Route.HANDOVER, "model_asked")
-            drafts = await self._handover(situation, decision.reason, why)
-        else:
-            conversation = situation.conversation
-            channel = conversation.chatwoot_channel or conversation.channel
-            parts = compose(answer.text, answer.options, channel)
-            drafts = [Draft(ReplyKind.ANSWER, *part) for part in parts]
-        return [*drafts, *self._beside(decision)], decision, answer
+            answer = await self._fall_back(self.engine.fallback, assignment, listener)
+        self._bill, self._model = self.engine.bill(answer), answer.model
+        return decision, answer
 
-    async def _respond(self, assignment: Assignment) -> Answer:
-        answer = await self.engine.responder.respond(assignment, self._speech)
+    def _judge(self, decision: Decision, answer: Answer, guard: Guard) -> Decision:
+        """Return *decision*, or why the answer is not said and a human is called."""
+        why = answer.handover
+        if why is None and self._toolbox is not None:
+            why = self._toolbox.handover
+        if why is not None:
+            return Decision(Route.HANDOVER, "model_asked", guard.safe(why))
+        if guard.withholds(answer):
+            self._withheld = answer.text
+            self.engine.metrics.guarded.labels("withheld").inc()
+            return Decision(Route.HANDOVER, "guardrail")
+        return decision
+
+    def _defused(self, answer: Answer, guard: Guard) -> Answer:
+        defused = guard.defused(answer)
+        if defused.text != answer.text:
+            self.engine.metrics.guarded.labels("defused").inc()
+        return defused
+
+    def _speak(self, conversation: Conversation, answer: Answer) -> Sequence[Draft]:
+        channel = conversation.chatwoot_channel or conversation.channel
+        parts = compose(answer.text, answer.options, channel)
+        return [Draft(ReplyKind.ANSWER, *part) for part in parts]
+
+    async def _respond(
+        self, assignment: Assignment, listener: Listener | None
+    ) -> Answer:
+        answer = await self.engine.responder.respond(assignment, listener)
         called = answer.handover or (assignment.toolbox and assignment.toolbox.handover)
         if not answer.text.strip() and not called:
             raise ResponderError("the answer is empty", retryable=False)
         return answer
 
-    async def _fall_back(self, fallback: Responder, assignment: Assignment) -> Answer:
+    async def _fall_back(
+        self, fallback: Responder, assignment: Assignment, listener: Listener | None
+    ) -> Answer:
         """Have *fallback* answer; nothing of the other's attempt goes with it."""
-        if self._speech is not None:
-            self._speech.forget()
+        if listener is not None:
+            listener.forget()
         if assignment.toolbox is not None:
             assignment.toolbox.begin_again()
-        return await self._think(fallback.respond(assignment, self._speech))
+        return await self._think(fallback.respond(assignment, listener))
 
     async def _assignment(self, situation: Situation) -> Assignment:
         """Return what the responder is told, and what it may do."""
@@ -281,19 +332,23 @@ class Turn:
             now=self.engine.clock(),
         )
         await self._toolbox.open()
+        told = await brief(self.engine, situation)
+        self._forgets = told.leaves_out
         return Assignment(
-            transcript=situation.transcript,
+            transcript=told.shown,
             conversation=conversation,
             toolbox=self._toolbox,
             turn_id=self.id,
+            facts=told.facts,
+            memory=told.memory,
         )
 
-    def _beside(self, decision: Decision) -> Sequence[Draft]:
+    def _beside(self, decision: Decision, guard: Guard) -> Sequence[Draft]:
         """Return what the model has asked for besides an answer."""
         toolbox = self._toolbox
         if toolbox is None:
             return ()
-        drafts = [Draft(ReplyKind.NOTE, note) for note in toolbox.notes]
+        drafts = [Draft(ReplyKind.NOTE, guard.safe(n)) for n in toolbox.notes]
         if toolbox.labels:
             labels = Routing(labels=tuple(toolbox.labels))
             drafts.append(Draft(ReplyKind.LABELS, labels.to_json()))
@@ -392,7 +447,7 @@ class Turn:
         await self.engine.db.write(turns.leave, self.lease, seen=situation.owed)
         self.log.info("left to a human", reason=decision.reason)
         self._count(decision, "silent")
-        return End(record=self._record(decision, "silent", None))
+        return End(record=self._record(decision, "silent"))
 
     def _overtaken(self, decision: Decision, reason: str) -> End:
         """Drop the draft; what is still owed is answered by the next turn."""
@@ -402,8 +457,8 @@ class Turn:
         if reason == Verdict.SUPERSEDED:
             ending = Ending.SUPERSEDED
         draft = self._unsaid or (self._speech and self._speech.text) or None
-        record = self._record(decision, reason, None)
-        return End(ending=ending, record=dataclasses.replace(record, draft=draft))
+        record = self._record(decision, reason, draft=draft)
+        return End(ending=ending, record=record)
 
     async def _load(self) -> Situation:
         situation = await self.engine.db.read(
@@ -423,11 +478,8 @@ class Turn:
         self.engine.metrics.turns.labels(str(decision.route), outcome).inc()
 
     def _record(
-        self, decision: Decision, outcome: str, answer: Answer | None
+        self, decision: Decision, outcome: str, *, draft: str | None = None
     ) -> TurnRecord:
-        usage = answer.usage if answer else None
-        if usage is not None:
-            self.engine.metrics.tokens.inc(usage.total)
         toolbox = self._toolbox
         return TurnRecord(
             id=self.id,
@@ -435,8 +487,10 @@ class Turn:
             decision=decision.route,
             reason=decision.reason,
             outcome=outcome,
-            model=answer.model if answer else None,
-            tokens=usage.total if usage else None,
+            model=self._model,
+            tokens=self._bill.tokens or None,
+            cost=self._bill.cost,
+            draft=draft,
             tools=toolbox.calls if toolbox else (),
             sources=[dataclasses.asdict(each) for each in toolbox.sources]
             if toolbox

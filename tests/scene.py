@@ -163,6 +163,24 @@ class Installation:
             ) as chatwoot,
         ):
             yield Scene(chatwoot, stand_in, self.service)
+            assert not leaked(chatwoot, self.service)
+
+
+def leaked(chatwoot: Simulator, service: Service) -> list[str]:
+    """Return what contacts have said, or are called, that the service has logged."""
+    said = [
+        message.content
+        for conversation in chatwoot.world.conversations.values()
+        for message in conversation.messages
+        if message.message_type == "incoming" and message.content
+    ]
+    contacts = [c.contact for c in chatwoot.world.conversations.values()]
+    known = [each for c in contacts for each in (c.name, c.email, c.phone_number)]
+    output = service.output
+    # "Hi" stands in many a word.
+    return [
+        text for text in (*said, *known) if text and len(text) > 8 and text in output
+    ]
 
 
 @contextmanager

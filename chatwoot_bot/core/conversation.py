@@ -164,6 +164,12 @@ class Conversation:
         switch_at: Chatwoot's clock (Unix seconds) at that.
         hushed: a label or an attribute is all that keeps the bot silent.
         marks: what operators' rules heed of labels and attributes; see `core.rules`.
+        contact: who writes, as a key to their other conversations; None for nobody
+            that could be told from others.
+        contact_name: None until it is known.
+        attributes: JSON of those that the operator has named; "" for none.
+        summary: what was said up to the message `summary_until`; None for nothing.
+        spent: what the model has cost since a human or a resolve.
         released: an agent gave it to the bot, and it was not resolved since.
         owed_since: Unix seconds of the oldest message without an answer.
         due_at: Unix seconds when somebody should look at it; None for never. While
@@ -196,6 +202,12 @@ class Conversation:
     switch_at: float = 0.0
     hushed: bool = False
     marks: str = ""
+    contact: str | None = None
+    contact_name: str | None = None
+    attributes: str = ""
+    summary: str | None = None
+    summary_until: int | None = None
+    spent: float = 0.0
     released: bool = False
     owed_since: float | None = None
     due_at: float | None = None

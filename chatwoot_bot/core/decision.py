@@ -53,6 +53,9 @@ class Policy:
         hours: when agents are at work; None for always.
         max_bot_turns: answers without a human or a resolve; 0 is no limit.
         answer_deadline_s: a contact who waits longer gets a human.
+        contact_messages_per_hour: of one contact; more call a human. 0 is no limit.
+        max_cost_per_conversation: in the currency of the price list; 0 is no limit.
+        max_cost_per_day: of all conversations together; 0 is no limit.
     """
 
     handover_keywords: tuple[str, ...] = ()
@@ -60,6 +63,30 @@ class Policy:
     hours: Hours | None = None
     max_bot_turns: int = 0
     answer_deadline_s: float = math.inf
+    contact_messages_per_hour: int = 0
+    max_cost_per_conversation: float = 0.0
+    max_cost_per_day: float = 0.0
+
+    @property
+    def is_strict(self) -> bool:
+        """Whether a `Strain` has to be known."""
+        return bool(self.contact_messages_per_hour or self.max_cost_per_day)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strain:
+    """What a contact and the bot's purse have had to bear.
+
+    Attributes:
+        messages_in_hour: that the contact wrote, in all their conversations.
+        spent_today: by all bots together.
+    """
+
+    messages_in_hour: int = 0
+    spent_today: float = 0.0
+
+
+NO_STRAIN = Strain()
 
 
 def decide(
@@ -107,12 +134,17 @@ def _call(
 
 
 def give_up(
-    conversation: Conversation, *, now: float, policy: Policy
+    conversation: Conversation,
+    *,
+    now: float,
+    policy: Policy,
+    strain: Strain = NO_STRAIN,
 ) -> Decision | None:
     """Return why the bot must stop trying and call a human, or None.
 
     Args:
         now: Unix seconds.
+        strain: as far as the policy asks for it.
     """
     if conversation.failures >= MAX_FAILURES:
         return Decision(Route.HANDOVER, "turn_failed")
@@ -122,6 +154,19 @@ def give_up(
     owed_since = conversation.owed_since
     if owed_since is not None and now - owed_since >= policy.answer_deadline_s:
         return Decision(Route.HANDOVER, "answer_deadline")
+    return _too_much(conversation, policy, strain)
+
+
+def _too_much(
+    conversation: Conversation, policy: Policy, strain: Strain
+) -> Decision | None:
+    """Return which limit on messages and money is reached, or None."""
+    if 0 < policy.contact_messages_per_hour < strain.messages_in_hour:
+        return Decision(Route.HANDOVER, "rate_limit")
+    if 0 < policy.max_cost_per_conversation <= conversation.spent:
+        return Decision(Route.HANDOVER, "spend_limit", "of one conversation")
+    if 0 < policy.max_cost_per_day <= strain.spent_today:
+        return Decision(Route.HANDOVER, "spend_limit", "of one day")
     return None
 
 

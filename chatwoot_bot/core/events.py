@@ -58,6 +58,7 @@ class Sighting:
         labels: None when not shown.
         attributes: the custom ones; None when not shown.
         contact_attributes: the contact's custom ones; None when not shown.
+        contact: see `contact_key`; None when not shown.
     """
 
     display_id: int
@@ -70,6 +71,7 @@ class Sighting:
     labels: tuple[str, ...] | None = None
     attributes: Mapping[str, Any] | None = None
     contact_attributes: Mapping[str, Any] | None = None
+    contact: str | None = None
 
     @property
     def agent_replied(self) -> bool:
@@ -538,6 +540,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         labels=_labels(conversation.labels),
         attributes=_attributes(conversation.custom_attributes),
         contact_attributes=_attributes(contact.custom_attributes) if contact else None,
+        contact=contact_key(contact.id if contact else None, conversation),
     )
 
 
@@ -552,6 +555,21 @@ def moment(value: Any) -> float:
         return datetime.fromisoformat(value).timestamp()
     except (TypeError, ValueError):
         return float(value) if isinstance(value, int | float) else 1.0
+
+
+def contact_key(contact_id: int | None, conversation: _Conversation) -> str | None:
+    """Return what is the same in all conversations of one contact in one inbox.
+
+    The contact's id alone is not enough: Chatwoot takes a visitor who types somebody's
+    e-mail address for that contact. So where they write from belongs to it too, be it
+    a browser's secret or a telephone number; as a digest, because we need not know it.
+    """
+    inbox = conversation.contact_inbox
+    source = _text(inbox.get("source_id")) if isinstance(inbox, dict) else ""
+    if contact_id is None or not source or conversation.inbox_id is None:
+        return None
+    named = f"{conversation.inbox_id}/{contact_id}/{source}"
+    return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _labels(value: Any) -> tuple[str, ...] | None:

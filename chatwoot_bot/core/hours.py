@@ -39,6 +39,18 @@ class Hours:
             for day, opens, closes in self.spans
         )
 
+    def closes_at(self, now: float) -> datetime:
+        """Return when work that goes on at *now* ends, in local time."""
+        local = datetime.fromtimestamp(now, self.zone)
+        minute = local.hour * 60 + local.minute
+        ends = [
+            closes
+            for day, opens, closes in self.spans
+            if day == local.weekday() and opens <= minute < closes
+        ]
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        return midnight + timedelta(minutes=max(ends))
+
     def next_opening(self, now: float) -> datetime:
         """Return when work begins again, in local time."""
         local = datetime.fromtimestamp(now, self.zone)

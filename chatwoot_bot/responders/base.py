@@ -102,10 +102,16 @@ class Responder(Protocol):
         """
         ...
 
-    async def summarize(self, transcript: Sequence[Message]) -> str | None:
-        """Return in a few sentences what *transcript* is about, for an agent.
+    async def summarize(
+        self, transcript: Sequence[Message], *, so_far: str | None = None
+    ) -> Answer | None:
+        """Return in a few sentences what *transcript* is about.
 
         None from a responder that cannot.
+
+        Args:
+            so_far: None when an agent will read it. Else the responder itself will,
+                and this is what it knows of what came before; "" for nothing.
 
         Raises:
             ResponderError: there is no summary to be had.

@@ -27,9 +27,11 @@ class GuardedResponder:
         """Ask the model, unless it has just failed several times."""
         return await self._guarded(self._inner.respond, assignment, listener)
 
-    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+    async def summarize(
+        self, transcript: Sequence[Message], *, so_far: str | None = None
+    ) -> Answer | None:
         """Ask the model, unless it has just failed several times."""
-        return await self._guarded(self._inner.summarize, transcript)
+        return await self._guarded(self._inner.summarize, transcript, so_far=so_far)
 
     async def _guarded(
         self,

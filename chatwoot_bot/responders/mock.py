@@ -90,7 +90,9 @@ class MockResponder:
             listener.hear(text)
         return Answer(text=text, options=HUMAN if OFFER in text else ())
 
-    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+    async def summarize(
+        self, transcript: Sequence[Message], *, so_far: str | None = None
+    ) -> Answer | None:
         """Return None: that takes a model."""
         return None
 

@@ -96,12 +96,16 @@ class OwnResponder:
             raise self._failure("returned an answer without text")
         return answer
 
-    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+    async def summarize(
+        self, transcript: Sequence[Message], *, so_far: str | None = None
+    ) -> Answer | None:
         """Ask the operator's responder, if it can."""
         if not hasattr(self._inner, "summarize"):
             return None
-        summary: str | None = await self._ask(self._inner.summarize, transcript)
-        return summary
+        said: Answer | str | None = await self._ask(
+            self._inner.summarize, transcript, so_far=so_far
+        )
+        return Answer(text=said) if isinstance(said, str) else said
 
     async def _ask(
         self, ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

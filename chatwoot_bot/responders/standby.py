@@ -44,13 +44,15 @@ class StandbyResponder:
             assignment.toolbox.begin_again()
         return await self._second.respond(assignment, listener)
 
-    async def summarize(self, transcript: Sequence[Message]) -> str | None:
+    async def summarize(
+        self, transcript: Sequence[Message], *, so_far: str | None = None
+    ) -> Answer | None:
         """Ask the first, and then perhaps the second."""
         try:
-            return await self._first.summarize(transcript)
+            return await self._first.summarize(transcript, so_far=so_far)
         except ResponderError as error:
             self._pass_on(error)
-        return await self._second.summarize(transcript)
+        return await self._second.summarize(transcript, so_far=so_far)
 
     def _pass_on(self, error: ResponderError) -> None:
         self._failed()

@@ -124,6 +124,7 @@ def _first_sight(tx: sa.Connection, arrival: Arrival, rules: Rules) -> dict[str,
     if (seen := event.conversation) is not None:
         row |= {
             "contact_name": seen.contact_name,
+            "contact": seen.contact,
             "state": state_at_first_sight(tx, seen, event.inbox_id),
             "status": seen.status,
             "status_at": seen.updated_at,

@@ -25,6 +25,8 @@ class Rules:
         account_id: the account of bodies that name none; None when unknown.
         remote: how agents steer the bot from within Chatwoot.
         routing: where a conversation goes when a human is called.
+        attributes: the custom ones that the model may know.
+        remembers: whether it may know of the contact's earlier requests.
         bots: the rules of the inboxes that have a bot of their own.
     """
 
@@ -34,6 +36,8 @@ class Rules:
     account_id: int | None = None
     remote: Remote = field(default_factory=Remote)
     routing: Routing = field(default_factory=Routing)
+    attributes: tuple[str, ...] = ()
+    remembers: bool = False
     bots: Mapping[Inbox, "Rules"] = field(default_factory=dict)
 
     def serving(self, inbox: Inbox) -> "Rules":

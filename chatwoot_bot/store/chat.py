@@ -29,13 +29,15 @@ def create(
     Args:
         visitor: whose earlier conversations belong with it; None for somebody new.
     """
+    visitor = visitor or secrets.token_hex(8)
     query = (
         sa.insert(conversations)
         .values(
             id=new_id(),
             channel="web",
             user_id=user_id or f"u_{secrets.token_hex(8)}",
-            visitor=visitor or secrets.token_hex(8),
+            visitor=visitor,
+            contact=visitor,
             contact_name=name,
             state=State.AI,
             created_at=now,

@@ -113,6 +113,7 @@ class Outcomes:
             message to the first answer after it, whoever gave it; None when nobody
             was answered.
         tokens: of all turns.
+        cost: of all turns, as far as prices are known; None for not at all.
     """
 
     conversations: int
@@ -121,6 +122,7 @@ class Outcomes:
     reopened: int
     first_answer_s: tuple[float, float] | None
     tokens: int
+    cost: float | None
 
 
 def outcomes(tx: sa.Connection, span: Span) -> Outcomes:
@@ -132,15 +134,17 @@ def outcomes(tx: sa.Connection, span: Span) -> Outcomes:
     for reason in handed_over.values():
         reasons[reason] = reasons.get(reason, 0) + 1
     count = sa.select(sa.func.count()).select_from(begun.subquery())
-    tokens = sa.select(sa.func.sum(turns.c.tokens))
     mine = turns.c.conversation_id.in_(begun)
+    sums = sa.select(sa.func.sum(turns.c.tokens), sa.func.sum(turns.c.cost)).where(mine)
+    tokens, cost = tx.execute(sums).one()
     return Outcomes(
         conversations=tx.execute(count).scalar_one(),
         by_bot=len(answered.keys() - handed_over.keys() - _with_humans(tx, begun)),
         handed_over=reasons,
         reopened=_reopened(tx, begun),
         first_answer_s=_spread(list(answered.values())),
-        tokens=tx.execute(tokens.where(mine)).scalar() or 0,
+        tokens=tokens or 0,
+        cost=cost,
     )
 
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from . import memory
 from .arrivals import MAX_RESTARTS, Accepted, Rules
 from .human import operate
 from .schema import messages
@@ -46,6 +47,7 @@ def delete(
         owed = story.tx.execute(_IS_OWED, named).scalar()
         if not story.tx.execute(_DELETE, {**named, "now": now}).rowcount:
             return
+        memory.forget(story.tx, conversation_id)
         if owed:
             owe_the_rest(story)
         _tell(story, result, owed)

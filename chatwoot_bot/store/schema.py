@@ -28,6 +28,14 @@ conversations = sa.Table(
     # Whose browser began it; a name that anybody may choose proves nothing.
     sa.Column("visitor", sa.Text),
     sa.Column("contact_name", sa.Text),
+    # Who writes, and from where: the same in all conversations of one contact in one
+    # inbox. A digest, see `events.contact_key`; in the web chat the `visitor`.
+    sa.Column("contact", sa.Text),
+    # JSON: an object of the attributes that CONTACT_ATTRIBUTES names.
+    sa.Column("attributes", sa.Text, nullable=False, server_default=""),
+    # What was said up to and with the message `summary_until`, in short.
+    sa.Column("summary", sa.Text),
+    sa.Column("summary_until", sa.BigInteger),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("status", sa.Text),
     sa.Column("status_at", sa.Double, nullable=False, server_default="0"),
@@ -42,6 +50,8 @@ conversations = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("failures", sa.Integer, nullable=False, server_default="0"),
     sa.Column("bot_turns", sa.Integer, nullable=False, server_default="0"),
+    # What the model has cost since a human or a resolve.
+    sa.Column("spent", sa.Double, nullable=False, server_default="0"),
     sa.Column("switch", sa.Text),
     sa.Column("switch_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("hushed", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -90,6 +100,14 @@ sa.Index(
     conversations.c.user_id,
     sqlite_where=conversations.c.user_id.is_not(None),
     postgresql_where=conversations.c.user_id.is_not(None),
+)
+
+sa.Index(
+    "ix_conversations_contact",
+    conversations.c.contact,
+    conversations.c.active_at,
+    sqlite_where=conversations.c.contact.is_not(None),
+    postgresql_where=conversations.c.contact.is_not(None),
 )
 
 messages = sa.Table(
@@ -203,7 +221,7 @@ turns = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("model", sa.Text),
     sa.Column("tokens", sa.Integer),
-    # In the currency of the operator's price list; none is known yet.
+    # In the currency of the price list; NULL where that knows no price.
     sa.Column("cost", sa.Double),
     # JSON: lists of what the model called, and of what it read.
     sa.Column("tools", sa.Text),
@@ -246,6 +264,16 @@ sa.Index(
     replies.c.conversation_id,
     sqlite_where=sa.text("state = 'open'"),
     postgresql_where=sa.text("state = 'open'"),
+)
+# What the model has taken on each day, UTC (``2026-11-21``); the sum of a day's rows.
+spending = sa.Table(
+    "spending",
+    metadata,
+    sa.Column("day", sa.Text, primary_key=True),
+    # Several rows for a day, so that turns do not wait for one another.
+    sa.Column("shard", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost", sa.Double, nullable=False),
 )
 # What tools have changed in the world; written before it happens.
 effects = sa.Table(

@@ -10,6 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..core.attachments import dump
+from ..core.context import named_attributes
 from ..core.conversation import (
     Conversation,
     Message,
@@ -26,7 +27,7 @@ from ..core.decision import Decision, Route, decide
 from ..core.events import UPDATES, Event, Kind, Said, Sighting
 from ..core.remote import Switch
 from ..core.rules import marks
-from . import remote, unheard
+from . import memory, remote, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
@@ -88,6 +89,7 @@ class Story:
             self.take_status(event.conversation, arrival.received_at, result)
             self._take_marks(event.conversation)
             unheard.heed_first_reply(self, event.conversation, arrival, result)
+            self._take_contact(event.conversation)
             remote.heed_switch(self, event.conversation, arrival, result)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
@@ -172,11 +174,18 @@ class Story:
         # Notes are said all the same, and a status may have to be told.
         left = has_unsaid(self.tx, self.now.id) or self.now.wanted_status is not None
         self.change(
-            owed_since=None, due_at=self.now.due_at if left else None, bot_turns=0
+            owed_since=None,
+            due_at=self.now.due_at if left else None,
+            bot_turns=0,
+            spent=0.0,
         )
 
     def _close(self) -> None:
         """Draw a line under what has been said: what comes next is a new request."""
+        if self.rules.serving(self.now.inbox).remembers:
+            self.change(due_at=self.at)  # a turn sums it up
+        elif self.now.summary is not None:
+            memory.forget(self.tx, self.now.id)
         if self.new_messages:
             self.new_messages[-1][0]["closes"] = True
         else:
@@ -204,6 +213,22 @@ class Story:
         new = marks(rules, seen.labels, seen.attributes, seen.contact_attributes)
         if new != self.now.marks:
             self.change(marks=new)
+
+    def _take_contact(self, seen: Sighting) -> None:
+        """Note who writes, and what the operator lets the model know of them."""
+        older = 0 < seen.updated_at < self.now.status_at
+        if older:
+            return
+        if seen.contact not in (None, self.now.contact):
+            self.change(contact=seen.contact)
+        if seen.contact_name not in (None, self.now.contact_name):
+            self.change(contact_name=seen.contact_name)
+        named = self.rules.serving(self.now.inbox).attributes
+        shown = seen.contact_attributes, seen.attributes
+        if named and shown != (None, None):
+            known = named_attributes(named, *shown)
+            if known != self.now.attributes:
+                self.change(attributes=known)
 
     def take_status(self, seen: Sighting, now: float, result: Accepted) -> None:
         """Believe the status in a payload, unless a newer one has been seen."""

@@ -35,6 +35,7 @@ from .effects import settle
 from .leases import Lease, held
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
 from .schema import IS_OPEN, conversations, messages, replies, turns
+from .spending import Bill, charge
 from .statements import change
 from .transcripts import recent
 
@@ -432,7 +433,7 @@ def _has_more(
 
 
 def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
-    """Keep the "why" of one turn."""
+    """Keep the "why" of one turn, and what it has cost."""
     tx.execute(
         insert_new(turns, tx.dialect.name),
         {
@@ -451,6 +452,8 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
             "created_at": record.started_at,
         },
     )
+    bill = Bill(tokens=record.tokens or 0, cost=record.cost)
+    charge(tx, record.conversation_id, bill, now=record.started_at)
 
 
 def _dumped(things: Sequence[Mapping[str, Any]]) -> str | None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from ..core.attachments import dump, load
 from ..core.conversation import Sender, State, Trigger
 from ..core.events import Kind, Said
+from . import memory
 from .arrivals import MAX_RESTARTS, Accepted, Arrival
 from .conversations import has_unsaid, insert_new
 from .replies import insert_routing
@@ -82,6 +83,7 @@ def _delete(story: Story, arrival: Arrival, key: Key, result: Accepted) -> None:
     owed = story.tx.execute(_IS_OWED, named).scalar()
     deleted = story.tx.execute(_DELETE, {**named, "now": arrival.received_at})
     result.changed = result.changed or deleted.rowcount > 0
+    memory.forget(story.tx, story.now.id)
     if owed is False and not story.new_messages:
         return
     owe_the_rest(story)

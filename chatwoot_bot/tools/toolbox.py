@@ -67,6 +67,7 @@ class Toolbox:
         calls: what was called, for the turn record: `name`, `arguments`, `result`,
             `ok`, and how long it took in `ms`.
         sources: what the answer rests on, each once.
+        told: what the model was told of them, in full.
         handover: why a human must be called, or None.
         resolve: the conversation is over once the answer is said.
     """
@@ -83,6 +84,7 @@ class Toolbox:
         self.tools = tools
         self.calls: list[dict[str, Any]] = []
         self.sources: list[Source] = []
+        self.told: list[str] = []
         self.notes: list[str] = []
         self.labels: list[str] = []
         self.handover: str | None = None
@@ -102,6 +104,7 @@ class Toolbox:
             return
         self._entries = {entry.key: entry for entry in await self._recorder.read()}
         self._recall()
+        self.told += [text for _, text in self.history()]
 
     def history(self) -> list[tuple[Entry, str]]:
         """Return what was changed for this answer so far, and what came of it."""
@@ -147,6 +150,7 @@ class Toolbox:
         record["result"], record["ok"] = text[:MAX_RECORDED], ok
         record["ms"] = round((time.monotonic() - began) * 1000)
         self._log.info("tool called", tool=record["name"], ok=ok, ms=record["ms"])
+        self.told.append(text[:MAX_TEXT])
         return text[:MAX_TEXT]
 
     async def wait(self) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.events import parse
 from ..errors import ConflictError, NotFoundError, PayloadError
-from ..store import chat, console, dead, human
+from ..store import chat, console, dead, human, spending
 from ..store.arrivals import Accepted, Arrival
 from .body import query, read_model
 from .chat import find, with_last_message
@@ -127,11 +127,11 @@ async def list_turns(request: Request) -> Response:
     if len(found) == wanted.limit:
         oldest, _ = found[-1]
         following = cursor_out(oldest["created_at"], oldest["id"])
-    items = [_turn_out(turn, said) for turn, said in found]
+    items = [_turn_out(turn, said, ctx.currency) for turn, said in found]
     return JSONResponse({"items": items, "next": following})
 
 
-def _turn_out(row: sa.RowMapping, said: chat.Rows) -> TurnOut:
+def _turn_out(row: sa.RowMapping, said: chat.Rows, currency: str) -> TurnOut:
     return {
         "id": row["id"],
         "decision": row["decision"],
@@ -141,6 +141,7 @@ def _turn_out(row: sa.RowMapping, said: chat.Rows) -> TurnOut:
         "sources": console.loaded(row["sources"]),
         "tokens": row["tokens"],
         "cost": row["cost"],
+        "currency": currency,
         "latency_ms": row["latency_ms"],
         "outcome": row["outcome"],
         "created_at": iso(row["created_at"]),
@@ -241,6 +242,7 @@ async def stats(request: Request) -> Response:
     )
     told = await ctx.db.read(console.outcomes, span)
     load = await ctx.db.read(console.load, now=now)
+    today = await ctx.db.read(spending.on_day, now)
     answer: StatsOut = {
         "since": iso(span.since),
         "until": iso(span.until),
@@ -254,6 +256,8 @@ async def stats(request: Request) -> Response:
             "writes_waiting": ctx.db.waiting,
             "sockets": ctx.rooms.sockets,
         },
+        "today": {"tokens": today.tokens, "cost": today.cost},
+        "currency": ctx.currency,
     }
     return JSONResponse(answer)
 
@@ -267,5 +271,5 @@ def _outcomes_out(told: console.Outcomes) -> OutcomesOut:
         "reopened": told.reopened,
         "first_answer_seconds": {"p50": p50, "p90": p90},
         "tokens": told.tokens,
-        "cost": None,
+        "cost": told.cost,
     }

@@ -27,6 +27,7 @@ class Context:
         drain: ends the running turns before the web closes; their echoes still
             come in, and a refused one would make Chatwoot call humans.
         readiness: returns the parts of `/health/ready`, each with its `ok`.
+        currency: of what the model costs.
         clock: Unix seconds.
         unserved: inboxes of which it was said that nobody serves them.
     """
@@ -44,6 +45,7 @@ class Context:
     handover: Handover
     drain: Callable[[], Awaitable[None]]
     readiness: Callable[[], dict[str, Any]]
+    currency: str
     clock: Callable[[], float]
     unserved: set[int | None] = field(default_factory=set)
 

@@ -272,6 +272,7 @@ class TurnOut(TypedDict):
     sources: list[dict[str, Any]]
     tokens: int | None
     cost: float | None
+    currency: str
     latency_ms: int
     outcome: str
     created_at: str
@@ -400,6 +401,13 @@ class LoadOut(TypedDict):
     sockets: int
 
 
+class DayOut(TypedDict):
+    """What the model has taken since midnight, UTC."""
+
+    tokens: int
+    cost: Annotated[float, pydantic.Field(description="As far as prices are known.")]
+
+
 class StatsOut(TypedDict):
     """Figures for the operator."""
 
@@ -408,6 +416,8 @@ class StatsOut(TypedDict):
     inbox_id: int | None
     outcomes: OutcomesOut
     now: LoadOut
+    today: DayOut
+    currency: str
 
 
 class HumanMode(TypedDict):

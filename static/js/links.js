@@ -43,7 +43,7 @@ function count(text, character) {
   return text.split(character).length - 1;
 }
 
-function safeHref(address) {
+export function safeHref(address) {
   if (!URL.canParse(address)) return null;
   const url = new URL(address);
   return url.protocol === 'http:' || url.protocol === 'https:' ? url.href : null;

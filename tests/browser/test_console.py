@@ -199,6 +199,62 @@ def test_why_panel_explains_an_answer(both):
     expect(message.get_by_role("button")).to_be_focused()
 
 
+def test_why_panel_shows_what_the_model_called_read_and_cost(both):
+    _, agent = both
+    call = {"name": "find_order", "arguments": {"number": "R-1"}, "result": "Sent."}
+    record = {
+        "tokens": 12_345,
+        "cost": 0.00123,
+        "tools": [
+            call | {"ok": True, "ms": 120},
+            call | {"ok": False, "ms": 2_300, "result": "There is no such order."},
+        ],
+        "sources": [
+            {"title": "Returns", "url": "https://shop.example/returns"},
+            {"title": "Trap", "url": "javascript:alert(1)"},
+            {"title": "By hand", "url": None},
+        ],
+    }
+
+    def with_record(route):
+        body = route.fetch().json()
+        body["items"][0] |= record
+        route.fulfill(json=body)
+
+    agent.route("**/turns", with_record)
+    button(agent, "Why: decisions of the bot").click()
+    turn = agent.locator(".why-panel details[open]")
+
+    expect(turn.locator("dl")).to_contain_text("12,345")
+    expect(turn.locator("dl")).to_contain_text("$0.0012")
+    expect(turn.locator(".tool").first).to_contain_text("Done · 120 ms")
+    expect(turn.locator(".tool").last).to_contain_text("Failed · 2.3 s")
+    expect(turn.get_by_role("link")).to_have_count(1)
+    expect(turn.get_by_role("link")).to_have_attribute(
+        "href", "https://shop.example/returns"
+    )
+    shot(agent, "console-why-tools")
+
+
+def test_strip_tells_what_the_model_has_taken_today(open_page):
+    """Nothing before its first answer: a demo without a model has no such line."""
+    page = open_page(path="/console")
+    expect(page.locator(".health-strip .-queue")).to_contain_text("Queue: 0")
+    expect(page.locator(".health-strip .-today")).to_be_hidden()
+
+    def with_figures(route):
+        body = route.fetch().json()
+        body["today"] = {"tokens": 12_345, "cost": 0.125}
+        route.fulfill(json=body)
+
+    page.route("**/stats*", with_figures)
+    page.reload()
+
+    today = page.locator(".health-strip .-today")
+    expect(today).to_have_text("Today: 12,345 tokens · $0.13")
+    shot(page, "console-today")
+
+
 def test_list_is_walked_by_keyboard(open_page, service):
     """Up and down, and the conversation follows."""
     for name in ("Keyboard one", "Keyboard two", "Keyboard three"):

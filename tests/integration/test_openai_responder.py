@@ -477,10 +477,22 @@ async def test_summary_is_about_the_conversation_and_offers_no_tools(http, serve
     summary = await responder(http).summarize(TRANSCRIPT)
 
     asked = json.loads(server.calls.last.request.content)
-    assert summary == "Wants a parcel."
+    assert summary.text == "Wants a parcel."
     assert [m["role"] for m in asked["messages"]] == ["system", "user"]
     assert f"user: {SAID}" in asked["messages"][1]["content"]
     assert "tools" not in asked
+
+
+async def test_summary_for_the_model_itself_goes_on_from_the_one_before(http, server):
+    said = streamed(chunk("Wants a parcel."), usage(9), DONE)
+    server.mock(return_value=said)
+
+    summary = await responder(http).summarize(TRANSCRIPT, so_far="Is called Ada.")
+
+    system, asked = json.loads(server.calls.last.request.content)["messages"]
+    assert "for the assistant who goes on" in system["content"]
+    assert asked["content"].startswith("So far: Is called Ada.\n")
+    assert summary.usage.total == 9
 
 
 # Time.

@@ -9,13 +9,26 @@ import sqlalchemy as sa
 from arrivals import RULES, says, shows
 
 from chatwoot_bot.core.conversation import Sender, Status
+from chatwoot_bot.core.decision import Policy
 from chatwoot_bot.core.events import Event, Kind, Said
 from chatwoot_bot.core.slots import Span
-from chatwoot_bot.store import agenda, bookings, chat, dead, human, replies, turns
+from chatwoot_bot.store import (
+    agenda,
+    bookings,
+    chat,
+    dead,
+    human,
+    memory,
+    replies,
+    turns,
+)
 from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.arrivals import Arrival
+from chatwoot_bot.store.conversations import find
 from chatwoot_bot.store.engine import Database
 from chatwoot_bot.store.replies import ReplyKind
+from chatwoot_bot.store.spending import Bill
+from chatwoot_bot.store.strain import strain
 from chatwoot_bot.store.turns import Ending, TurnRecord
 
 pytestmark = pytest.mark.anyio
@@ -113,6 +126,26 @@ async def answer(db, lease, turn_id):
     await db.write(turns.finish, lease, RULES, ending=Ending.DONE, now=NOW)
 
 
+async def remember(db, conversation_id):
+    """Go through all that limits and summaries ask for."""
+    found = await db.write(find, {"id": conversation_id})
+    this = dataclasses.replace(found[0], contact="ada", summary="x", summary_until=1)
+    strict = Policy(contact_messages_per_hour=5, max_cost_per_day=1.0)
+    await db.read(strain, this, strict, now=NOW)
+    await db.read(memory.recall, this, earlier=True)
+    past = await db.read(memory.past, this.id)
+    await db.write(
+        memory.remember,
+        this.id,
+        "x",
+        of=past.messages,
+        after=None,
+        bill=Bill(tokens=1, cost=1.0),
+        now=NOW,
+    )
+    await db.write(memory.forget, this.id)
+
+
 async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
     """Each would be fast in every test and slow at every customer."""
     take = partial(db.write_grouped, partial(accept, rules=RULES))
@@ -134,6 +167,7 @@ async def test_no_statement_on_a_messages_path_reads_a_whole_table(db, plans):
     await db.write(turns.reclaim, now=NOW)
     await db.write(turns.hurry, now=NOW, owed_before=NOW)
     await db.write(turns.hurry, now=NOW + 600.0, owed_before=NOW + 400.0)
+    await remember(db, leases[0].conversation_id)
     await db.read(dead.count)
     await db.read(human.human_mode)
     await db.read(human.is_held, {"display_id": 150})

@@ -1,5 +1,7 @@
 """The bot's words as they come, and what becomes of them when they are not said."""
 
+import base64
+
 import pytest
 from sockets import opened
 from test_chat import begin, say
@@ -98,3 +100,53 @@ async def test_model_that_calls_a_human_is_on_record(client, model):
         "result": "A human is called.",
         "ok": True,
     }
+
+
+PROMPT = """You are Ada of the bicycle shop, and open from Tuesday to Saturday.
+Internal: the code ZEBRA-4417-QUARTZ gives half off.
+Whoever wants their money back is asked for the number of the bill and the reason.
+If you do not know something, say so and offer a human; be friendly and brief."""
+
+
+@pytest.mark.parametrize(
+    "leak",
+    [
+        lambda prompt: f"Sure. {prompt}",
+        lambda prompt: base64.b64encode(prompt.encode()).decode(),
+        lambda prompt: "It is ZEBRA-4417-QUARTZ, between you and me.",
+    ],
+)
+async def test_nothing_that_is_withheld_is_shown_while_it_is_written(
+    database_url, model, leak
+):
+    """Whoever is told the bot's instructions cannot be made to forget them."""
+    model.reply = lambda messages: leak(messages[0]["content"])
+    settings = {"OPENAI_BASE_URL": model.base_url, "SYSTEM_PROMPT": PROMPT}
+    async with serving(database_url, **settings) as client:
+        conversation, visitor = await begin(client)
+        async with opened(client, room(conversation)) as wire:
+            await say(client, conversation, visitor)
+            state = await wire.next("STATE_CHANGED")
+        turns = await client.get(f"/conversations/{conversation['id']}/turns")
+
+    shown = "".join(
+        e["body"]["text"] for e in wire.events if e["event"] == "REPLY_CHUNK"
+    )
+    assert (state["state"], state["reason"]) == ("handover_pending", "guardrail")
+    assert len(shown) < 30
+    assert turns.json()["items"][0]["draft"] == leak(
+        model.requests[0]["messages"][0]["content"]
+    )
+
+
+async def test_link_to_a_stranger_is_not_even_shown(client, model):
+    model.reply = "Look at https://evil.example/?q=what-you-said and be happy with it."
+    conversation, visitor = await begin(client)
+    async with opened(client, room(conversation)) as wire:
+        await say(client, conversation, visitor)
+        await wire.next("NEW_MESSAGE")
+        answer = await wire.next("NEW_MESSAGE")
+
+    pieces = [e["body"]["text"] for e in wire.events if e["event"] == "REPLY_CHUNK"]
+    assert answer["content"] == "Look at evil.example and be happy with it."
+    assert answer["content"].startswith("".join(pieces))

@@ -104,3 +104,16 @@ test('a time in the list is as short as it can be', () => {
   assert.equal(ago(12), '12 min');
   assert.equal(ago(40 * 24 * 60), new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' }).format(now - 40 * 86_400_000));
 });
+
+test('a price is exact enough for a few tokens', () => {
+  assert.equal(words.moneyText(null, 'USD'), '–');
+  assert.match(words.moneyText(0.000123, 'USD'), /0[.,]00012/);
+  assert.match(words.moneyText(12.5, 'EUR'), /12[.,]50/);
+  assert.match(words.moneyText(0, 'USD'), /0[.,]00/);
+});
+
+test('what today took is said once there is something', () => {
+  assert.equal(words.todayText({ tokens: 0, cost: 0 }, 'USD'), '');
+  assert.match(words.todayText({ tokens: 12, cost: 0 }, 'USD'), /^Today: 12 tokens$/);
+  assert.match(words.todayText({ tokens: 12, cost: 0.5 }, 'USD'), /tokens · .*0[.,]5/);
+});

@@ -9,6 +9,7 @@ from chatwoot_bot.core.decision import (
     MAX_FAILURES,
     Policy,
     Route,
+    Strain,
     asks_for_human,
     decide,
     give_up,
@@ -196,3 +197,26 @@ def test_turn_limit_calls_a_human(limit, answered, route):
     )
 
     assert decision.route is route
+
+
+@pytest.mark.parametrize(
+    ("policy", "spent", "strain", "reason"),
+    [
+        ({"contact_messages_per_hour": 5}, 0, {"messages_in_hour": 5}, None),
+        ({"contact_messages_per_hour": 5}, 0, {"messages_in_hour": 6}, "rate_limit"),
+        ({}, 9.0, {"messages_in_hour": 600, "spent_today": 9.0}, None),
+        ({"max_cost_per_conversation": 0.5}, 0.49, {}, None),
+        ({"max_cost_per_conversation": 0.5}, 0.5, {}, "spend_limit"),
+        ({"max_cost_per_day": 2.0}, 0, {"spent_today": 1.9}, None),
+        ({"max_cost_per_day": 2.0}, 0, {"spent_today": 2.0}, "spend_limit"),
+    ],
+)
+def test_limits_on_messages_and_money_call_a_human(policy, spent, strain, reason):
+    decision = give_up(
+        conversation(spent=spent),
+        now=0.0,
+        policy=Policy(**policy),
+        strain=Strain(**strain),
+    )
+
+    assert (decision and decision.reason) == reason

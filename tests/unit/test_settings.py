@@ -33,6 +33,8 @@ HANDOFF_ATTRIBUTES HANDOFF_KEYWORDS BUSINESS_HOURS TIMEZONE
 BOT_COMMAND BOT_OFF_LABEL BOT_SWITCH_ATTRIBUTE
 BOOKING_URL CALCOM_API_KEY CALCOM_EVENT_TYPE_ID CALCOM_BASE_URL
 BOOKING_HOURS BOOKING_MINUTES BOOKING_NOTICE_HOURS BOOKING_DAYS_AHEAD
+BOT_RULES HISTORY_TOKENS CONTACT_ATTRIBUTES REMEMBER_CONTACTS
+CONTACT_MESSAGES_PER_HOUR MAX_COST_PER_CONVERSATION MAX_COST_PER_DAY PRICES_FILE
 KNOWLEDGE_DIR EMBEDDING_MODEL TOOLS TOOL_LABELS BOTS_FILE
 """
 NAMES = CONTRACT.split()
@@ -627,3 +629,19 @@ def test_each_way_in_which_agents_steer_the_bot_can_be_switched_off(name, none):
     """An empty variable is the default."""
     assert getattr(load(**{name: none}), name.lower()) == ""
     assert getattr(load(**{name: ""}), name.lower()) != ""
+
+
+def test_rules_of_the_bot_are_divided_by_semicolons_and_lines():
+    assert load(BOT_RULES="Be kind.; Be brief.\nBe Ada.").bot_rules == (
+        "Be kind.",
+        "Be brief.",
+        "Be Ada.",
+    )
+
+
+def test_price_list_that_cannot_be_read_is_refused_at_once(tmp_path):
+    wrong = tmp_path / "prices.toml"
+    wrong.write_text("[models.x]\nprompt = 1")
+
+    assert "completion" in problems(PRICES_FILE=str(wrong))["PRICES_FILE"]
+    assert "cannot be read" in problems(PRICES_FILE="/nowhere")["PRICES_FILE"]

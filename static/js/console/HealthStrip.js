@@ -1,6 +1,6 @@
 import { ApiError } from '../api.js';
 import { ask, find, h, hear, icon, setText } from '../dom.js';
-import { circuitChip, deadLetterText, deadLetterTitle, loadChips } from './deskWords.js';
+import { circuitChip, deadLetterText, deadLetterTitle, loadChips, todayText } from './deskWords.js';
 
 const READ_EVERY = 3; // heartbeats
 
@@ -23,12 +23,14 @@ export function HealthStrip(el, { api }) {
   const [queue, running, llm, chatwoot] = ['queue', 'running', 'llm', 'chatwoot'].map((name) =>
     h('span', { class: `status -${name}` }, h('span', { class: 'dot', 'aria-hidden': 'true' }), h('span', { class: 'text' })),
   );
+  const today = h('span', { class: 'status -today' }, h('span', { class: 'text' }));
+  today.hidden = true;
   el.setAttribute('aria-label', 'Health');
   const out = h('button', { type: 'button', class: 'icon-button out', 'aria-label': 'Sign out', title: 'Sign out' });
   out.append(icon('out'));
   out.hidden = true;
   out.addEventListener('click', () => ask(el, 'signOut'));
-  el.append(queue, running, dead, llm, chatwoot, out);
+  el.append(queue, running, today, dead, llm, chatwoot, out);
   dead.hidden = true;
 
   hear(el, 'session', ({ canSignOut }) => {
@@ -57,6 +59,9 @@ export function HealthStrip(el, { api }) {
       load = loadChips(now);
       show(queue, load.queue);
       setText(find(running, '.text'), load.running.text);
+      const used = todayText(now.today, now.currency);
+      today.hidden = used === '';
+      setText(find(today, '.text'), used);
       const { items } = now.dead_letters > 0 ? await api.deadLetters() : { items: [] };
       dead.hidden = items.length === 0;
       if (items.length === 0) dead.removeAttribute('open');

@@ -1,5 +1,6 @@
 import { h } from '../dom.js';
-import { duration, reasonText, valueText } from './deskWords.js';
+import { safeHref } from '../links.js';
+import { duration, moneyText, outcomeText, reasonText, valueText } from './deskWords.js';
 
 /**
  * One decision of the bot, to be unfolded.
@@ -23,25 +24,32 @@ export function turnEntry(turn, isOpen) {
   return entry;
 }
 
-function facts({ model, tokens, cost, latency_ms }) {
+function facts({ model, tokens, cost, currency, latency_ms }) {
   const rows = [
     ['Model', model ?? 'none'],
-    ['Tokens', tokens ?? '–'],
-    ['Cost', typeof cost === 'number' ? `$${cost.toFixed(4)}` : '–'],
+    ['Tokens', tokens?.toLocaleString() ?? '–'],
+    ['Cost', moneyText(cost, currency)],
     ['Time', duration(latency_ms)],
   ];
   return h('dl', {}, ...rows.map(([name, value]) => h('div', {}, h('dt', {}, name), h('dd', {}, String(value)))));
 }
 
-function toolCall({ name, arguments: given, result }) {
+function toolCall({ name, arguments: given, result, ok, ms }) {
   const call = h('div', { class: 'tool' }, h('h3', {}, 'Tool ', h('code', {}, name)));
+  if (ok !== undefined) call.append(h('p', { class: 'meta' }, outcomeText(ok, ms)));
   call.append(h('pre', { tabindex: '0' }, valueText(given)));
   if (result !== undefined) call.append(h('p', { class: 'meta' }, 'Result'), h('pre', { tabindex: '0' }, valueText(result)));
   return call;
 }
 
 function sourceList(sources) {
-  return h('ul', {}, ...sources.map((one) => h('li', {}, one.title ?? one.source ?? valueText(one))));
+  return h('ul', {}, ...sources.map((one) => h('li', {}, source(one))));
+}
+
+function source({ title, url }) {
+  const href = url ? safeHref(url) : null;
+  if (href === null) return title;
+  return h('a', { href, target: '_blank', rel: 'noopener noreferrer' }, title || url);
 }
 
 function delivery({ kind, state, attempts, error }) {

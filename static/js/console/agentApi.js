@@ -31,7 +31,10 @@ export function createAgentApi(options) {
     presence: (userId) => call(`/ws/users/${encodeURIComponent(userId)}/status`),
     bookings: (id) => call(`/bookings?conversation_id=${encodeURIComponent(id)}`),
     /** What there is to do now; the figures of a longer time are not asked for. */
-    load: async () => (await call(`/stats?since=${Math.floor(Date.now() / 1_000)}`)).now,
+    load: async () => {
+      const { now, today, currency } = await call(`/stats?since=${Math.floor(Date.now() / 1_000)}`);
+      return { ...now, today, currency };
+    },
     deadLetters: () => call('/dead-letters'),
     replay: (id) => write('POST', `/dead-letters/${encodeURIComponent(id)}/replay`, {}),
   };

@@ -11,6 +11,10 @@ const REASONS = {
   default: 'Answered the message',
   asked_for_human: 'Asked for a human',
   turn_limit: 'The bot has answered as often as it may',
+  rate_limit: 'The contact writes too much',
+  spend_limit: 'The model has cost as much as it may',
+  guardrail: 'The answer was withheld',
+  model_asked: 'The bot called a human',
   turn_failed: 'The model could not answer',
   worker_died: 'The service stopped while answering',
   answer_deadline: 'An answer took too long',
@@ -104,6 +108,31 @@ export function circuitChip(name, circuit) {
 export function duration(ms) {
   if (ms === null || ms === undefined) return '–';
   return ms < 1_000 ? `${ms} ms` : `${(ms / 1_000).toFixed(1)} s`;
+}
+
+/**
+ * A sum of money, exact enough for what a few tokens cost.
+ *
+ * @param amount null when no price is known
+ * @param currency such as USD
+ */
+export function moneyText(amount, currency) {
+  if (typeof amount !== 'number') return '–';
+  const style = { style: 'currency', currency, currencyDisplay: 'narrowSymbol' };
+  const digits = amount > 0 && amount < 1 ? { maximumSignificantDigits: 2 } : {};
+  return new Intl.NumberFormat(undefined, { ...style, ...digits }).format(amount);
+}
+
+/** What became of a tool's call. */
+export function outcomeText(ok, ms) {
+  return `${ok ? 'Done' : 'Failed'} · ${duration(ms)}`;
+}
+
+/** What the model has taken today; nothing before its first answer. */
+export function todayText({ tokens, cost }, currency) {
+  if (tokens === 0) return '';
+  const price = cost > 0 ? ` · ${moneyText(cost, currency)}` : '';
+  return `Today: ${tokens.toLocaleString()} tokens${price}`;
 }
 
 /** A value of a tool call, as the panel shows it. */

@@ -1,0 +1,60 @@
+"""How much of a conversation the model is shown, and what is left out.
+
+Pure. Tokens are counted by a rule of thumb: four characters of an alphabet, or one of
+Chinese, Japanese or Korean. That is near enough for a limit, and takes no tables.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .conversation import Message
+
+# Han, kana and Hangul, with their punctuation and full-width forms.
+CJK = re.compile("[\u1100-\u11ff\u2e80-\ua4cf\uac00-\ud7ff\uf900-\ufaff\uff00-\uffef]")
+# Of one message: who says it.
+OVERHEAD = 4
+# Of a picture, as OpenAI counts one of middle size.
+IMAGE = 800
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the model is shown, and what is not, each oldest first."""
+
+    shown: Sequence[Message]
+    cut: Sequence[Message]
+
+
+def tokens(text: str) -> int:
+    """Return about how many tokens *text* has."""
+    dense = len(CJK.findall(text))
+    return dense + -(-(len(text) - dense) // 4)
+
+
+def weight(message: Message) -> int:
+    """Return about how many tokens *message* takes, with what came with it."""
+    count = OVERHEAD + tokens(message.content or "")
+    for attachment in message.attachments:
+        count += tokens(attachment.text or "") + IMAGE * bool(attachment.image)
+    return count
+
+
+def fit(transcript: Sequence[Message], budget: int) -> Window:
+    """Show the newest messages that fit together, and whatever is owed an answer.
+
+    Args:
+        transcript: oldest first.
+        budget: in tokens.
+    """
+    left = budget - sum(weight(message) for message in transcript if message.owed)
+    shown: list[Message] = []
+    cut: list[Message] = []
+    for message in reversed(transcript):
+        if message.owed:
+            shown.append(message)
+            continue
+        left -= weight(message)
+        # Once below zero it stays there: no older one slips into what is left.
+        (cut if left < 0 else shown).append(message)
+    return Window(shown[::-1], cut[::-1])
