@@ -504,9 +504,11 @@ async def test_window_follows_what_chatwoot_shows_last(db):
 
 
 async def test_deletion_of_what_human_mode_left_alone(db):
-    """Nothing was owed, and nothing is."""
+    """Nothing was owed, and nothing is; the team sees the conversation all the same."""
     await db.write(human.set_human_mode, enabled=True)
     await take(db, says(message_id=5_001, at=1_000.0))
     result = await take(db, deletes(5_001))
 
-    assert (result.interrupts, (await conversation(db)).due_at) == (None, None)
+    now = await conversation(db)
+    assert (result.interrupts, now.owed_since) == (None, None)
+    assert (now.wanted_status, now.due_at) == (Status.OPEN, 1_000.0)
