@@ -22,16 +22,19 @@ def allowed(
     Args:
         names: of `TOOLS`: modules, and names of `BUILT_IN`.
         labels: that the model may set.
-        others: those that have settings of their own.
+        others: those that have settings of their own; one of the operator's own with
+            the same name takes its place.
 
     Raises:
         SettingsError: a module cannot be used, or two tools have the same name.
     """
-    tools = [ESCALATE, *others]
+    own = load([name for name in names if name not in BUILT_IN])
+    replaced = {tool.name for tool in own}
+    tools = [ESCALATE, *(tool for tool in others if tool.name not in replaced)]
     tools += [BUILT_IN[name] for name in names if name in BUILT_IN]
     if labels:
         tools.append(set_label(labels))
-    tools += load([name for name in names if name not in BUILT_IN])
+    tools += own
     known = set()
     for tool in tools:
         if tool.name in known:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from sockets import opened
 from test_chat import begin, say
-from test_replay import stored
+from test_socket_replay import stored
 from test_sockets import room, users
 from test_webhook import serving
 

@@ -9,6 +9,7 @@ from factories import NOW, conversation
 
 from chatwoot_bot.errors import SettingsError
 from chatwoot_bot.tools.base import Call, Effect, ToolError
+from chatwoot_bot.tools.conversation import ADD_NOTE
 from chatwoot_bot.tools.operator import load
 from chatwoot_bot.tools.registry import allowed
 
@@ -154,6 +155,14 @@ def test_operator_chooses_what_the_model_may_do(module):
     ]
     assert names(labels=("refund",)) == ["escalate_to_human", "set_label"]
     assert names(module(SHOP))[1:] == ["find_order", "cancel_order", "remind"]
+
+
+def test_operators_own_search_takes_the_place_of_ours(module):
+    name = module("async def add_private_note():\n    'Mine.'")
+
+    [_, note] = allowed([name], others=[ADD_NOTE])
+
+    assert note.description == "Mine."
 
 
 def test_two_tools_of_one_name_are_refused(module):

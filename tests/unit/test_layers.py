@@ -136,6 +136,7 @@ VENDORS = {
         "library",
         "media",
         "settings",
+        "toolkit",
         "tools",
         "answering",
         "app",

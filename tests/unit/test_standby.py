@@ -54,7 +54,7 @@ class Model:
             raise ResponderError("down", retryable=True)
         return Answer(text=self.model, model=self.model)
 
-    async def summarize(self, transcript):
+    async def summarize(self, transcript, *, so_far=None):
         if self.fails:
             raise ResponderError("down", retryable=True)
         return self.model
