@@ -34,7 +34,9 @@ class Commands(TyperGroup):
         module = import_module(f".commands.{cmd_name}", __package__)
         command = getattr(module, cmd_name)
         if isinstance(command, typer.Typer):
-            return typer.main.get_command(command)
+            group = typer.main.get_command(command)
+            group.name = cmd_name
+            return group
         alone = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
         alone.command(cmd_name)(command)
         return typer.main.get_command(alone)
