@@ -51,7 +51,7 @@ labels = ["workshop"]
 
 def by_whom(messages):
     """Answer with the prompt, so that the contact reads whose words these are."""
-    return messages[0]["content"][:40]
+    return messages[0]["content"].splitlines()[0][:40]
 
 
 def office():
