@@ -281,7 +281,8 @@ class Outbox:
         if wanted is None:
             return None
         at = None
-        await self._engine.db.write(turns.tell_status, self._lease, wanted)
+        if not await self._engine.db.write(turns.tell_status, self._lease, wanted):
+            return None
         try:
             at = await self._channel(conversation).set_status(conversation, wanted)
         except ChatwootError as error:

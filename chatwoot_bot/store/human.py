@@ -15,11 +15,11 @@ from .conversations import insert_new
 from .deliveries import Outcome
 from .leases import Lease, held
 from .replies import Reply, may_say
-from .schema import conversations, messages, replies, service
+from .schema import conversations, replies, service
 from .signals import Signal, notify
 from .statements import change
 from .story import Story
-from .turns import TurnRecord, insert_record
+from .turns import TurnRecord, insert_record, owes
 
 # Every turn that is thinking must stop, in whichever process it runs.
 SILENCE = Signal(conversation_id=None, interrupts="human_mode")
@@ -165,9 +165,8 @@ def resolve_when_quiet(
         LeaseLostError: the conversation is another worker's.
     """
     conversation, human_mode = held(tx, lease)
-    if not may_say(reply.kind, conversation.state, human_mode=human_mode) or (
-        tx.execute(_OWES, {"conversation": conversation.id}).first()
-    ):
+    fits = may_say(reply.kind, conversation.state, human_mode=human_mode)
+    if not fits or owes(tx, conversation.id):
         change(tx, replies, {"key": reply.key}, state="dropped")
         return None
     quiet_at = reply.created_at + rules.max_wait_s
@@ -176,13 +175,6 @@ def resolve_when_quiet(
     change(tx, replies, {"key": reply.key}, state="delivered")
     resolve(tx, conversation_id=conversation.id, now=now, rules=rules)
     return None
-
-
-_OWES = (
-    sa.select(messages.c.id)
-    .where(messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed)
-    .limit(1)
-)
 
 
 def operate(

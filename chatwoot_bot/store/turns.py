@@ -314,14 +314,26 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
         change(tx, conversations, {"id": conversation.id}, wanted_status=wanted)
 
 
-def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> None:
+def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> bool:
     """Note that Chatwoot is being told *status* from now on.
+
+    Returns:
+        False when it must not be told any more: a contact who has written meanwhile
+        has not finished, whoever thought so.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
-    change(tx, conversations, {"id": conversation.id}, told_status=status)
+    wanted = not (status is Status.RESOLVED and owes(tx, conversation.id))
+    values = {"told_status": status} if wanted else {"wanted_status": None}
+    change(tx, conversations, {"id": conversation.id}, **values)
+    return wanted
+
+
+def owes(tx: sa.Connection, conversation_id: str) -> bool:
+    """Return whether a message of the contact waits for an answer."""
+    return _owed(tx, conversation_id)[0] is not None
 
 
 def status_set(
@@ -340,7 +352,9 @@ def status_set(
     values: dict[str, Any] = {"told_status": None}
     if conversation.wanted_status is status:
         values["wanted_status"] = None
-    if at is not None and at >= conversation.status_at:
+    # Who writes while it is being resolved is answered, before or after.
+    came_back = status is Status.RESOLVED and owes(tx, conversation.id)
+    if at is not None and at >= conversation.status_at and not came_back:
         # Its event, if it has come already, knows the time better than `at`.
         known = conversation.status is status
         at = conversation.status_at if known else at

@@ -7,7 +7,7 @@ import pytest
 from arrivals import RULES, says, shows
 
 from chatwoot_bot.core.conversation import State, Status
-from chatwoot_bot.core.decision import Route
+from chatwoot_bot.core.decision import Route, decide
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.store import human, replies, sweeping, turns
 from chatwoot_bot.store.accept import accept
@@ -409,6 +409,41 @@ async def test_message_right_after_a_resolve_of_ours_is_answered(db):
     now = await conversation(db)
     assert back.decision.route is Route.BOT
     assert (now.status, now.status_at) == (PENDING, 200.4)
+
+
+async def resolving(db):
+    """Resolved by us, and Chatwoot is to be told."""
+    await take(db, says(clock=100.0))
+    mine = (await conversation(db)).id
+    await db.write(human.resolve, conversation_id=mine, now=NOW, rules=RULES)
+    [lease] = await db.write(turns.claim, now=NOW, limit=1)
+    return lease
+
+
+async def decided(db, lease):
+    situation = await db.read(turns.load, lease, history=40)
+    return decide(
+        situation.owed, situation.conversation, human_mode=False, policy=RULES.policy
+    ).route
+
+
+async def test_contact_who_writes_before_chatwoot_is_told_goes_on(db):
+    lease = await resolving(db)
+    await take(db, says(clock=101.0))
+
+    assert not await db.write(turns.tell_status, lease, RESOLVED)
+    assert (await conversation(db)).wanted_status is None
+    assert await decided(db, lease) is Route.BOT
+
+
+async def test_contact_who_writes_while_chatwoot_is_told_is_answered(db):
+    """Their message comes before the answer to our request."""
+    lease = await resolving(db)
+    assert await db.write(turns.tell_status, lease, RESOLVED)
+    await take(db, says(clock=101.0))
+    await db.write(turns.status_set, lease, RESOLVED, at=102.0)
+
+    assert await decided(db, lease) is Route.BOT
 
 
 async def test_late_news_of_our_own_resolve_does_not_undo_the_return(db):
