@@ -58,9 +58,7 @@ class Outbox:
     ) -> float | None:
         """Say what earlier turns kept."""
         for reply in unsaid:
-            is_end = reply.kind is ReplyKind.RESOLVE
-            say = self._resolve if is_end else self._say
-            retry_at = await say(conversation, reply)
+            retry_at = await self._say(conversation, reply)
             if retry_at is not None:
                 return retry_at
         return None
@@ -164,8 +162,12 @@ class Outbox:
             conversation, reply, private=reply.kind in FOR_AGENTS
         )
 
-    async def _resolve(self, conversation: Conversation, reply: Reply) -> float | None:
-        """Close the conversation, once the contact has had the time to say more."""
+    async def resolve(self, conversation: Conversation, reply: Reply) -> float | None:
+        """Close the conversation, once the contact has had the time to say more.
+
+        Returns:
+            When to try again, Unix seconds; what the contact says comes before that.
+        """
         retry_at = await self._engine.db.write(
             human.resolve_when_quiet,
             self._lease,

@@ -64,6 +64,7 @@ class Turn:
         self.failures = 0
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._thinking = Thinking()
+        self._end: Reply | None = None
         self._use(engine)
 
     def _use(self, engine: Engine) -> None:
@@ -98,6 +99,8 @@ class Turn:
             look_at = await self._outbox.settle_status(
                 (await self._load()).conversation
             )
+        if self._end is not None and look_at is None:
+            look_at = await self._outbox.resolve(situation.conversation, self._end)
         due_at = await self.engine.db.write(
             turns.finish,
             self.lease,
@@ -120,6 +123,11 @@ class Turn:
         if situation.owed:
             # The contact does not wait for a summary; `finish` comes back to it.
             unsaid = [reply for reply in unsaid if not reply.is_slow]
+        unsaid = self._without_end(unsaid)
+        if situation.owed and self._end is not None:
+            # Which drops it: the contact has more to say.
+            await self._outbox.resolve(situation.conversation, self._end)
+            self._end = None
         retry_at = await self._outbox.say_kept(situation.conversation, unsaid)
         if retry_at is not None:
             return End(ending=Ending.WAITING, retry_at=retry_at)
@@ -218,8 +226,7 @@ class Turn:
             # Agents see the conversation before its summary is written.
             called = (await self._load()).conversation
             look_at = await self._outbox.settle_status(called)
-        # Whether the conversation is over shows later; the next turn sees to that.
-        rest = [reply for reply in kept[1:] if reply.kind is not ReplyKind.RESOLVE]
+        rest = self._without_end(kept[1:])
         if retry_at is None:
             retry_at = await self._outbox.say_kept(conversation, rest)
         if retry_at is None:
@@ -228,6 +235,12 @@ class Turn:
         self._count(decision, "answered")
         ending = Ending.DONE if retry_at is None else Ending.WAITING
         return End(ending=ending, retry_at=retry_at, look_at=look_at)
+
+    def _without_end(self, replies: Sequence[Reply]) -> list[Reply]:
+        """Return what is to be said now; a resolve comes when all else is done."""
+        ends = [reply for reply in replies if reply.kind is ReplyKind.RESOLVE]
+        self._end = ends[-1] if ends else self._end
+        return [reply for reply in replies if reply.kind is not ReplyKind.RESOLVE]
 
     async def _leave(self, situation: Situation, decision: Decision) -> End:
         """Say nothing: a human answers, or nobody need."""

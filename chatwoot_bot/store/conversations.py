@@ -274,9 +274,15 @@ _DROP_UNSENT = (
 
 
 def has_unsaid(tx: sa.Connection, conversation_id: str) -> bool:
-    """Return whether something is still to be said."""
+    """Return whether something is still to be said, or to be done."""
     mine = {"conversation": conversation_id}
     return tx.execute(_HAS_UNSAID, mine).first() is not None
+
+
+def has_pressing(tx: sa.Connection, conversation_id: str) -> bool:
+    """Return whether something is to be said that is not meant to wait."""
+    mine = {"conversation": conversation_id}
+    return tx.execute(_HAS_PRESSING, mine).first() is not None
 
 
 _HAS_UNSAID: sa.Select[Any] = (
@@ -284,6 +290,7 @@ _HAS_UNSAID: sa.Select[Any] = (
     .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
     .limit(1)
 )
+_HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind != "resolve")
 
 
 @lru_cache

@@ -27,7 +27,7 @@ from ..errors import LeaseLostError
 from .arrivals import MAX_RESTARTS, Rules
 from .conversations import (
     conversation_of,
-    has_unsaid,
+    has_pressing,
     human_mode_column,
     insert_new,
 )
@@ -443,7 +443,7 @@ def _has_more(
 ) -> bool:
     """Return whether something came up that this turn did not get to."""
     untold = conversation.wanted_status is not None and look_at is None
-    return untold or has_unsaid(tx, conversation.id)
+    return untold or has_pressing(tx, conversation.id)
 
 
 def insert_record(tx: sa.Connection, record: TurnRecord) -> None:

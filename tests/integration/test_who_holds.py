@@ -499,3 +499,79 @@ async def test_switch_reopens_no_resolved_conversation(db, enabled):
 
     now = await conversation(db)
     assert (now.status, now.wanted_status) == (RESOLVED, None)
+
+
+# The bot takes a conversation for finished.
+
+
+async def ends(db):
+    """An answer after which the bot wants to resolve; the next turn has begun."""
+    await take(db, says(clock=100.0))
+    [lease] = await db.write(turns.claim, now=NOW, limit=1)
+    situation = await db.read(turns.load, lease, history=40)
+    record = TurnRecord(
+        id="t_end",
+        conversation_id=lease.conversation_id,
+        decision="bot",
+        reason="default",
+        outcome="kept",
+        started_at=NOW,
+        latency_ms=1,
+    )
+    await db.write(
+        turns.keep,
+        lease,
+        record,
+        seen=situation.conversation,
+        answered=situation.owed,
+        drafts=[Draft(ReplyKind.RESOLVE, "")],
+        now=NOW,
+    )
+    [end] = (await db.read(turns.load, lease, history=40)).unsaid
+    return lease, end
+
+
+async def test_contact_has_the_time_to_say_more(db):
+    lease, end = await ends(db)
+    over_at = await db.write(human.resolve_when_quiet, lease, end, RULES, now=NOW)
+    due_at = await db.write(
+        turns.finish, lease, RULES, ending=Ending.DONE, now=NOW, look_at=over_at
+    )
+
+    assert over_at == due_at == NOW + RULES.max_wait_s
+    assert (await conversation(db)).wanted_status is None
+
+
+async def test_contact_who_says_nothing_more_has_finished(db):
+    lease, end = await ends(db)
+    later = NOW + RULES.max_wait_s
+    again = await db.write(human.resolve_when_quiet, lease, end, RULES, now=later)
+
+    assert again is None
+    assert (await conversation(db)).wanted_status is RESOLVED
+
+
+async def test_contact_who_goes_on_is_answered_at_once(db):
+    """Also where they write in the very moment in which the wait begins."""
+    lease, end = await ends(db)
+    over_at = await db.write(human.resolve_when_quiet, lease, end, RULES, now=NOW)
+    await take(db, says(clock=101.0, at=NOW))
+    due_at = await db.write(
+        turns.finish, lease, RULES, ending=Ending.DONE, now=NOW, look_at=over_at
+    )
+    [lease] = await db.write(turns.claim, now=NOW + 2, limit=1)
+    later = NOW + RULES.max_wait_s
+    await db.write(human.resolve_when_quiet, lease, end, RULES, now=later)
+
+    assert due_at == NOW + RULES.quiet_s
+    assert (await conversation(db)).wanted_status is None
+    assert (await db.read(turns.load, lease, history=40)).unsaid == []
+
+
+async def test_agent_who_joins_has_the_last_word(db):
+    lease, end = await ends(db)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+    later = NOW + RULES.max_wait_s
+    await db.write(human.resolve_when_quiet, lease, end, RULES, now=later)
+
+    assert (await conversation(db)).wanted_status is not RESOLVED
