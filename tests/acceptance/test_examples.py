@@ -1,5 +1,6 @@
 """What `examples/` shows works as it stands."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
-pytestmark = pytest.mark.anyio
+
+def test_readme_shows_the_responder_as_it_is():
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    [shown] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+
+    assert (EXAMPLES / "own_responder.py").read_text().endswith(shown)
+    assert len(shown.splitlines()) <= 20
 
 
 def cancels(messages):
@@ -27,6 +34,7 @@ def cancels(messages):
             return told[-1]
 
 
+@pytest.mark.anyio
 async def test_tools_of_a_shop(tmp_path):
     shutil.copy(EXAMPLES / "shop_tools.py", tmp_path)
     async with ModelStandIn(reply=cancels) as model, httpx.AsyncClient() as http:

@@ -1,4 +1,4 @@
-"""docs/quickstart-chat.md is run as it is written, against a real server."""
+"""The quick starts are run as they are written, against a real server."""
 
 import os
 import re
@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from service import Service
 
-TEXT = (Path(__file__).parents[2] / "docs" / "quickstart-chat.md").read_text()
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DOC = (ROOT / "docs" / "quickstart-chat.md").read_text()
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", TEXT, re.DOTALL)
+def blocks(text, language):
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def run(service, *command, text):
 
 
 def test_curl_lines_do_what_they_say(service):
-    script = "".join(blocks("sh")).replace("http://127.0.0.1:8000", service.url)
+    script = "".join(blocks(DOC, "sh")).replace("http://127.0.0.1:8000", service.url)
     shown = run(service, "bash", "-e", "-x", text=script)
 
     assert '"sender":"ai"' in shown
@@ -46,8 +48,17 @@ def test_curl_lines_do_what_they_say(service):
     assert '"state":"ai","reason":"released"' in shown
 
 
+def test_readme_shows_the_beginning_of_it(service):
+    """The same lines, so that what runs here runs there too."""
+    assert blocks(README, "js") == blocks(DOC, "js")
+    assert "".join(blocks(README, "sh")) == "".join(blocks(DOC, "sh")[:2])
+    script = "".join(blocks(README, "sh")).replace("http://127.0.0.1:8000", service.url)
+
+    assert '"sender":"ai"' in run(service, "bash", "-e", text=script)
+
+
 def test_javascript_talks_to_the_bot(service):
-    [script] = blocks("js")
+    [script] = blocks(DOC, "js")
     node = shutil.which("node")
     assert node, "the quick start is for Node too"
     # Node 20 has the browser's WebSocket behind a flag, later ones without.
