@@ -22,6 +22,7 @@ from chatwoot_bot.core.conversation import TRANSITIONS
 from chatwoot_bot.settings import Settings
 from chatwoot_bot.store import migrations, schema
 from chatwoot_bot.store.engine import make_engine
+from chatwoot_bot.store.newest import HEAD, is_newest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -111,6 +112,19 @@ def test_migrations_make_the_schema(tmp_path):
     engine.dispose()
 
     assert difference == []
+
+
+def test_newest_schema_is_known_without_alembic(tmp_path):
+    """Or each start would take its memory, and only the first one needs it."""
+    engine = make_engine(sa.make_url(f"sqlite:///{tmp_path / 'm.db'}"), writes=True)
+    before = is_newest(engine)
+    migrations.upgrade(engine)
+    with engine.connect() as connection:
+        [head] = MigrationContext.configure(connection).get_current_heads()
+    after = is_newest(engine)
+    engine.dispose()
+
+    assert (before, after, head) == (False, True, HEAD)
 
 
 def _is_index(name):

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 import structlog
 
 from ..errors import BusyError, StoreError
+from .newest import is_newest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,6 +106,9 @@ class Database:
         self._writing = asyncio.create_task(self._write_groups(), name="db-write")
 
     def _migrate(self) -> None:
+        if is_newest(self._writer):
+            return
+        # Alembic's memory would never be given back.
         from .migrations import upgrade
 
         upgrade(self._writer)
