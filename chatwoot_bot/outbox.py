@@ -192,7 +192,7 @@ class Outbox:
         except Exception:  # noqa: BLE001 - a responder's bug must not hold the note back
             self._log.exception("no summary")
             return note
-        if summary is None:
+        if summary is None or not summary.text.strip():
             return note
         await self._engine.db.write(
             charge,

@@ -99,7 +99,7 @@ class Turn:
             look_at = await self._outbox.settle_status(
                 (await self._load()).conversation
             )
-        if self._end is not None and look_at is None:
+        if self._end is not None and look_at is None and end.retry_at is None:
             look_at = await self._outbox.resolve(situation.conversation, self._end)
         due_at = await self.engine.db.write(
             turns.finish,

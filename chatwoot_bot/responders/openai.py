@@ -18,12 +18,13 @@ import structlog
 import tenacity
 
 from ..core.conversation import Message
+from ..core.text import storable
 from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
 from ..errors import ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from .base import Answer, Assignment, Listener, Usage
-from .streaming import Gathering, Said, storable
+from .streaming import Gathering, Said
 
 log = structlog.get_logger(__name__)
 

@@ -105,7 +105,10 @@ class OwnResponder:
         said: Answer | str | None = await self._ask(
             self._inner.summarize, transcript, so_far=so_far
         )
-        return Answer(text=said) if isinstance(said, str) else said
+        summary = Answer(text=said) if isinstance(said, str) else said
+        if summary is not None and not isinstance(summary, Answer):
+            raise self._failure(f"summed up as {type(summary).__name__}, not a text")
+        return summary
 
     async def _ask(
         self, ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

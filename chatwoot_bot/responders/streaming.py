@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.text import storable
 from ..core.transcript import ToolCall
 from .base import Listener, Usage
 
@@ -77,9 +78,3 @@ def _usage(said: Mapping[str, Any]) -> Usage:
     if prompt is None and completion is None:
         return Usage(prompt=int(said["total_tokens"]))
     return Usage(prompt=int(prompt or 0), completion=int(completion or 0))
-
-
-def storable(text: str) -> str:
-    """Join surrogate pairs that came in two chunks; replace what no database takes."""
-    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return joined.replace("\x00", "\ufffd")

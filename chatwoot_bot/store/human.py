@@ -11,7 +11,7 @@ from ..core.decision import Route
 from ..core.events import Event, Kind, Sighting
 from .accept import close_stories, open_stories, tell
 from .arrivals import Accepted, Arrival, Rules
-from .conversations import insert_new
+from .conversations import has_pressing, insert_new
 from .deliveries import Outcome
 from .leases import Lease, held
 from .replies import Reply, may_say
@@ -169,12 +169,20 @@ def resolve_when_quiet(
     if not fits or owes(tx, conversation.id):
         change(tx, replies, {"key": reply.key}, state="dropped")
         return None
-    quiet_at = reply.created_at + rules.max_wait_s
+    if has_pressing(tx, conversation.id):
+        return now + rules.max_wait_s  # what belongs to it has not been said yet
+    said_at = tx.execute(_ACTIVE_AT, {"conversation": conversation.id}).scalar_one()
+    quiet_at: float = max(reply.created_at, said_at) + rules.max_wait_s
     if now < quiet_at:
         return quiet_at
     change(tx, replies, {"key": reply.key}, state="delivered")
     resolve(tx, conversation_id=conversation.id, now=now, rules=rules)
     return None
+
+
+_ACTIVE_AT = sa.select(conversations.c.active_at).where(
+    conversations.c.id == sa.bindparam("conversation")
+)
 
 
 def operate(

@@ -31,6 +31,7 @@ from . import memory, remote, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
+from .effects import settle
 from .schema import messages, replies
 from .states import note_change
 
@@ -171,6 +172,7 @@ class Story:
             row["owed"] = False
         forget_owed(self.tx, self.now.id)
         drop_unsent(self.tx, self.now.id)
+        settle(self.tx, self.now.id)
         # Notes are said all the same, and a status may have to be told.
         left = has_unsaid(self.tx, self.now.id) or self.now.wanted_status is not None
         self.change(
@@ -236,6 +238,8 @@ class Story:
             seen.updated_at and seen.updated_at < self.now.status_at
         ):
             return
+        if self._is_overtaken(seen.status):
+            return
         trigger = status_trigger(self.now, seen.status)
         first = self.now.status is None
         wanted, told = self.now.wanted_status, self.now.told_status
@@ -258,6 +262,17 @@ class Story:
         if first and self.now.state is State.HUMAN:
             # An operator gave it to humans before it appeared; they must see it.
             self.show_to_humans(now)
+
+    def _is_overtaken(self, seen: Status) -> bool:
+        """Return whether it is a resolve of ours, and the contact was faster.
+
+        Then they are answered, and the conversation is opened again.
+        """
+        ours = seen is Status.RESOLVED is self.now.told_status
+        if not ours or self.now.owed_since is None or self.now.status is None:
+            return False
+        self.change(wanted_status=status_to_tell(self.now, self.now.status))
+        return True
 
     def _take_message(self, arrival: Arrival, said: Said, result: Accepted) -> None:
         """Record a new message, and let it mean what it means."""
@@ -324,6 +339,9 @@ class Story:
         if self.now.status is not Status.RESOLVED or self._is_history(arrival):
             return
         trigger = status_trigger(self.now, seen.status)
+        if seen.updated_at < self.now.status_at:
+            # Perhaps they wrote before it was resolved, and its event is still to come.
+            self.change(told_status=Status.RESOLVED, wanted_status=seen.status)
         self.change(status=seen.status, status_at=seen.updated_at)
         if trigger is not None:
             self.trigger(trigger, result)

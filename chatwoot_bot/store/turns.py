@@ -265,7 +265,7 @@ def keep(
         call_human(tx, conversation, reason=record.reason, now=now)
     else:
         _count_answer(tx, conversation)
-    if settles:
+    if settles or record.decision == Route.HANDOVER:
         settle(tx, conversation.id)
     insert_record(tx, record)
     return Verdict.KEPT, kept
@@ -319,13 +319,14 @@ def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> bool:
 
     Returns:
         False when it must not be told any more: a contact who has written meanwhile
-        has not finished, whoever thought so.
+        has not finished, whoever thought so, and an agent who has joined decides.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
-    wanted = not (status is Status.RESOLVED and owes(tx, conversation.id))
+    over = conversation.state is State.AI and not owes(tx, conversation.id)
+    wanted = over or status is not Status.RESOLVED
     values = {"told_status": status} if wanted else {"wanted_status": None}
     change(tx, conversations, {"id": conversation.id}, **values)
     return wanted
@@ -349,12 +350,16 @@ def status_set(
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
+    if status is Status.RESOLVED and owes(tx, conversation.id):
+        # Who writes while it is being resolved is answered, and then it is open again.
+        # What Chatwoot tells of the resolve is still our own doing.
+        before = conversation.status or Status.PENDING
+        change(tx, conversations, {"id": conversation.id}, wanted_status=before)
+        return
     values: dict[str, Any] = {"told_status": None}
     if conversation.wanted_status is status:
         values["wanted_status"] = None
-    # Who writes while it is being resolved is answered, before or after.
-    came_back = status is Status.RESOLVED and owes(tx, conversation.id)
-    if at is not None and at >= conversation.status_at and not came_back:
+    if at is not None and at >= conversation.status_at:
         # Its event, if it has come already, knows the time better than `at`.
         known = conversation.status is status
         at = conversation.status_at if known else at

@@ -5,6 +5,7 @@ headers may hold a secret that is for this server only; what a server says is se
 for these secrets before anybody reads it.
 """
 
+import codecs
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -132,7 +133,11 @@ class _Exchange:
         if data and not TEXT.fullmatch(kind.strip()):
             return "[The answer is no text.]"
         cut = "\n[The rest is left out.]" if len(data) > MAX_BYTES else ""
-        text = data[:MAX_BYTES].decode(answer.charset_encoding or "utf-8", "replace")
+        try:
+            charset = codecs.lookup(answer.charset_encoding or "utf-8").name
+        except LookupError:
+            charset = "utf-8"  # what was asked for is done, however it is told
+        text = data[:MAX_BYTES].decode(charset, "replace")
         for secret in self._endpoint.secret_headers.values():
             text = text.replace(secret, "…")
         return text.strip() + cut

@@ -17,6 +17,7 @@ import pydantic
 import structlog
 
 from ..core.conversation import Conversation, Message
+from ..core.text import storable
 from ..store.effects import Entry
 from .base import Call, Effect, Result, Source, Tool, ToolError
 from .journal import result_of, told
@@ -134,6 +135,7 @@ class Toolbox:
             arguments: JSON, as the model wrote it.
         """
         began = time.monotonic()
+        arguments = _clean(arguments)
         record: dict[str, Any] = {"name": name[:64], "arguments": _shown(arguments)}
         self.calls.append(record)
         try:
@@ -204,6 +206,7 @@ class Toolbox:
             ToolError: it was not done, or nobody knows.
         """
         entry = self._earlier(tool, arguments)
+        is_first = entry is None
         if entry is not None and (result := result_of(entry)) is not None:
             return result
         if entry is None:
@@ -218,8 +221,10 @@ class Toolbox:
         except DoubtfulError:
             raise
         except ToolError:
-            await self._recorder.undone(entry)
-            del self._entries[entry.key]
+            # Of an earlier try nobody knows what it has done.
+            if is_first:
+                await self._recorder.undone(entry)
+                del self._entries[entry.key]
             raise
         finally:
             self._under_way.discard(entry.key)
@@ -273,6 +278,25 @@ class Toolbox:
             self.notes += result.notes
         self.handover = self.handover or result.handover
         self.resolve = self.resolve or result.resolve
+
+
+def _clean(arguments: str) -> str:
+    """Return the arguments without what no database takes, also where it is escaped."""
+    try:
+        return json.dumps(_storable(json.loads(arguments)), ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return storable(arguments)  # the tool will say what is wrong
+
+
+def _storable(value: Any) -> Any:
+    match value:
+        case str():
+            return storable(value)
+        case list():
+            return [_storable(each) for each in value]
+        case dict():
+            return {storable(name): _storable(each) for name, each in value.items()}
+    return value
 
 
 def _shown(arguments: str) -> Any:

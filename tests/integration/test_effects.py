@@ -52,12 +52,12 @@ async def unsettled(db, lease):
     return await db.read(effects.unsettled, lease)
 
 
-async def keep(db, lease):
+async def keep(db, lease, *, decision="bot", settles=True):
     situation = await db.read(turns.load, lease, history=40)
     record = TurnRecord(
         id="t_1",
         conversation_id=lease.conversation_id,
-        decision="bot",
+        decision=decision,
         reason="",
         outcome="kept",
         started_at=NOW,
@@ -70,7 +70,7 @@ async def keep(db, lease):
         seen=situation.conversation,
         answered=situation.owed,
         drafts=[Draft(ReplyKind.ANSWER, "Ordered.")],
-        settles=True,
+        settles=settles,
         now=NOW,
     )
 
@@ -141,6 +141,18 @@ async def test_what_is_left_to_a_human_is_settled(db, lease):
     situation = await db.read(turns.load, lease, history=40)
     await db.write(human.set_human_mode, enabled=True)
     await db.write(turns.leave, lease, seen=situation.owed)
+
+    assert await unsettled(db, lease) == []
+
+
+@pytest.mark.parametrize("kind", [Kind.AGENT_REPLY, "handover"])
+async def test_effects_do_not_outlive_their_request(db, lease, kind):
+    """Weeks later the same words are another wish."""
+    await done(db, lease, await begin(db, lease))
+    if kind == "handover":
+        await keep(db, lease, decision="handover", settles=False)
+    else:
+        await db.write_grouped(partial(accept, rules=RULES), says(kind))
 
     assert await unsettled(db, lease) == []
 

@@ -436,14 +436,30 @@ async def test_contact_who_writes_before_chatwoot_is_told_goes_on(db):
     assert await decided(db, lease) is Route.BOT
 
 
-async def test_contact_who_writes_while_chatwoot_is_told_is_answered(db):
-    """Their message comes before the answer to our request."""
+@pytest.mark.parametrize("order", ["MSE", "MES", "SME"])
+async def test_contact_who_writes_while_chatwoot_is_told_is_answered(db, order):
+    """In whatever order come the message, the answer to our request, and its event."""
     lease = await resolving(db)
     assert await db.write(turns.tell_status, lease, RESOLVED)
-    await take(db, says(clock=101.0))
-    await db.write(turns.status_set, lease, RESOLVED, at=102.0)
+    for step in order:
+        match step:
+            case "M":
+                await take(db, says(clock=100.5))
+            case "S":
+                await db.write(turns.status_set, lease, RESOLVED, at=102.0)
+            case "E":
+                await take(db, shows(RESOLVED, clock=101.0))
 
     assert await decided(db, lease) is Route.BOT
+    now = await conversation(db)
+    assert (now.status, now.wanted_status) == (PENDING, PENDING)
+
+
+async def test_agent_who_joins_before_chatwoot_is_told_keeps_it(db):
+    lease = await resolving(db)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+
+    assert not await db.write(turns.tell_status, lease, RESOLVED)
 
 
 async def test_late_news_of_our_own_resolve_does_not_undo_the_return(db):
@@ -504,7 +520,7 @@ async def test_switch_reopens_no_resolved_conversation(db, enabled):
 # The bot takes a conversation for finished.
 
 
-async def ends(db):
+async def ends(db, *drafts):
     """An answer after which the bot wants to resolve; the next turn has begun."""
     await take(db, says(clock=100.0))
     [lease] = await db.write(turns.claim, now=NOW, limit=1)
@@ -524,10 +540,10 @@ async def ends(db):
         record,
         seen=situation.conversation,
         answered=situation.owed,
-        drafts=[Draft(ReplyKind.RESOLVE, "")],
+        drafts=[*drafts, Draft(ReplyKind.RESOLVE, "")],
         now=NOW,
     )
-    [end] = (await db.read(turns.load, lease, history=40)).unsaid
+    *_, end = (await db.read(turns.load, lease, history=40)).unsaid
     return lease, end
 
 
@@ -566,6 +582,17 @@ async def test_contact_who_goes_on_is_answered_at_once(db):
     assert due_at == NOW + RULES.quiet_s
     assert (await conversation(db)).wanted_status is None
     assert (await db.read(turns.load, lease, history=40)).unsaid == []
+
+
+async def test_answer_that_is_not_said_yet_is_not_dropped_by_its_end(db):
+    """Chatwoot is down for longer than the contact is given to say more."""
+    lease, end = await ends(db, Draft(ReplyKind.ANSWER, "Goodbye!"))
+    later = NOW + 10 * RULES.max_wait_s
+    again = await db.write(human.resolve_when_quiet, lease, end, RULES, now=later)
+
+    assert again > later
+    unsaid = (await db.read(turns.load, lease, history=40)).unsaid
+    assert [reply.kind for reply in unsaid] == ["answer", "resolve"]
 
 
 async def test_agent_who_joins_has_the_last_word(db):

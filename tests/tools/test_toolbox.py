@@ -147,6 +147,18 @@ async def test_tool_that_fails_is_told_to_the_model(error, told, capsys):
     assert "ann@example.com" not in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("item", ["half \\ud83d", "nothing \\u0000"])
+async def test_what_no_database_takes_is_not_called_with(item):
+    """Half an emoji must not cost the whole answer when the turn is recorded."""
+    shop = Shop()
+    box = await toolbox(shop.tool)
+
+    assert await box.call("order", f'{{"item": "{item}"}}') == "Ordered."
+    [(said, _)] = shop.calls
+    assert said.endswith("\ufffd")
+    json.dumps(box.calls, ensure_ascii=False).encode()
+
+
 async def test_tool_that_takes_too_long_is_stopped():
     shop = Shop(Effect.NONE, timeout_s=0.01)
     shop.gate = asyncio.Event()
@@ -251,6 +263,18 @@ async def test_tool_that_knows_its_keys_is_asked_again_with_the_same():
 
     assert await box.call("order", TEA) == "Ordered."
     assert shop.calls == [("tea", "e_0"), ("tea", "e_0")]
+
+
+async def test_second_try_in_vain_does_not_tell_of_the_first():
+    """It was refused this time, and may have been done the time before."""
+    left, shop = await interrupted(Effect.KEYED)
+    shop.error = ToolError("The shop is closed.")
+    box = await toolbox(shop.tool, recorder=left)
+    await box.call("order", TEA)
+    shop.error = None
+
+    assert await box.call("order", TEA) == "Ordered."
+    assert shop.calls == [("tea", "e_0")] * 3
 
 
 async def test_tool_that_could_not_may_be_asked_again():
