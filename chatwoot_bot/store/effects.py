@@ -43,7 +43,8 @@ def unsettled(tx: sa.Connection, lease: Lease) -> list[Entry]:
 
 
 _MINE = effects.c.conversation_id == sa.bindparam("conversation")
-_IS_UNSETTLED = effects.c.settled.is_(sa.false())
+# As the partial index has it.
+_IS_UNSETTLED = sa.not_(effects.c.settled)
 _UNSETTLED = (
     sa.select(effects).where(_MINE, _IS_UNSETTLED).order_by(effects.c.created_at)
 )

@@ -390,7 +390,8 @@ def call_human(
     Args:
         reason: the rule; see `states.note_change`.
     """
-    hidden = looks_pending(conversation)
+    # Whatever else Chatwoot was to be told, it may not have been told yet.
+    hidden = looks_pending(conversation) or conversation.wanted_status is not None
     state = next_state(conversation.state, Trigger.HANDOVER_REQUESTED)
     change(
         tx,

@@ -301,7 +301,7 @@ class Story:
 
     def show_to_humans(self, now: float) -> None:
         """Have a pending conversation opened: pending, the team does not see it."""
-        if looks_pending(self.now):
+        if looks_pending(self.now) or self.now.wanted_status is Status.RESOLVED:
             self.want_status(Status.OPEN, now)
 
     def want_status(self, status: Status, now: float) -> None:

@@ -460,6 +460,46 @@ async def test_agent_who_joins_before_chatwoot_is_told_keeps_it(db):
     await take(db, says(Kind.AGENT_REPLY, clock=101.0))
 
     assert not await db.write(turns.tell_status, lease, RESOLVED)
+    assert (await conversation(db)).state is State.HUMAN
+
+
+async def test_agent_who_joins_before_chatwoot_is_told_sees_it(db):
+    await resolving(db)
+    await take(db, says(Kind.AGENT_REPLY, clock=101.0))
+
+    assert (await conversation(db)).wanted_status is OPEN
+
+
+async def test_wish_for_a_human_is_shown_though_the_mode_was_on_before(db):
+    """Chatwoot has not been told of the mode yet, and must be all the same."""
+    await db.write(human.set_human_mode, enabled=True)
+    await take(db, says(clock=100.0))
+    await db.write(human.set_human_mode, enabled=False)
+    await db.write(turns.hurry, now=NOW, owed_before=NOW)
+    [lease] = await db.write(turns.claim, now=NOW, limit=1)
+    await take(db, says(content="A human, please.", clock=101.0))
+    situation = await db.read(turns.load, lease, history=40)
+    record = TurnRecord(
+        id="t_1",
+        conversation_id=lease.conversation_id,
+        decision="handover",
+        reason="asked_for_human",
+        outcome="kept",
+        started_at=NOW,
+        latency_ms=1,
+    )
+    await db.write(
+        turns.keep,
+        lease,
+        record,
+        seen=situation.conversation,
+        answered=situation.owed,
+        drafts=[Draft(ReplyKind.HANDOVER, "A colleague will come.")],
+        now=NOW,
+    )
+
+    now = await conversation(db)
+    assert (now.state, now.wanted_status) == (State.HANDOVER_PENDING, OPEN)
 
 
 async def test_late_news_of_our_own_resolve_does_not_undo_the_return(db):
