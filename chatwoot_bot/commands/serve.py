@@ -36,6 +36,7 @@ def serve(
     settings = load_settings(host=host, port=port)
     logs.configure(settings.log_level, settings.log_format)
     app = build(settings, with_worker=worker)
+    heed_interrupts()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(app, settings))
@@ -47,6 +48,14 @@ def serve(
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def heed_interrupts() -> None:
+    """Let SIGINT stop the process, by which a part that dies stops it too.
+
+    A shell's script starts what it puts into the background with SIGINT ignored.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def load_settings(*, host: str | None, port: int | None) -> Settings:

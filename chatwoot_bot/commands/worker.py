@@ -10,13 +10,14 @@ from .. import logs
 from ..app import running
 from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
-from .serve import load_settings
+from .serve import heed_interrupts, load_settings
 
 
 def worker() -> None:
     """Answer conversations, without serving the web."""
     settings = load_settings(host=None, port=None)
     logs.configure(settings.log_level, settings.log_format)
+    heed_interrupts()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_work(settings))

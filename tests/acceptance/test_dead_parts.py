@@ -1,5 +1,6 @@
 """A part that must run has died of a bug: the process stops, and has failed."""
 
+import signal
 import subprocess
 import sys
 
@@ -20,10 +21,15 @@ app({command})
 """
 
 
+def ignore_interrupts():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @pytest.mark.parametrize("seconds", [0, 0.5])
 @pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("heeds", [True, False], ids=["", "in-the-background"])
 def test_dead_worker_is_a_failure_for_whoever_restarts_the_service(
-    tmp_path, command, seconds
+    tmp_path, command, seconds, heeds
 ):
     """With exit code 0, systemd's Restart=on-failure would leave contacts alone."""
     script = START.format(seconds=seconds, command=[command])
@@ -34,6 +40,8 @@ def test_dead_worker_is_a_failure_for_whoever_restarts_the_service(
         capture_output=True,
         text=True,
         timeout=30,
+        # As a shell's script starts what it puts into the background.
+        preexec_fn=None if heeds else ignore_interrupts,
     )
 
     assert ended.returncode > 0
