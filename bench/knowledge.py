@@ -1,6 +1,6 @@
 """How long taking documents in and searching them takes, at a size few reach.
 
-    python bench/knowledge.py [--postgres] [--chunks 10000] [--vectors]
+    python -m bench.knowledge [--postgres] [--chunks 10000] [--vectors]
 
 Documents are made of words that are as unequally frequent as in real ones. While they
 are taken in, a task measures how late the event loop is: what a webhook would wait.
@@ -19,9 +19,9 @@ import time
 from array import array
 from collections.abc import Sequence
 
-from postgres import add_options, databases
 from rich.progress import Progress
 
+from bench.postgres import add_options, databases
 from chatwoot_bot.knowledge.documents import Kind, Raw
 from chatwoot_bot.knowledge.ingest import Given, Ingest
 from chatwoot_bot.knowledge.preparer import Preparer
