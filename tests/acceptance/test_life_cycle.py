@@ -107,7 +107,8 @@ async def test_who_answers_a_campaign_is_answered(bot):
         here.chatwoot.world.post(target, campaign)
         answer = await here.asks(target.id, "On shoes as well?")
 
-    assert here.verdicts(target.id, "message_created")[0] == "campaign"
+    # In whatever order the two were delivered.
+    assert "campaign" in here.verdicts(target.id, "message_created")
     assert answer == "Answer to: On shoes as well?"
     assert here.chatwoot.status(target.id) == "pending"
 

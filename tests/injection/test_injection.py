@@ -303,8 +303,8 @@ async def test_answer_that_was_nothing_but_a_picture_calls_a_human(shop):
     picture = "![](https://evil.example/?q=1)"
     async with shop.scene(model={"reply": picture}) as here:
         cid = await here.answered("Show me")
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "open")
 
-    assert here.conversation(cid).status == "open"
     assert "evil" not in here.answers(cid)[0]
 
 
