@@ -90,9 +90,10 @@ class CalcomCalendar:
                 return await self._client.create(booking, language)
             except BookingError as error:
                 # What is taken may be so by the request whose answer was lost.
-                if error.problem is not Problem.UNSURE and not (
-                    asked and error.problem is Problem.TAKEN
-                ):
+                if asked and error.problem not in (Problem.UNSURE, Problem.TAKEN):
+                    # And no refusal now tells what became of that one.
+                    raise BookingError(str(error), problem=Problem.UNSURE) from error
+                if not asked and error.problem is not Problem.UNSURE:
                     raise
                 failure = error
             asked = True

@@ -273,6 +273,17 @@ async def test_call_that_was_not_booked_before_the_crash_is_booked_now(
     assert len(calcom.active()) == len(await rows(db)) == 1
 
 
+async def test_refusal_of_the_second_try_does_not_forget_the_first(db, model, calcom):
+    """Cal.com may still be at work on it; agents see it in the list."""
+    calcom.fail(CREATE, LOST_REQUEST, Fault(401))
+
+    refusal = await model.refused("book_a_call", key="k", start=TEN, **ANN)
+    [row] = await rows(db)
+
+    assert refusal.startswith(UNSURE)
+    assert row["state"] == "unsure"
+
+
 async def test_another_call_for_the_same_time_finds_the_one_in_doubt(db, model, calcom):
     """The model asks again in its next turn, and does not know of the first."""
     await after_a_crash(model, calcom)

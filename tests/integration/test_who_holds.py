@@ -49,6 +49,18 @@ def saying(arrival, *labels, **attributes):
     return replace(arrival, event=replace(arrival.event, conversation=seen))
 
 
+def record_of(lease, decision="bot", reason="default", *, turn_id="t_1"):
+    return TurnRecord(
+        id=turn_id,
+        conversation_id=lease.conversation_id,
+        decision=decision,
+        reason=reason,
+        outcome="kept",
+        started_at=NOW,
+        latency_ms=1,
+    )
+
+
 async def turn(db, text="It is on its way.", turn_id="t_1"):
     """Have the bot answer what is owed; return the verdict and the reply's key."""
     [lease] = await db.write(turns.claim, now=NOW, limit=1)
@@ -479,15 +491,7 @@ async def test_wish_for_a_human_is_shown_though_the_mode_was_on_before(db):
     [lease] = await db.write(turns.claim, now=NOW, limit=1)
     await take(db, says(content="A human, please.", clock=101.0))
     situation = await db.read(turns.load, lease, history=40)
-    record = TurnRecord(
-        id="t_1",
-        conversation_id=lease.conversation_id,
-        decision="handover",
-        reason="asked_for_human",
-        outcome="kept",
-        started_at=NOW,
-        latency_ms=1,
-    )
+    record = record_of(lease, "handover", "asked_for_human", turn_id="t_1")
     await db.write(
         turns.keep,
         lease,
@@ -565,15 +569,7 @@ async def ends(db, *drafts):
     await take(db, says(clock=100.0))
     [lease] = await db.write(turns.claim, now=NOW, limit=1)
     situation = await db.read(turns.load, lease, history=40)
-    record = TurnRecord(
-        id="t_end",
-        conversation_id=lease.conversation_id,
-        decision="bot",
-        reason="default",
-        outcome="kept",
-        started_at=NOW,
-        latency_ms=1,
-    )
+    record = record_of(lease, "bot", "default", turn_id="t_end")
     await db.write(
         turns.keep,
         lease,
