@@ -55,5 +55,5 @@ async def _memory(engine: Engine, conversation: Conversation) -> str:
     remembers = engine.rules.remembers
     if conversation.summary is None and not remembers:
         return ""
-    known = await engine.db.read(recall, conversation, earlier=remembers)
+    known = await engine.db.glance(recall, conversation, earlier=remembers)
     return context.memory(known.summary, known.earlier)

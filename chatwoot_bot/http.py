@@ -82,11 +82,12 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             httpx.TransportError: see `TRANSLATIONS`.
         """
         times = request.extensions.get("timeout", {})
+        raw = request.headers.raw
         with _translated(request):
             answer = await self._opened().request(
                 request.method,
                 URL(str(request.url), encoded=True),
-                headers=request.headers.multi_items(),
+                headers=[(_text(name), _text(value)) for name, value in raw],
                 data=await request.aread() or None,
                 allow_redirects=False,
                 timeout=_timeout(times.get("connect"), times.get("read")),
@@ -181,6 +182,10 @@ class _translated:
             if isinstance(error, theirs):
                 message = str(error) or type(error).__name__
                 raise ours(message, request=self._request) from error
+
+
+# Nearly all are the same in every request, and live as long as it.
+_text = functools.lru_cache(256)(bytes.decode)
 
 
 @functools.cache

@@ -180,7 +180,7 @@ class Outbox:
 
     async def _summarized(self, note: str) -> str:
         """Return *note* with a summary by the model, or as it is."""
-        situation = await self._engine.db.read(
+        situation = await self._engine.db.glance(
             turns.load, self._lease, history=self._engine.history
         )
         try:

@@ -154,7 +154,7 @@ class Turn:
         now, conversation = self.engine.clock(), situation.conversation
         borne = NO_STRAIN
         if policy.is_strict:
-            borne = await self.engine.db.read(strain, conversation, policy, now=now)
+            borne = await self.engine.db.glance(strain, conversation, policy, now=now)
         tired = give_up(conversation, now=now, policy=policy, strain=borne)
         return tired or decision
 
@@ -262,7 +262,7 @@ class Turn:
         return End(ending=ending, record=record)
 
     async def _load(self) -> Situation:
-        situation = await self.engine.db.read(
+        situation = await self.engine.db.glance(
             turns.load, self.lease, history=self.engine.history
         )
         bot = self.engine.serving(situation.conversation.inbox)

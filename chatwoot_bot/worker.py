@@ -117,7 +117,7 @@ class Worker:
         room = min(self._limit - len(self._tasks), CLAIM)
         if room <= 0:
             return None  # a finished turn wakes the loop
-        due_at = await self._db.read(turns.next_due)
+        due_at = await self._db.glance(turns.next_due)
         if due_at is None or due_at > self._clock():
             return due_at
         leases = await self._db.write(turns.claim, now=self._clock(), limit=room)

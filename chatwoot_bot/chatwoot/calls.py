@@ -54,6 +54,8 @@ class Calls:
             # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
             # (chatwoot issue 14024); the answers are small.
             "accept-encoding": "identity",
+            "accept": "*/*",
+            "user-agent": "chatwoot-bot",
         }
 
     async def repeat(
@@ -124,12 +126,16 @@ class Calls:
         try:
             # httpx bounds each step; somebody who trickles bytes would hold us.
             async with asyncio.timeout(TOTAL_S):
-                response = await self._http.request(
-                    method,
-                    self._base_url + path,
-                    json=body,
-                    headers=self._headers,
-                    timeout=timeout,
+                response = await self._http.send(
+                    # Not `http.request`, which takes as long to merge this with
+                    # defaults as the transport takes to send it.
+                    httpx.Request(
+                        method,
+                        httpx.URL(self._base_url + path),
+                        json=body,
+                        headers=self._headers,
+                        extensions={"timeout": timeout.as_dict()},
+                    )
                 )
         except (httpx.RequestError, TimeoutError) as error:
             self.breaker.failed()

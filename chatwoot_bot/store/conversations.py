@@ -282,7 +282,7 @@ def has_unsaid(tx: sa.Connection, conversation_id: str) -> bool:
 def has_pressing(tx: sa.Connection, conversation_id: str) -> bool:
     """Return whether something is to be said that is not meant to wait."""
     mine = {"conversation": conversation_id}
-    return tx.execute(_HAS_PRESSING, mine).first() is not None
+    return tx.execute(HAS_PRESSING, mine).first() is not None
 
 
 _HAS_UNSAID: sa.Select[Any] = (
@@ -290,7 +290,7 @@ _HAS_UNSAID: sa.Select[Any] = (
     .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
     .limit(1)
 )
-_HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind != "resolve")
+HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind != "resolve")
 
 
 @lru_cache

@@ -26,8 +26,8 @@ from ..core.decision import Route
 from ..errors import LeaseLostError
 from .arrivals import MAX_RESTARTS, Rules
 from .conversations import (
+    HAS_PRESSING,
     conversation_of,
-    has_pressing,
     human_mode_column,
     insert_new,
 )
@@ -334,7 +334,12 @@ def tell_status(tx: sa.Connection, lease: Lease, status: Status) -> bool:
 
 def owes(tx: sa.Connection, conversation_id: str) -> bool:
     """Return whether a message of the contact waits for an answer."""
-    return _owed(tx, conversation_id)[0] is not None
+    mine = {"conversation": conversation_id}
+    return tx.execute(_OWES, mine).first() is not None
+
+
+_IS_OWED = messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed
+_OWES: sa.Select[Any] = sa.select(sa.literal_column("1")).where(*_IS_OWED).limit(1)
 
 
 def status_set(
@@ -405,13 +410,16 @@ def finish(
     conversation, _ = held(tx, lease)
     if record is not None:
         insert_record(tx, record)
-    owed_since, last = _owed(tx, conversation.id)
+    owed_since, last, pressing = tx.execute(
+        _LEFT, {"conversation": conversation.id}
+    ).one()
     due_at = retry_at
     if ending is Ending.GIVEN_BACK:
         due_at = now
     elif due_at is None:
-        moments = [look_at, now if _has_more(tx, conversation, look_at) else None]
-        if owed_since is not None and last is not None:
+        untold = conversation.wanted_status is not None and look_at is None
+        moments = [look_at, now if untold or pressing else None]
+        if owed_since is not None:
             moments.append(rules.due_at(last=last, owed_since=owed_since))
         due_at = _earliest(moments)
     values: dict[str, Any] = {"lease": None, "due_at": due_at, "owed_since": owed_since}
@@ -427,28 +435,16 @@ def finish(
     return due_at
 
 
-def _owed(tx: sa.Connection, conversation_id: str) -> tuple[float | None, float | None]:
-    """Return when the first and the last message without an answer came."""
-    first, last = tx.execute(_OWED, {"conversation": conversation_id}).one()
-    return first, last
-
-
 _OWED_AT = sa.func.coalesce(messages.c.owed_at, messages.c.created_at)
-_OWED = sa.select(sa.func.min(_OWED_AT), sa.func.max(_OWED_AT)).where(
-    messages.c.conversation_id == sa.bindparam("conversation"), messages.c.owed
-)
+# When the first and the last message without an answer came, and whether there is
+# something to say that this turn did not get to.
+_LEFT = sa.select(
+    sa.func.min(_OWED_AT), sa.func.max(_OWED_AT), HAS_PRESSING.exists()
+).where(*_IS_OWED)
 
 
 def _earliest(moments: Sequence[float | None]) -> float | None:
     return min((moment for moment in moments if moment is not None), default=None)
-
-
-def _has_more(
-    tx: sa.Connection, conversation: Conversation, look_at: float | None
-) -> bool:
-    """Return whether something came up that this turn did not get to."""
-    untold = conversation.wanted_status is not None and look_at is None
-    return untold or has_pressing(tx, conversation.id)
 
 
 def insert_record(tx: sa.Connection, record: TurnRecord) -> None:

@@ -25,7 +25,7 @@ class Journal:
 
     async def read(self) -> list[Entry]:
         """Return what earlier attempts at this answer have done."""
-        return await self.db.read(effects.unsettled, self.lease)
+        return await self.db.glance(effects.unsettled, self.lease)
 
     async def begin(self, name: str, arguments: str) -> Entry | None:
         """Put an effect on record, or return None if it must not be brought about."""
