@@ -130,6 +130,8 @@ def test_only_what_a_rule_names_is_kept():
         ("a star * here", ("star *",), True),
         ("我要退款", ("退款",), True),
         ("anything", (), False),
+        ("anything", ("", "*"), False),
+        ("press ] now", ("^up", "]", "-x"), True),
     ],
 )
 def test_phrases(text, phrases, holds):
