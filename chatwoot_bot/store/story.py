@@ -242,19 +242,7 @@ class Story:
             return
         trigger = status_trigger(self.now, seen.status)
         first = self.now.status is None
-        wanted, told = self.now.wanted_status, self.now.told_status
-        if seen.status is wanted or trigger is not None:
-            # Either Chatwoot has done what we asked, or somebody decided otherwise.
-            wanted = None
-        if seen.status is told:
-            told = None
-        self.change(
-            status=seen.status,
-            status_at=max(seen.updated_at, self.now.status_at),
-            ever_pending=self.now.ever_pending or seen.status is Status.PENDING,
-            wanted_status=wanted,
-            told_status=told,
-        )
+        self._note_status(seen.status, seen.updated_at, decided=trigger is not None)
         if first:
             self.change(**at_first_sight(self.rules, seen))
         if trigger is not None:
@@ -262,6 +250,35 @@ class Story:
         if first and self.now.state is State.HUMAN:
             # An operator gave it to humans before it appeared; they must see it.
             self.show_to_humans(now)
+
+    def _note_status(self, seen: Status, at: float, *, decided: bool) -> None:
+        """Note a status that Chatwoot has shown.
+
+        Args:
+            at: Chatwoot's clock; 0 when it does not say.
+            decided: by somebody else than us.
+        """
+        wanted, told = self.now.wanted_status, self.now.told_status
+        over_again = self._is_over_again(seen)
+        self.change(
+            status=seen,
+            status_at=max(at, self.now.status_at),
+            ever_pending=self.now.ever_pending or seen is Status.PENDING,
+            # Either Chatwoot has done what we asked, or somebody decided otherwise.
+            wanted_status=None if decided or seen is wanted else wanted,
+            told_status=None if seen is told else told,
+        )
+        if over_again:
+            self.change(held_at=self.now.status_at)
+
+    def _is_over_again(self, seen: Status) -> bool:
+        """Return whether it is resolved still, or has been opened and resolved since.
+
+        Either way nobody owes an answer to what was written before. Of a resolve of
+        ours, `held_at` is older: who writes while we resolve is answered.
+        """
+        resolved = seen is Status.RESOLVED is self.now.status
+        return resolved and self.now.held_at == self.now.status_at
 
     def _is_overtaken(self, seen: Status) -> bool:
         """Return whether it is a resolve of ours, and the contact was faster.

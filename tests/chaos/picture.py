@@ -142,11 +142,14 @@ class Holder:
             self.wanted = None
         if status is self.told:
             self.told = None
+        is_over_again = status is Status.RESOLVED is self.status
         self.status, self.status_at = status, clock
         if is_news and status in (Status.OPEN, Status.SNOOZED):
             self.state = State.HUMAN
         elif is_news:
             self.give_back()
+        elif is_over_again:
+            self.given_back_at = clock
         return is_news and status is not Status.PENDING
 
     def give_back(self) -> None:

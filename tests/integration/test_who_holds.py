@@ -547,6 +547,26 @@ async def test_what_an_agents_resolve_overtook_is_not_answered(db):
     assert late.decision.reason == "resolved"
 
 
+async def test_what_an_agents_second_resolve_overtook_is_not_answered(db):
+    """The contact had come back in between, and the news comes backwards."""
+    await take(db, says(clock=100.0))
+    await take(db, shows(RESOLVED, clock=200.0))
+    await take(db, shows(RESOLVED, clock=300.0))
+
+    late = await take(db, says(status=PENDING, clock=250.0))
+
+    assert late.decision.reason == "resolved"
+
+
+async def test_later_news_of_our_own_resolve_does_not_silence_who_was_faster(db):
+    await resolved_here(db, at=201.0)
+    await take(db, shows(RESOLVED, clock=205.0))
+
+    back = await take(db, says(status=PENDING, clock=200.4))
+
+    assert back.decision.route is Route.BOT
+
+
 # A switch in a resolved conversation.
 
 
