@@ -1,14 +1,17 @@
 # The same commands on a laptop and in CI. `make run` and `make test` work on a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests at once: more than there are cores, because they wait for processes.
+JOBS ?= 3
 
 .PHONY: run test lint types check chaos bench clean
 
 run: .venv/.run-installed  ## create the environment, migrate the database, serve the demo
 	$(BIN)/chatwoot-bot serve
 
-test: .venv/.dev-installed  ## every test
-	$(BIN)/pytest
+test: .venv/.dev-installed  ## every test; those that draw pages or kill processes alone
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore tests/browser --ignore tests/chaos
+	$(BIN)/pytest tests/browser tests/chaos
 
 lint: .venv/.dev-installed
 	$(BIN)/ruff format --check .
