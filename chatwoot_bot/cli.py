@@ -15,6 +15,7 @@ COMMANDS = (
     "setup",
     "doctor",
     "replay",
+    "purge",
     "knowledge",
     "simulate",
 )
