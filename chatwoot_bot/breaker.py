@@ -37,6 +37,11 @@ class Breaker:
             return "closed"
         return "open" if self._clock() < self._open_until else "half_open"
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether everything goes through."""
+        return self.state == "closed"
+
     def allows(self) -> bool:
         """Return whether a call may go through; the caller then reports how it went."""
         match self.state:

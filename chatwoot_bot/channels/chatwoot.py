@@ -57,7 +57,9 @@ class ChatwootChannel:
             return None
         account_id, display_id = _address(conversation)
         try:
-            shown = await self._client.get_conversation(account_id, display_id)
+            shown = await self._client.get_conversation(
+                account_id, display_id, aside=True
+            )
         except ChatwootError as error:
             log.debug(
                 "status not verified", conversation=conversation.id, error=str(error)

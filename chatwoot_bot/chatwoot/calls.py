@@ -19,8 +19,8 @@ ATTEMPTS = 3
 RETRY_FOR_S = 5.0
 TOTAL_S = 12.0
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
-# Typing and status checks only decorate a reply, so they must not hold it up.
-SHORT_TIMEOUT = httpx.Timeout(3.0)
+# What only goes along with a reply must not hold it up.
+ASIDE_TIMEOUT = httpx.Timeout(3.0)
 
 # Chatwoot's documented name, and what Rack makes the same of.
 UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
@@ -83,13 +83,16 @@ class Calls:
         action: str = "",
         body: Any = None,
         *,
-        timeout: httpx.Timeout = TIMEOUT,  # noqa: ASYNC109 - httpx enforces it
+        aside: bool = False,
     ) -> httpx.Response:
         """Make one call.
 
         Args:
             display_id: of the conversation that it is about; None for the account.
             action: what follows in the path, with its query.
+            aside: the reply that it goes along with is said without it too. It has
+                less time, and is left out while the circuit is not closed: the one
+                call that may try then is a reply's. That it was slow proves nothing.
 
         Raises:
             ChatwootError: a refusal, or no answer; says what became of the request.
@@ -97,14 +100,14 @@ class Calls:
         what = method, account_id, display_id, action, body
         sent = self._headers
         try:
-            return await self._call(*what, timeout=timeout)
+            return await self._call(*what, aside=aside)
         except ChatwootError as error:
             if ANONYMOUS not in str(error) or UNDERSCORED not in sent:
                 raise
             # nginx drops headers with underscores unless it is told not to.
             others = {name: sent[name] for name in sent if name != UNDERSCORED}
             self._headers = others | {HYPHENATED: sent[UNDERSCORED]}
-            return await self._call(*what, timeout=timeout)
+            return await self._call(*what, aside=aside)
 
     async def _call(
         self,
@@ -114,33 +117,52 @@ class Calls:
         action: str,
         body: Any,
         *,
-        timeout: httpx.Timeout,  # noqa: ASYNC109 - httpx enforces it
+        aside: bool,
     ) -> httpx.Response:
         path = f"/api/v1/accounts/{account_id}"
         if display_id is not None:
             path += f"/conversations/{display_id}"
         if action:
             path += f"/{action}"
-        if not self.breaker.allows():
+        times = ASIDE_TIMEOUT if aside else TIMEOUT
+        # Not `http.request`, which takes as long to merge this with defaults as the
+        # transport takes to send it.
+        request = httpx.Request(
+            method,
+            httpx.URL(self._base_url + path),
+            json=body,
+            headers=self._headers,
+            extensions={"timeout": times.as_dict()},
+        )
+        what = f"{method} {path}"
+        response = await self._send(request, what, aside=aside)
+        if response.is_success:
+            return response
+        words = said(response)
+        raise ChatwootError(
+            f"{what} answered {response.status_code}{words}",
+            status_code=response.status_code,
+            # The flood guard of 200 messages a minute (facts, section 6.2).
+            passes="Too many messages" in words,
+            # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
+            in_doubt=response.status_code >= 500,
+        )
+
+    async def _send(
+        self, request: httpx.Request, what: str, *, aside: bool
+    ) -> httpx.Response:
+        """Send *request* if the circuit lets it, and tell the circuit how it went."""
+        if not (self.breaker.is_closed if aside else self.breaker.allows()):
             raise ChatwootError("Chatwoot's circuit is open", status_code=None)
         try:
             # httpx bounds each step; somebody who trickles bytes would hold us.
             async with asyncio.timeout(TOTAL_S):
-                response = await self._http.send(
-                    # Not `http.request`, which takes as long to merge this with
-                    # defaults as the transport takes to send it.
-                    httpx.Request(
-                        method,
-                        httpx.URL(self._base_url + path),
-                        json=body,
-                        headers=self._headers,
-                        extensions={"timeout": timeout.as_dict()},
-                    )
-                )
+                response = await self._http.send(request)
         except (httpx.RequestError, TimeoutError) as error:
-            self.breaker.failed()
+            if not aside or isinstance(error, NEVER_SENT):
+                self.breaker.failed()
             raise ChatwootError(
-                f"{method} {path}: no answer ({type(error).__name__})",
+                f"{what}: no answer ({type(error).__name__})",
                 status_code=None,
                 in_doubt=not isinstance(error, NEVER_SENT),
             ) from error
@@ -151,17 +173,7 @@ class Calls:
             self.breaker.failed()
         else:
             self.breaker.succeeded()
-        if response.is_success:
-            return response
-        words = said(response)
-        raise ChatwootError(
-            f"{method} {path} answered {response.status_code}{words}",
-            status_code=response.status_code,
-            # The flood guard of 200 messages a minute (facts, section 6.2).
-            passes="Too many messages" in words,
-            # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
-            in_doubt=response.status_code >= 500,
-        )
+        return response
 
 
 # Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).

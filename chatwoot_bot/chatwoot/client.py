@@ -11,7 +11,7 @@ import httpx
 from ..core.conversation import Status
 from ..core.events import Event, Kind, Sighting, from_rest, moment, row_from_rest
 from ..errors import ChatwootError, PayloadError
-from .calls import SHORT_TIMEOUT, Calls, list_of, object_of
+from .calls import Calls, list_of, object_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +128,22 @@ class ChatwootClient(Calls):
             display_id,
             "toggle_typing_status",
             body,
-            timeout=SHORT_TIMEOUT,
+            aside=True,
         )
 
-    async def get_conversation(self, account_id: int, display_id: int) -> Conversation:
+    async def get_conversation(
+        self, account_id: int, display_id: int, *, aside: bool = False
+    ) -> Conversation:
         """Read a conversation; bots may since Chatwoot 4.14.2.
+
+        Args:
+            aside: see `Calls.call`.
 
         Raises:
             ChatwootError: 401 in older releases, 500 for a conversation with a
                 team (facts, section 5.1), or no answer.
         """
-        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        response = await self.call("GET", account_id, display_id, aside=aside)
         payload = object_of(response)
         last = _last_message(payload, account_id)
         can_reply = payload.get("can_reply")
@@ -159,7 +164,7 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: as for `get_conversation`.
         """
-        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        response = await self.call("GET", account_id, display_id)
         payload = object_of(response)
         shown = {message["id"]: message for message in _nested_messages(payload)}
         found = [_fetched(payload, shown[each], account_id) for each in sorted(shown)]
@@ -191,7 +196,7 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: as for `get_conversation`.
         """
-        response = await self.call("GET", account_id, display_id, timeout=SHORT_TIMEOUT)
+        response = await self.call("GET", account_id, display_id)
         there = object_of(response).get("custom_attributes")
         if not isinstance(there, dict):
             raise ChatwootError(
@@ -233,9 +238,7 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: 401 for a bot's token, or no answer.
         """
-        response = await self.call(
-            "GET", account_id, None, "agents", timeout=SHORT_TIMEOUT
-        )
+        response = await self.call("GET", account_id, None, "agents", aside=True)
         return any(
             agent.get("availability_status") == "online" for agent in list_of(response)
         )

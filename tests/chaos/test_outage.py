@@ -32,6 +32,23 @@ async def test_10_posts_answered_503_are_10_replies_all_the_same(tmp_path, kind)
     assert {chatwoot.status(m.conversation_id) for m in said} == {"pending"}
 
 
+@pytest.mark.parametrize("call", ["*", "show"])
+async def test_slow_chatwoot_brings_every_reply(tmp_path, call):
+    """Slower than the bot waits for typing and the look, faster than for a message."""
+    async with simulated() as chatwoot:
+        with connected(tmp_path, chatwoot) as service:
+            chatwoot.webhook_url = f"{service.url}/webhook/chatwoot"
+            chatwoot.faults.api("delay", delay_s=3.5, times=None, call=call)
+            said = [await chatwoot.contact_says("Hi") for _ in range(12)]
+            await chatwoot.until(
+                lambda: all(chatwoot.replies(m.conversation_id) for m in said),
+                timeout=30,
+            )
+
+    counts = [len(chatwoot.replies(m.conversation_id)) for m in said]
+    assert counts == [1] * 12
+
+
 async def test_contact_who_writes_on_during_an_outage_hears_nothing_twice(tmp_path):
     """The model must see what was said a moment ago, or it says it again."""
     async with ModelStandIn(reply=answer) as model, simulated() as chatwoot:

@@ -10,6 +10,7 @@ import pytest
 import respx
 from factories import conversation, example
 
+from chatwoot_bot.breaker import FAILURES, LONGEST_PAUSE_S, Breaker
 from chatwoot_bot.channels.base import Presence
 from chatwoot_bot.channels.chatwoot import ChatwootChannel
 from chatwoot_bot.chatwoot.client import ChatwootClient
@@ -61,7 +62,7 @@ def typing(client):
 
 
 def show(client):
-    return client.get_conversation(1, 150)
+    return client.get_conversation(1, 150, aside=True)
 
 
 CALLS = [create, hand_off, typing, show]
@@ -199,6 +200,32 @@ async def test_every_call_shows_the_token_in_chatwoots_own_header(
     assert "authorization" not in headers
     if call is not show:
         assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("call", [show, typing])
+async def test_what_goes_along_with_a_reply_never_stands_in_its_way(
+    http, chatwoot, call
+):
+    """Its slowness opens no circuit, and the one trial is not for it."""
+    now = 0.0
+    breaker = Breaker(clock=lambda: now)
+    client = ChatwootClient(http, base_url=BASE, token=TOKEN, breaker=breaker)
+    chatwoot.route().mock(side_effect=httpx.ReadTimeout)
+    for _ in range(FAILURES):
+        with pytest.raises(ChatwootError):
+            await call(client)
+    assert breaker.is_closed
+
+    for _ in range(FAILURES):
+        breaker.failed()
+    now = LONGEST_PAUSE_S
+    chatwoot.reset()
+    route = chatwoot.route().respond(json=CREATED)
+
+    with pytest.raises(ChatwootError, match="circuit"):
+        await call(client)
+    assert not route.called
+    assert await create(client) == CREATED["id"]
 
 
 async def test_chatwoot_may_live_in_a_folder(http, chatwoot):
