@@ -155,7 +155,10 @@ class Turn:
         borne = NO_STRAIN
         if policy.is_strict:
             borne = await self.engine.db.glance(strain, conversation, policy, now=now)
-        tired = give_up(conversation, now=now, policy=policy, strain=borne)
+        owed_since = min(message.owed_at for message in situation.owed)
+        tired = give_up(
+            conversation, owed_since=owed_since, now=now, policy=policy, strain=borne
+        )
         return tired or decision
 
     async def _answer(self, situation: Situation, decision: Decision) -> End:

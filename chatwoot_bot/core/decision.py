@@ -136,6 +136,7 @@ def _call(
 def give_up(
     conversation: Conversation,
     *,
+    owed_since: float,
     now: float,
     policy: Policy,
     strain: Strain = NO_STRAIN,
@@ -143,6 +144,9 @@ def give_up(
     """Return why the bot must stop trying and call a human, or None.
 
     Args:
+        owed_since: when the contact asked, Unix seconds. Of the messages that are owed
+            now: in the conversation it may stand for one that a crash kept from being
+            ticked off.
         now: Unix seconds.
         strain: as far as the policy asks for it.
     """
@@ -151,8 +155,7 @@ def give_up(
     if conversation.attempts > MAX_ATTEMPTS:
         # Every worker that touched it has died.
         return Decision(Route.HANDOVER, "worker_died")
-    owed_since = conversation.owed_since
-    if owed_since is not None and now - owed_since >= policy.answer_deadline_s:
+    if now - owed_since >= policy.answer_deadline_s:
         return Decision(Route.HANDOVER, "answer_deadline")
     return _too_much(conversation, policy, strain)
 

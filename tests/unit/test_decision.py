@@ -161,24 +161,26 @@ def test_without_keywords_the_bot_answers_everything():
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"),
+    ("changes", "waited_s", "reason"),
     [
-        ({}, None),
-        ({"failures": MAX_FAILURES - 1}, None),
-        ({"failures": MAX_FAILURES}, "turn_failed"),
-        ({"attempts": MAX_ATTEMPTS}, None),
-        ({"attempts": MAX_ATTEMPTS + 1}, "worker_died"),
-        ({"owed_since": 1_000.0 - 119}, None),
-        ({"owed_since": 1_000.0 - 120}, "answer_deadline"),
+        ({}, 0, None),
+        ({"failures": MAX_FAILURES - 1}, 0, None),
+        ({"failures": MAX_FAILURES}, 0, "turn_failed"),
+        ({"attempts": MAX_ATTEMPTS}, 0, None),
+        ({"attempts": MAX_ATTEMPTS + 1}, 0, "worker_died"),
+        ({}, 119, None),
+        ({}, 120, "answer_deadline"),
+        # Of a question that a crash kept from being ticked off.
+        ({"owed_since": 0.0}, 1, None),
     ],
     ids=str,
 )
-def test_when_the_bot_gives_up(changes, reason):
+def test_when_the_bot_gives_up(changes, waited_s, reason):
     """A contact whom the bot cannot answer gets a human, and never nothing."""
     held = conversation(**changes)
     policy = Policy(answer_deadline_s=120.0)
 
-    decision = give_up(held, now=1_000.0, policy=policy)
+    decision = give_up(held, owed_since=1_000.0 - waited_s, now=1_000.0, policy=policy)
 
     assert (decision and decision.reason) == reason
     assert decision is None or decision.route is Route.HANDOVER
@@ -214,6 +216,7 @@ def test_turn_limit_calls_a_human(limit, answered, route):
 def test_limits_on_messages_and_money_call_a_human(policy, spent, strain, reason):
     decision = give_up(
         conversation(spent=spent),
+        owed_since=0.0,
         now=0.0,
         policy=Policy(**policy),
         strain=Strain(**strain),
