@@ -1,10 +1,17 @@
 """Work that must stop at once when somebody else speaks."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from typing import Any, TypeVar
 
+import structlog
+
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+# What is cancelled may tidy up for so long; then it is left to itself.
+LET_GO_S = 3.0
 
 
 class Interrupted(Exception):
@@ -17,17 +24,23 @@ class Thinking:
     def __init__(self) -> None:
         self._interrupted: str | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._stop: asyncio.Future[None] | None = None
 
     def interrupt(self, reason: str) -> None:
         """Stop the thought at once, and let no other begin."""
         self._interrupted = reason
         if self._task is not None:
             self._task.cancel()
+        if self._stop is not None and not self._stop.done():
+            self._stop.set_result(None)
 
     async def think(
         self, thought: Coroutine[Any, Any, T], *, for_s: float = float("inf")
     ) -> T:
         """Await *thought* in a task of its own, so that `interrupt` can stop it.
+
+        One that takes a cancellation for one more error to try again after, as an
+        operator's code may, holds nobody up.
 
         Args:
             for_s: no longer than this.
@@ -40,13 +53,48 @@ class Thinking:
             thought.close()
             raise Interrupted(self._interrupted)
         self._task = task = asyncio.create_task(thought)
+        self._stop = asyncio.get_running_loop().create_future()
+        ends: set[asyncio.Future[Any]] = {task, self._stop}
         try:
-            async with asyncio.timeout(for_s if for_s < 1e9 else None):
-                return await task
-        except asyncio.CancelledError:
-            turn = asyncio.current_task()
-            if self._interrupted is None or (turn is not None and turn.cancelling()):
-                raise  # shutdown, or the lease is lost
-            raise Interrupted(self._interrupted) from None
+            await asyncio.wait(
+                ends,
+                timeout=for_s if for_s < 1e9 else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
         finally:
-            self._task = None
+            self._task = self._stop = None
+            await let_go([task])
+        if task.done() and not task.cancelled():
+            return task.result()
+        if self._interrupted is not None:
+            raise Interrupted(self._interrupted)
+        raise TimeoutError
+
+
+async def let_go(
+    tasks: Collection[asyncio.Task[Any]],
+) -> None:
+    """Cancel *tasks* and wait for their end, but not for ever."""
+    running = {task for task in tasks if not task.done()}
+    for task in running:
+        task.cancel()
+    if running:
+        await asyncio.wait(running, timeout=LET_GO_S)
+    for task in tasks:
+        if not task.done():
+            log.error(
+                "does not stop when it is cancelled",
+                code=getattr(task.get_coro(), "__qualname__", ""),
+            )
+        # The loop itself holds tasks only weakly.
+        _LEFT.add(task)
+        task.add_done_callback(_is_over)
+
+
+def _is_over(task: asyncio.Task[Any]) -> None:
+    _LEFT.discard(task)
+    if not task.cancelled():
+        task.exception()  # so that asyncio does not complain that nobody asked
+
+
+_LEFT: set[asyncio.Task[Any]] = set()

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 
 from ..errors import ChatwootBotError
@@ -71,9 +70,7 @@ async def _purge(url: str, before: float, *, count_only: bool) -> str:
         await db.close()
 
 
-async def _repeat(
-    db: Database, step: Callable[[sa.Connection, float], int], before: float
-) -> int:
+async def _repeat(db: Database, step: Callable[..., int], before: float) -> int:
     """Take *step* until nothing is left; return how much it was."""
     total = 0
     while count := await _gently(db, step, before):
@@ -81,7 +78,7 @@ async def _repeat(
     return total
 
 
-async def _walk(db: Database, table: sa.Table, key: Any) -> None:
+async def _walk(db: Database, table: Any, key: Any) -> None:
     place: str | int | None = None
     while True:
         place = await _gently(db, purging.purge_belongings, table, key, place)

@@ -19,6 +19,7 @@ import structlog
 from ..core.conversation import Conversation, Message
 from ..core.text import storable
 from ..store.effects import Entry
+from ..thinking import let_go
 from .base import Call, Effect, Result, Source, Tool, ToolError
 from .journal import result_of, told
 
@@ -156,8 +157,11 @@ class Toolbox:
         return text[:MAX_TEXT]
 
     async def wait(self) -> None:
-        """Wait until what has begun has come to its end."""
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        """Wait until what has begun has come to its end, as long as that may take."""
+        if running := self._running.values():
+            longest = max(tool.timeout_s for tool in self.tools)
+            await asyncio.wait(running, timeout=longest)
+            await let_go(running)
 
     def _checked(self, name: str, arguments: str) -> tuple[Tool, pydantic.BaseModel]:
         """Return the tool and its arguments.

@@ -65,6 +65,7 @@ ALLOWED = {
         "knowledge",
         "language",
         "store",
+        "thinking",
         "tools",
     },
     "toolkit": {"booking", "core", "library", "settings", "store", "tools"},
