@@ -17,6 +17,7 @@ import importlib.util
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Concatenate, ParamSpec, TypeVar
 
@@ -274,30 +275,43 @@ class Database:
         """Write on PostgreSQL: what shares a statement together, the rest one by one.
 
         A transaction holds its rows' locks until it ends, so one over unrelated jobs
-        would wait for another process in every possible order.
+        would wait for another process in every possible order. When nobody can be
+        reached, that is found out once for all of them: it takes seconds.
         """
         shared = [job for job in jobs if job.item is not None]
-        if not self._attempt(shared):
-            for job in shared:
-                self._attempt([job])
-        for job in jobs:
-            if job.item is None:
-                self._attempt([job])
-
-    def _attempt(self, jobs: Sequence[_Job]) -> bool:
-        error: BaseException | None = None
-        try:
-            if jobs:
-                with self._writer.begin() as connection:
-                    _perform(connection, jobs)
-        except Exception as caught:  # noqa: BLE001 - it goes to whoever waits
-            error = translated(caught)
-        for job in jobs:
-            job.error = error
-        return error is None
+        groups = deque([shared] if shared else [])
+        groups.extend([job] for job in jobs if job.item is None)
+        while groups:
+            try:
+                connection = self._writer.connect()
+            except sa.exc.SQLAlchemyError as error:
+                for job in chain.from_iterable(groups):
+                    job.error = translated(error)
+                return
+            with connection:
+                _write_while_connected(connection, groups)
 
     async def _on_disk(self, call: Callable[[], None]) -> None:
         await self._loop.run_in_executor(self._disk, call)
+
+
+def _write_while_connected(
+    connection: sa.Connection, groups: deque[list[_Job]]
+) -> None:
+    """Write group after group; what is left has not been tried."""
+    while groups and not connection.invalidated:
+        group = groups.popleft()
+        error: BaseException | None = None
+        try:
+            with connection.begin():
+                _perform(connection, group)
+        except Exception as caught:  # noqa: BLE001 - it goes to whoever waits
+            error = translated(caught)
+        if error is not None and len(group) > 1 and not connection.invalidated:
+            groups.extendleft([job] for job in reversed(group))
+            continue
+        for job in group:
+            job.error = error
 
 
 def _perform(tx: sa.Connection, jobs: Sequence[_Job]) -> None:
@@ -356,6 +370,9 @@ def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,
+                # Nor while it waits for what it has sent to be received, when the
+                # kernel asks nobody for a sign of life.
+                "tcp_user_timeout": 25_000,
                 "options": "-c lock_timeout=10s",
             },
             pool_size=1 if writes else READERS,

@@ -107,6 +107,7 @@ async def listen(
                 keepalives_idle=10,
                 keepalives_interval=5,
                 keepalives_count=3,
+                tcp_user_timeout=25_000,
             ) as connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
                 await connection.execute(f"LISTEN {LIVE_CHANNEL}")
