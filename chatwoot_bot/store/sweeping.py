@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from ..core.conversation import State, Status
+from ..core.conversation import Sender, State, Status
 from .conversations import inbox_has_bot, insert_new
 from .human import value
 from .schema import conversations, messages, service
@@ -53,7 +53,11 @@ _INBOXES = (
 
 
 def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:
-    """Return Chatwoot's id of the newest message that is stored; 0 for none."""
+    """Return Chatwoot's id of the newest message that is stored; 0 for none.
+
+    A template does not count, nor another bot's message: it may have been delivered
+    where the contact's message before it was not.
+    """
     found: int | None = tx.execute(
         _NEWEST_KNOWN, {"account": account_id, "number": display_id}
     ).scalar()
@@ -66,5 +70,6 @@ _NEWEST_KNOWN = (
     .where(
         conversations.c.account_id == sa.bindparam("account"),
         conversations.c.display_id == sa.bindparam("number"),
+        (messages.c.sender != Sender.BOT) | messages.c.turn_id.is_not(None),
     )
 )

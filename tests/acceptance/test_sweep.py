@@ -130,6 +130,29 @@ async def test_contact_behind_a_template_or_a_note_is_not_missed(tmp_path, after
     assert len(chatwoot.replies(missed)) == 1
 
 
+@pytest.mark.parametrize("when", ["at the beginning", "later"])
+async def test_contact_before_a_template_that_was_delivered_is_not_missed(
+    tmp_path, when
+):
+    """Their webhook was lost, and that of Chatwoot's own greeting was not."""
+    async with simulated() as chatwoot:
+        here = USER | {"SWEEP_INTERVAL_SECONDS": 1}
+        with connected(tmp_path, chatwoot, **here) as service:
+            attach(chatwoot, service)
+            cid = None
+            if when == "later":
+                cid = (await chatwoot.contact_says("Hi")).conversation_id
+                await chatwoot.wait_for_replies(cid, 1)
+                await chatwoot.settled()
+            chatwoot.faults.deliveries.drop = 1.0
+            cid = (
+                await chatwoot.contact_says("A refund", conversation=cid)
+            ).conversation_id
+            chatwoot.faults.deliveries.drop = 0.0
+            await chatwoot.template_says(cid, "We will be with you.")
+            await chatwoot.wait_for_replies(cid, 2 if when == "later" else 1)
+
+
 async def test_agent_whose_reply_was_missed_is_not_talked_over(tmp_path):
     """Whether theirs is the newest message, or the contact has thanked for it."""
     async with simulated() as chatwoot:
