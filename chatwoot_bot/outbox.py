@@ -14,11 +14,12 @@ import structlog
 
 from .channels.base import Channel, Presence
 from .core.conversation import Conversation
+from .core.decision import MAX_FAILURES
 from .core.links import Ways
 from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
-from .errors import ChatwootError, ResponderError
+from .errors import ChatwootError, LeaseLostError, ResponderError
 from .store import human, replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
@@ -56,9 +57,23 @@ class Outbox:
     async def say_kept(
         self, conversation: Conversation, unsaid: Sequence[Reply]
     ) -> float | None:
-        """Say what earlier turns kept."""
+        """Say what earlier turns kept.
+
+        What fails through no fault of Chatwoot's again and again is given up: it must
+        not stand before all that is to come.
+        """
         for reply in unsaid:
-            retry_at = await self._say(conversation, reply)
+            try:
+                retry_at = await self._say(conversation, reply)
+            except LeaseLostError:
+                raise
+            except Exception as error:
+                if conversation.failures < MAX_FAILURES:
+                    raise
+                self._log.exception("reply cannot be said", reply=reply.key)
+                in_doubt = reply.in_doubt_until is not None
+                problem = f"it cannot be said ({type(error).__name__})"
+                retry_at = await self._give_up(reply, problem, in_doubt=in_doubt)
             if retry_at is not None:
                 return retry_at
         return None

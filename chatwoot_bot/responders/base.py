@@ -6,6 +6,7 @@ from typing import Protocol
 
 from ..core.conversation import Conversation, Message
 from ..core.outgoing import Option
+from ..core.text import storable
 from ..tools.toolbox import Toolbox
 
 
@@ -66,6 +67,16 @@ class Answer:
     usage: Usage | None = None
     options: tuple[Option, ...] = ()
     handover: str | None = None
+
+    def __post_init__(self) -> None:
+        """Make of it what every database takes, whoever has written it."""
+        clean = {
+            "text": storable(self.text),
+            "options": tuple(Option(*map(storable, each)) for each in self.options),
+            "handover": None if self.handover is None else storable(self.handover),
+        }
+        for name, value in clean.items():
+            object.__setattr__(self, name, value)
 
 
 class Listener(Protocol):

@@ -6,6 +6,7 @@ import pytest
 import structlog
 from factories import assignment, message
 
+from chatwoot_bot.core.outgoing import Option
 from chatwoot_bot.errors import LeaseLostError, ResponderError, SettingsError
 from chatwoot_bot.responders.base import Answer
 from chatwoot_bot.responders.own import OwnResponder, load
@@ -137,6 +138,16 @@ async def test_what_it_says_of_itself_is_left_alone():
         with pytest.raises(type(outcome)) as caught:
             await OwnResponder("x:Y", Scripted(outcome)).respond(assignment())
         assert caught.value is outcome
+
+
+def test_answer_holds_what_every_database_takes():
+    """Half a pair of surrogates comes from many a model, cut in two."""
+    answer = Answer(
+        text="Yes \ud83d", options=(Option("A\x00", ""),), handover="\udc00"
+    )
+
+    assert (answer.text, answer.handover) == ("Yes \ufffd", "\ufffd")
+    assert answer.options == (Option("A\ufffd", ""),)
 
 
 async def test_handover_needs_no_text():
