@@ -77,7 +77,8 @@ def _find_all(
             "accounts": list({NO_ACCOUNT, *accounts}),
             "numbers": list(set(numbers)),
         }
-        rows += tx.execute(_by_number(), where).mappings()
+        anywhere = NO_ACCOUNT in accounts
+        rows += tx.execute(_by_number(anywhere=anywhere), where).mappings()
     found = _by_identity(tx, rows, theirs)
     human_mode = bool(rows) and rows[0]["human_mode"] == "1"
     return {identity: found[identity] for identity in wanted if identity in found}, (
@@ -97,6 +98,13 @@ def _by_identity(
         if conversation.account_id is not None and conversation.display_id is not None:
             found[conversation.account_id, conversation.display_id] = conversation
     for account_id, display_id in theirs:
+        if account_id == NO_ACCOUNT and (account_id, display_id) not in found:
+            # Older releases name no account in some events; if only one has this
+            # number, that is meant.
+            same = [each for each in found.values() if each.display_id == display_id]
+            if len({each.id for each in same}) == 1:
+                found[account_id, display_id] = same[0]
+            continue
         unclaimed = found.get((NO_ACCOUNT, display_id))
         if unclaimed is not None and (account_id, display_id) not in found:
             _adopt(tx, unclaimed.id, account_id)
@@ -117,13 +125,12 @@ def _by_id() -> sa.Select[Any]:
 
 
 @lru_cache
-def _by_number() -> sa.Select[Any]:
+def _by_number(*, anywhere: bool) -> sa.Select[Any]:
+    """Return the query for numbers, in some accounts or in all."""
     accounts: sa.BindParameter[Any] = sa.bindparam("accounts", expanding=True)
     numbers: sa.BindParameter[Any] = sa.bindparam("numbers", expanding=True)
-    return _locked().where(
-        conversations.c.account_id.in_(accounts),
-        conversations.c.display_id.in_(numbers),
-    )
+    query = _locked().where(conversations.c.display_id.in_(numbers))
+    return query if anywhere else query.where(conversations.c.account_id.in_(accounts))
 
 
 def _locked() -> sa.Select[Any]:

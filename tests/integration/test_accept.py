@@ -57,6 +57,26 @@ async def test_inline_message_does_not_wait_for_quiet(db):
     assert accepted.due_at == 1_000.0
 
 
+async def test_event_without_an_account_is_about_the_only_one_with_its_number(db):
+    """Chatwoot names none in a status event before 4.14.2."""
+    await take(db, says(account=1))
+
+    opened = await take(db, shows(Status.OPEN, account=None, clock=200.0))
+
+    assert opened.interrupts is not None
+    assert await count(db, schema.conversations) == 1
+
+
+async def test_event_without_an_account_chooses_between_no_two(db):
+    await take(db, says(account=1))
+    await take(db, says(account=2, message_id=999))
+
+    opened = await take(db, shows(Status.OPEN, account=None, clock=200.0))
+
+    assert opened.interrupts is None
+    assert await count(db, schema.conversations) == 3
+
+
 async def test_same_delivery_twice_is_one_message(db):
     """Chatwoot runs a job again when its worker is restarted."""
     first = await take(db, says(message_id=5, delivery_id="d1"))
