@@ -24,18 +24,25 @@ def recent(tx: sa.Connection, row: Mapping[Any, Any], limit: int) -> list[Messag
 def _select_recent(written: sa.ColumnElement[int]) -> sa.Select[Any]:
     """Return the newest messages and all that are owed an answer, oldest first."""
     mine = messages.c.conversation_id == sa.bindparam("conversation")
-    newest = (
-        sa.select(messages.c.id)
+    # No index knows when they were written, so that is asked of the last ones only:
+    # what comes too late comes a little too late, and some conversations are endless.
+    last = (
+        sa.select(messages.c.id, written.label("written"))
         # Of a deleted one that closes a request, the line under it stays.
         .where(mine, messages.c.deleted_at.is_(None) | messages.c.closes)
-        .order_by(written.desc())
+        .order_by(messages.c.id.desc())
+        .limit(2 * sa.bindparam("limit"))
+        .subquery("last")
+    )
+    newest = (
+        sa.select(last.c.id)
+        .order_by(last.c.written.desc())
         .limit(sa.bindparam("limit"))
+        .subquery("newest")
     )
-    return (
-        sa.select(messages)
-        .where(mine, messages.c.owed | messages.c.id.in_(newest.scalar_subquery()))
-        .order_by(written)
-    )
+    owed = sa.select(messages.c.id).where(mine, messages.c.owed)
+    wanted = sa.union(sa.select(newest.c.id), owed)
+    return sa.select(messages).where(messages.c.id.in_(wanted)).order_by(written)
 
 
 _RECENT = {
