@@ -51,7 +51,8 @@ from .media.transcribe import Transcriber
 from .metrics import Metrics
 from .prices import read_prices
 from .relay import Relay
-from .responders.mock import MockResponder
+from .responders.apology import ApologyResponder
+from .responders.base import Responder
 from .settings import BotSettings, Settings
 from .store import human, signals
 from .store.arrivals import Rules
@@ -287,13 +288,20 @@ def _parts(settings: Settings, bot: BotSettings, shared: Shared) -> dict[str, An
         "rules": _rules(settings, bot),
         "channels": _channels(own, clients, shared.hub),
         "responder": shared.answering.responder(bot),
-        "fallback": MockResponder(own.bot_name) if own.fallback == "mock" else None,
+        "fallback": _fallback(bot),
         "media": shared.media(own),
         "handover": _handover(bot),
         "guardrail": _guardrail(bot),
         "zone": ZoneInfo(own.timezone),
         "tools": tools_of(bot, shared.db, shared.http),
     }
+
+
+def _fallback(bot: BotSettings) -> Responder | None:
+    """Return who answers when the model does not; None when a human does."""
+    if bot.settings.fallback == "handoff":
+        return None
+    return ApologyResponder(bot.languages)
 
 
 def _guardrail(bot: BotSettings) -> Guardrail:
