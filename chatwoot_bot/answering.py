@@ -1,7 +1,7 @@
 """Who answers for each bot, and the circuit to each server that is asked for it."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import anyio
 import httpx
@@ -18,6 +18,16 @@ from .settings import BotSettings, Llm, Settings
 from .store.engine import Database
 
 LANGGRAPH = "langgraph:"
+
+
+class Names(NamedTuple):
+    """The settings that name a server's key and its model, for the log."""
+
+    key: str = "OPENAI_API_KEY"
+    model: str = "OPENAI_MODEL"
+
+
+SECOND = Names("OPENAI_FALLBACK_API_KEY", "OPENAI_FALLBACK_MODEL")
 
 
 class Answering:
@@ -42,7 +52,7 @@ class Answering:
         self._http = http
         self._db = db
         self._failed = failed
-        self._behind: dict[str, Responder] = {}
+        self._behind: dict[str, list[GuardedResponder]] = {}
         self.circuits: Mapping[str, Breaker] = {
             name: Breaker()
             for bot in settings.bots
@@ -60,18 +70,24 @@ class Answering:
         llm, circuit = bot.settings.second_llm(), self._second_circuit(bot)
         if llm is None or circuit is None:
             return first
-        second = self._guarded(circuit, self._model(bot, llm))
+        second = self._guarded(circuit, self._model(bot, llm, SECOND))
         return StandbyResponder(first, second, self._failed)
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """Return what `/health/ready` shows of each circuit."""
+        return {name: self._part(name, behind) for name, behind in self._behind.items()}
+
+    def _part(self, name: str, behind: Sequence[GuardedResponder]) -> dict[str, Any]:
+        """Return what is shown of one; of those behind it, the first gave the name.
+
+        A failure of any of them shows: a refused key does not open the circuit.
+        """
+        errors = (each.last_error for each in behind)
         return {
-            name: {
-                "responder": responder.name,
-                "model": responder.model,
-                "circuit": self.circuits[name].state,
-            }
-            for name, responder in self._behind.items()
+            "responder": behind[0].name,
+            "model": behind[0].model,
+            "circuit": self.circuits[name].state,
+            "last_error": next((error for error in errors if error), None),
         }
 
     def _first(self, bot: BotSettings) -> Responder:
@@ -79,7 +95,7 @@ class Answering:
         if name == "mock":
             return MockResponder(bot.settings.bot_name)
         if name == "openai":
-            return self._model(bot, bot.settings.llm())
+            return self._model(bot, bot.settings.llm(), _names(bot.settings))
         if name.startswith(LANGGRAPH):
             return self._graph(name)
         return own.load(name, bot.settings)
@@ -95,7 +111,7 @@ class Answering:
         graph = load(name.removeprefix(LANGGRAPH), self._db)
         return own.OwnResponder(name, graph)
 
-    def _model(self, bot: BotSettings, llm: Llm) -> Responder:
+    def _model(self, bot: BotSettings, llm: Llm, names: Names) -> Responder:
         # openai imports anyio's backend when it closes its first answer: 100 ms in
         # which no webhook is taken. Asking for anything of the backend's imports it.
         anyio.get_cancelled_exc_class()
@@ -106,12 +122,13 @@ class Answering:
             model=llm.model,
             prompt=system_prompt(bot.prompt(), bot.settings.bot_rules),
             timeout_s=bot.settings.llm_timeout_seconds,
+            key_setting=names.key,
+            model_setting=names.model,
         )
 
     def _guarded(self, circuit: str, responder: Responder) -> Responder:
         guarded = GuardedResponder(responder, self.circuits[circuit])
-        # Of those that share a circuit, the one that gave it its name is shown.
-        self._behind.setdefault(circuit, guarded)
+        self._behind.setdefault(circuit, []).append(guarded)
         return guarded
 
     def _first_circuit(self, bot: BotSettings) -> str:
@@ -127,6 +144,14 @@ class Answering:
         bots = self._settings.bots
         first = next(each for each in bots if server(each.settings) == mine)
         return f":{first.inboxes[0]}" if first.inboxes else ""
+
+
+def _names(settings: Settings) -> Names:
+    preset = settings.preset
+    if preset is None:
+        return Names()
+    setting = preset.setting.upper()
+    return Names(key=setting) if preset.has_key else Names(model=setting)
 
 
 def _first_server(settings: Settings) -> Any:

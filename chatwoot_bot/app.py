@@ -51,7 +51,8 @@ from .media.transcribe import Transcriber
 from .metrics import Metrics
 from .prices import read_prices
 from .relay import Relay
-from .responders.mock import MockResponder
+from .responders.apology import ApologyResponder
+from .responders.base import Responder
 from .settings import BotSettings, Settings
 from .store import human, signals
 from .store.arrivals import Rules
@@ -131,6 +132,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         StoreError: the database cannot be opened.
     """
     _warn(settings, with_worker=with_worker)
+    _warn_of_what_lacks(settings)
     _warn_of_unknown_prices(settings)
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
@@ -207,6 +209,40 @@ def _warn(settings: Settings, *, with_worker: bool) -> None:
             "without a worker nobody answers: a SQLite file serves one process. "
             "Use PostgreSQL to run workers apart from the web"
         )
+
+
+def _warn_of_what_lacks(settings: Settings) -> None:
+    """Say which settings do nothing, or only half of it, for want of another."""
+    idle: dict[str, None] = {}
+    for bot in settings.bots:
+        own = bot.settings
+        if own.responder_name == "mock":
+            idle |= dict.fromkeys(_for_a_model(own))
+        if own.booking == "own" and own.public_url is None:
+            log.warning(
+                "BOOKING_HOURS without PUBLIC_URL: contacts get no link to the "
+                "calendar file of their call",
+                bot=own.bot_name,
+            )
+    if idle:
+        log.warning(
+            "these settings need a model; set OPENAI_API_KEY, or GROQ_API_KEY, "
+            "OPENROUTER_API_KEY or OLLAMA_MODEL",
+            settings=list(idle),
+        )
+
+
+def _for_a_model(settings: Settings) -> list[str]:
+    """Return the names of what is set and is nothing without a model."""
+    given = {
+        "KNOWLEDGE_DIR": settings.knowledge_dir,
+        "TOOLS": settings.tools,
+        "TOOL_LABELS": settings.tool_labels,
+        "BOOKING_URL": settings.booking_url,
+        "BOOKING_HOURS": settings.booking_hours,
+        "CALCOM_API_KEY": settings.calcom_api_key,
+    }
+    return [name for name, value in given.items() if value]
 
 
 def _warn_of_unknown_prices(settings: Settings) -> None:
@@ -287,13 +323,20 @@ def _parts(settings: Settings, bot: BotSettings, shared: Shared) -> dict[str, An
         "rules": _rules(settings, bot),
         "channels": _channels(own, clients, shared.hub),
         "responder": shared.answering.responder(bot),
-        "fallback": MockResponder(own.bot_name) if own.fallback == "mock" else None,
+        "fallback": _fallback(bot),
         "media": shared.media(own),
         "handover": _handover(bot),
         "guardrail": _guardrail(bot),
         "zone": ZoneInfo(own.timezone),
         "tools": tools_of(bot, shared.db, shared.http),
     }
+
+
+def _fallback(bot: BotSettings) -> Responder | None:
+    """Return who answers when the model does not; None when a human does."""
+    if bot.settings.fallback == "handoff":
+        return None
+    return ApologyResponder(bot.languages)
 
 
 def _guardrail(bot: BotSettings) -> Guardrail:

@@ -237,8 +237,10 @@ class ResponderError(ChatwootBotError):
 
     Attributes:
         retryable: True when the same question may succeed a moment later.
+        kind: one word for `/health/ready`: a status, or what else it is.
     """
 
-    def __init__(self, message: str, *, retryable: bool) -> None:
+    def __init__(self, message: str, *, retryable: bool, kind: str = "failed") -> None:
         super().__init__(message)
         self.retryable = retryable
+        self.kind = kind

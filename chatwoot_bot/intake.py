@@ -93,8 +93,16 @@ class Intake:
         )
 
     async def follow(self, write: Awaitable[Accepted]) -> Accepted:
-        """Await a write and pass on what it changed."""
+        """Await a write, pass on what it changed, and log who has the conversation."""
         accepted = await write
+        if accepted.moved is not None:
+            state, reason = accepted.moved
+            log.info(
+                "state changed",
+                conversation=accepted.conversation_id,
+                state=str(state),
+                reason=reason,
+            )
         if (signal := accepted.signal()) is not None:
             self.heed(signal)
         return accepted

@@ -30,6 +30,7 @@ class Language:
         apology: the contact had to wait.
         out_of_hours: nobody is at work; holds ``{opening}``, a day and a time.
         nobody_online: it is working time, and yet nobody is there.
+        no_model: the bot cannot look anything up right now.
         keywords: call a human, as whole words in any case.
         weekdays: from Monday on.
     """
@@ -40,6 +41,7 @@ class Language:
     apology: str
     out_of_hours: str
     nobody_online: str
+    no_model: str
     keywords: tuple[str, ...]
     weekdays: tuple[str, ...]
 

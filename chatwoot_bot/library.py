@@ -39,8 +39,21 @@ def collection_of(bot: BotSettings) -> str:
 
 
 def collection_for(settings: Settings, inbox: Inbox | None) -> str:
-    """Return the collection of the bot that serves *inbox*; the shared one for None."""
-    return SHARED if inbox is None else collection_of(settings.bot_for(inbox))
+    """Return the collection of the bot that serves *inbox*; the shared one for None.
+
+    Raises:
+        KnowledgeError: that bot has none of its own, so all bots would get it.
+    """
+    if inbox is None:
+        return SHARED
+    collection = collection_of(settings.bot_for(inbox))
+    if collection == SHARED:
+        own = [str(one) for bot in settings.bots for one in bot.inboxes]
+        raise KnowledgeError(
+            f"inbox {inbox} has no bot of its own in BOTS_FILE; these have: "
+            f"{', '.join(own) or 'none'}. Leave --inbox out for all bots"
+        )
+    return collection
 
 
 def inbox_of(text: str) -> Inbox:
@@ -107,6 +120,8 @@ async def _take_in(settings: Settings, ingest: Ingest) -> None:
             log.warning("knowledge not up to date", reason=str(error))
             continue
         report = await ingest.add(collection, str(folder.absolute()), files)
+        for uri, reason in report.failed.items():
+            log.warning("document not read", uri=uri, reason=reason)
         log.info(
             "knowledge up to date",
             folder=str(folder),

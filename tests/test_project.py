@@ -61,7 +61,7 @@ def test_readme_names_every_path_and_no_other():
     table = README.split("## HTTP")[1].split("\n## ")[0]
     named = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?\s]*)", table))
     served = {
-        (method, route.path)
+        (method, route.path.replace(":int}", "}"))  # Starlette's way of writing it
         for route in ROUTES
         if isinstance(route, Route)
         for method in route.methods - {"HEAD"}

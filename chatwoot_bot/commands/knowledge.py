@@ -36,9 +36,12 @@ from ..library import (
 from ..settings import Settings
 from ..store import knowledge as store
 from ..store.engine import Database
+from .database import visited
 from .serve import load_settings
 
 T = TypeVar("T")
+# Of each its name and its documents.
+Places = Sequence[tuple[str, Sequence[Source]]]
 HELP_CENTER = "help-center"
 
 knowledge = typer.Typer(
@@ -141,26 +144,24 @@ def _run(work: Coroutine[None, None, T]) -> T:
 
 
 @contextlib.asynccontextmanager
-async def _desk(settings: Settings) -> AsyncIterator[_Desk]:
-    db = Database(settings.database_url.get_secret_value())
-    await db.open(alone=False)
-    try:
-        async with make_client() as http:
-            yield _Desk(settings, db, http, Console())
-    finally:
-        await db.close()
+async def _desk(settings: Settings, *, may_make: bool = False) -> AsyncIterator[_Desk]:
+    async with visited(settings, may_make=may_make) as db, make_client() as http:
+        yield _Desk(settings, db, http, Console())
 
 
 async def _add(settings: Settings, place: str, inbox: Inbox | None) -> bool:
     """Return whether anything could not be read."""
     collection = collection_for(settings, inbox)
+    files = None if _is_help_center(place) else files_in(Path(_at(place)))
     failed = False
     async with (
-        _desk(settings) as desk,
+        # Documents may be there before the service has ever been started.
+        _desk(settings, may_make=True) as desk,
         Preparer() as preparer,
         Ingest(desk.db, preparer) as ingest,
     ):
-        for at, sources in await _sources(desk, place):
+        found = await _articles(desk, place) if files is None else [(_at(place), files)]
+        for at, sources in found:
             with _bar(desk.console, at) as progress:
                 report = await ingest.add(collection, at, sources, progress)
             _show_report(desk.console, report)
@@ -172,14 +173,16 @@ async def _add(settings: Settings, place: str, inbox: Inbox | None) -> bool:
     return failed
 
 
-async def _sources(desk: _Desk, place: str) -> list[tuple[str, Sequence[Source]]]:
-    """Return (place, its documents)."""
+def _is_help_center(place: str) -> bool:
+    return place == HELP_CENTER or help_center.is_address(place)
+
+
+async def _articles(desk: _Desk, place: str) -> Places:
+    """Return the help centres at *place*, each with its documents."""
     if place == HELP_CENTER:
         portals = await help_center.portals_of(desk.http, *_account(desk.settings))
-    elif help_center.is_address(place):
-        portals = [await help_center.portal_at(desk.http, place)]
     else:
-        return [(_at(place), files_in(Path(place)))]
+        portals = [await help_center.portal_at(desk.http, place)]
     found: list[tuple[str, Sequence[Source]]] = []
     for portal in portals:
         articles = await help_center.articles_of(desk.http, portal)
@@ -188,9 +191,18 @@ async def _sources(desk: _Desk, place: str) -> list[tuple[str, Sequence[Source]]
 
 
 def _at(place: str) -> str:
-    """Return a place as documents name it."""
+    """Return a place as documents name it.
+
+    Raises:
+        KnowledgeError: it is an address, and of no help centre.
+    """
     if help_center.is_address(place):
         return place.rstrip("/")
+    if place.startswith(("https://", "http://")):
+        raise KnowledgeError(
+            f"{place} is not the address of a help centre: write it as "
+            "https://…/hc/PORTAL; pages of other sites are not read"
+        )
     return str(Path(place).absolute())
 
 

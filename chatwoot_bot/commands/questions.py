@@ -4,10 +4,12 @@ Elsewhere a missing value is an error that names its option, because a script th
 waits for an answer hangs for ever.
 """
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import dotenv
 import pydantic
@@ -16,7 +18,7 @@ from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
 from ..chatwoot.shown import Inbox, Profile
-from ..errors import SettingsError
+from ..errors import ChatwootBotError, SettingsError
 from ..settings import Settings, Token, Url
 
 WHY_ADMINISTRATOR = (
@@ -50,17 +52,28 @@ class Known:
     """What needs no question: options first, then environment, then file.
 
     Attributes:
+        account_shown: the account in Chatwoot's address, as browsers show it.
         inbox_ids: empty when none is chosen.
         bot_token: the one the service would use now.
+        problems: option or setting → what is wrong with it; it is not known then.
     """
 
     chatwoot_url: str | None
     account_id: int | None
+    account_shown: int | None
     inbox_ids: tuple[int, ...]
     public_url: str | None
     bot_name: str
     bot_token: str | None = field(repr=False)
     written: Written
+    problems: Mapping[str, str]
+
+
+class Address(NamedTuple):
+    """Chatwoot's address, and the account that it shows; None for none."""
+
+    url: str
+    account_id: int | None
 
 
 def known(
@@ -70,9 +83,6 @@ def known(
 
     Args:
         options: setting → the option's text, or None when it was not given.
-
-    Raises:
-        SettingsError: some of it is malformed.
     """
     file = dotenv.dotenv_values(env_file) if env_file.is_file() else {}
     layers: tuple[Mapping[str, str | None], ...] = (file, environ, options)
@@ -84,20 +94,46 @@ def known(
     }
     # Apart from the rest: alone it would demand a token and a secret, which are what
     # this command is for.
-    base_url = given.pop("CHATWOOT_BASE_URL", None)
-    settings = Settings.load(given)
+    base_url, address = given.pop("CHATWOOT_BASE_URL", None), None
+    settings, problems = _checked(given)
+    try:
+        address = address_of("CHATWOOT_BASE_URL", base_url) if base_url else None
+    except SettingsError as error:
+        problems |= error.problems
     token = settings.chatwoot_api_token
     return Known(
-        chatwoot_url=checked_url("CHATWOOT_BASE_URL", base_url) if base_url else None,
+        chatwoot_url=address and address.url,
+        account_shown=address and address.account_id,
         account_id=settings.chatwoot_account_id,
         inbox_ids=settings.chatwoot_inbox_id,
         public_url=settings.public_url,
         bot_name=settings.bot_name,
         bot_token=token.get_secret_value() if token else None,
         written=_written({name: value or "" for name, value in file.items()}),
+        problems={
+            OPTIONS[name] if options.get(name) else name: problem
+            for name, problem in problems.items()
+        },
     )
 
 
+def _checked(given: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """Return the settings without what is malformed, and what is wrong with that."""
+    try:
+        return Settings.load(given), {}
+    except SettingsError as error:
+        problems = error.problems
+    good = {name: value for name, value in given.items() if name not in problems}
+    return Settings.load(good), problems
+
+
+# The options that say what settings say.
+OPTIONS = {
+    "CHATWOOT_BASE_URL": "--chatwoot-url",
+    "CHATWOOT_ACCOUNT_ID": "--account-id",
+    "CHATWOOT_INBOX_ID": "--inbox-id",
+    "PUBLIC_URL": "--public-url",
+}
 READ = (
     "CHATWOOT_BASE_URL",
     "CHATWOOT_API_TOKEN",
@@ -136,6 +172,25 @@ def checked_url(name: str, value: str) -> str:
         raise SettingsError({name: problem}) from error
 
 
+def address_of(name: str, value: str) -> Address:
+    """Return Chatwoot's address out of any that its pages have in a browser.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    url = checked_url(name, value)
+    if match := PAGE.fullmatch(url):
+        account = match["account"]
+        return Address(match["root"], int(account) if account else None)
+    return Address(url, None)
+
+
+PAGE = re.compile(
+    r"(?P<root>https?://[^/?#]+)/app(?:/accounts/(?P<account>[0-9]{1,9}))?"
+    r"(?:[/?#].*)?"
+)
+
+
 class Questions:
     """Ask for what is missing, or raise `SettingsError` where nobody can answer."""
 
@@ -143,11 +198,27 @@ class Questions:
         self.console = console
         self.can_ask = sys.stdin.isatty() and console.is_terminal
 
-    def require(self, values: Mapping[str, object]) -> None:
-        """Refuse to begin when an option is missing and nobody can be asked."""
+    def require(
+        self, values: Mapping[str, object], problems: Mapping[str, str]
+    ) -> None:
+        """Refuse to begin when an option is malformed, or missing with nobody to ask.
+
+        Raises:
+            SettingsError: it names all of them.
+        """
         missing = {name: MISSING[name] for name, value in values.items() if not value}
-        if missing and not self.can_ask:
-            raise SettingsError(missing)
+        wrong = dict(problems) if self.can_ask else {**missing, **problems}
+        if wrong:
+            raise SettingsError(wrong)
+
+    def chatwoot(self) -> Address:
+        """Ask until the answer is an address that Chatwoot may have."""
+        question = "Chatwoot's address, as in the browser"
+        while True:
+            try:
+                return address_of("--chatwoot-url", self._text(question))
+            except SettingsError as error:
+                self.refuse(error)
 
     def url(self, name: str, question: str) -> str:
         """Ask until the answer is a URL."""
@@ -155,14 +226,28 @@ class Questions:
             try:
                 return checked_url(name, self._text(question))
             except SettingsError as error:
-                self.console.print(error.problems[name], style="red", markup=False)
+                self.refuse(error)
+
+    def refuse(self, error: ChatwootBotError) -> None:
+        """Say what is wrong with an answer, before the question comes again."""
+        problems = error.problems.values() if isinstance(error, SettingsError) else ()
+        for problem in problems or (str(error),):
+            self.console.print(problem, style="red", markup=False)
 
     def admin_token(self) -> str:
-        """Ask for the administrator's token, unseen."""
+        """Ask for the administrator's token, unseen, until it may be one."""
+        while True:
+            answer = Prompt.ask(
+                "The administrator's access token", password=True, console=self.console
+            )
+            try:
+                return checked_token(answer)
+            except SettingsError as error:
+                self.refuse(error)
+
+    def explain_token(self) -> None:
+        """Say what the administrator's token is for, and where it is."""
         self.console.print(WHY_ADMINISTRATOR, style="dim")
-        return Prompt.ask(
-            "The administrator's access token", password=True, console=self.console
-        )
 
     def account(self, profile: Profile) -> int:
         """Choose among the accounts that the user administers."""

@@ -19,6 +19,7 @@ from ..store.accept import accept
 from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Outcome
 from ..store.engine import Database
+from .database import visited
 from .serve import load_settings
 
 Name = Annotated[
@@ -44,16 +45,12 @@ def replay(name: Name = None, every: Every = False) -> None:
 
 
 async def _replay(settings: Settings, name: str | None, *, every: bool) -> bool:
-    db = Database(settings.database_url.get_secret_value())
-    await db.open(alone=False)
-    try:
+    async with visited(settings) as db:
         if name is None and not every:
             return await _show(db)
         names = [name] if name else await _names(db)
         results = [await _again(db, settings, one) for one in names]
         return all(results)
-    finally:
-        await db.close()
 
 
 async def _show(db: Database) -> bool:

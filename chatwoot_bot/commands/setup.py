@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 from rich.console import Console
 
@@ -18,12 +19,14 @@ from .. import envfile
 from ..chatwoot import releases
 from ..chatwoot.admin import AdminClient
 from ..chatwoot.provision import Provisioned, Wanted, provision
+from ..chatwoot.shown import Profile
 from ..doctor.addresses import is_private
 from ..errors import ChatwootBotError, ChatwootError, SettingsError
 from ..http import make_client
 from .questions import Known, Questions, Written, checked_token, known
 
 ADMIN_ENV = "CHATWOOT_ADMIN_TOKEN"  # not a setting: the service never reads it
+ADMINISTRATOR = "administrator"
 TO_COME = "(made with the bot)"
 
 Url = Annotated[str | None, typer.Option(help="Chatwoot, as in the browser.")]
@@ -110,25 +113,15 @@ class _Order:
 
 async def _setup(order: _Order, questions: Questions) -> None:
     known, console = order.known, questions.console
-    questions.require(
-        {
-            "--chatwoot-url": known.chatwoot_url,
-            "--admin-token": order.admin_token,
-            "--public-url": known.public_url,
-            "--yes": order.yes or order.dry_run,
-        }
-    )
-    base_url = known.chatwoot_url or questions.url(
-        "--chatwoot-url", "Chatwoot's address, as in the browser"
-    )
+    _require(order, questions)
+    base_url, account_shown = known.chatwoot_url, known.account_shown
+    if base_url is None:
+        base_url, account_shown = questions.chatwoot()
     async with make_client() as http:
-        client = AdminClient(
-            http,
-            base_url=base_url,
-            token=checked_token(order.admin_token or questions.admin_token()),
-        )
+        client, profile = await _sign_in(order, questions, http, base_url)
         version = (await client.installation()).version
-        wanted = await _wanted(order, questions, client)
+        account_id = _account(known.account_id, account_shown, profile, questions)
+        wanted = await _wanted(order, questions, client, account_id)
         plan = await provision(client, wanted, dry_run=True)
         values = _settings(base_url, wanted, plan, known.written)
         console.print(
@@ -150,17 +143,70 @@ async def _setup(order: _Order, questions: Questions) -> None:
     console.print("  chatwoot-bot serve\n  chatwoot-bot doctor")
 
 
-async def _wanted(order: _Order, questions: Questions, client: AdminClient) -> Wanted:
-    """Gather what shall be, asking for what is missing."""
+def _require(order: _Order, questions: Questions) -> None:
+    """Refuse to begin with what is malformed, or missing with nobody to ask."""
     known = order.known
-    profile = await client.profile()
-    account_id = known.account_id or questions.account(profile)
-    if profile.role(account_id) != "administrator":
+    problems = dict(known.problems)
+    if order.admin_token:
+        try:
+            checked_token(order.admin_token)
+        except SettingsError as error:
+            problems |= error.problems
+    questions.require(
+        {
+            "--chatwoot-url": known.chatwoot_url,
+            "--admin-token": order.admin_token,
+            "--public-url": known.public_url,
+            "--yes": order.yes or order.dry_run,
+        },
+        problems,
+    )
+
+
+async def _sign_in(
+    order: _Order, questions: Questions, http: httpx.AsyncClient, base_url: str
+) -> tuple[AdminClient, Profile]:
+    """Return the client of whose token it is; one that was asked for, until it fits.
+
+    Raises:
+        ChatwootError: no answer, not Chatwoot, or a refused token of the options.
+    """
+    given = order.admin_token
+    if given is None:
+        questions.explain_token()
+    while True:
+        token = questions.admin_token() if given is None else checked_token(given)
+        client = AdminClient(http, base_url=base_url, token=token)
+        await client.installation()  # first: what is not Chatwoot knows no token
+        try:
+            return client, await client.profile()
+        except ChatwootError as error:
+            if given is not None or error.status_code != 401:
+                raise
+            questions.refuse(error)
+
+
+def _account(
+    known: int | None, shown: int | None, profile: Profile, questions: Questions
+) -> int:
+    """Return the account: as set, as in Chatwoot's address, or chosen now."""
+    if known is None and shown and profile.role(shown) == ADMINISTRATOR:
+        return shown
+    account_id = known or questions.account(profile)
+    if profile.role(account_id) != ADMINISTRATOR:
         raise ChatwootError(
             f"{profile.name} is no administrator of account {account_id}: give the "
             "access token of one, or another --account-id",
             status_code=None,
         )
+    return account_id
+
+
+async def _wanted(
+    order: _Order, questions: Questions, client: AdminClient, account_id: int
+) -> Wanted:
+    """Gather what shall be, asking for what is missing."""
+    known = order.known
     inbox_ids = known.inbox_ids
     if not inbox_ids and not order.account_webhook:
         inbox_ids = questions.inboxes(await client.list_inboxes(account_id))

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
@@ -32,6 +33,7 @@ THROWAWAY_TOKEN = "simulator-bot-token"  # noqa: S105 - known to everybody
 ADMIN_TOKEN = "admin-token"  # noqa: S105 - known to everybody
 SECRET_ENV = "CHATWOOT_WEBHOOK_SECRET"  # noqa: S105 - a name
 TOKEN_ENV = "CHATWOOT_API_TOKEN"  # noqa: S105 - a name
+DEFAULT_PORT = 8000  # the service's
 PROBE_S = 0.5  # between looks for a service that is not there yet
 GREETING = (
     "Type as the visitor; /agent TEXT speaks as the human agent, "
@@ -239,11 +241,20 @@ class _Session:
 def _start_command(order: _Order, base_url: str) -> str:
     """Return the command that starts the service against this simulator."""
     return (
-        f"  CHATWOOT_BASE_URL={base_url} "
+        f"  {_port(order.webhook_url)}CHATWOOT_BASE_URL={base_url} "
         f"{TOKEN_ENV}={_shown(order.token, THROWAWAY_TOKEN, TOKEN_ENV)} "
         f"{SECRET_ENV}={_shown(order.secret, THROWAWAY_SECRET, SECRET_ENV)} "
         "CHATWOOT_ACCOUNT_ID=1 chatwoot-bot serve"
     )
+
+
+def _port(webhook_url: str) -> str:
+    """Return the setting that has the service listen where webhooks are sent."""
+    try:
+        port = urlsplit(webhook_url).port
+    except ValueError:
+        return ""
+    return "" if port in (None, DEFAULT_PORT) else f"PORT={port} "
 
 
 def _shown(value: str, throwaway: str, name: str) -> str:

@@ -28,4 +28,12 @@ def check_knowledge(settings: Settings, condition: Condition | None) -> Finding:
             setting="KNOWLEDGE_DIR",
             mend="put Markdown, text, HTML or PDF files there, and restart the service",
         )
+    without_model = all(bot.settings.responder_name == "mock" for bot in settings.bots)
+    if condition.documents and without_model:
+        return warn(
+            CHECK,
+            f"{condition.documents} documents, and no model that answers from them",
+            setting="OPENAI_API_KEY",
+            mend="set it, or GROQ_API_KEY, OPENROUTER_API_KEY or OLLAMA_MODEL",
+        )
     return ok(CHECK, f"{condition.documents} documents")

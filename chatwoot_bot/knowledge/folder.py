@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import KnowledgeError, MediaError
-from ..media.kinds import text_of
+from ..media.kinds import PDF, kind_of, text_of
 from ..media.reading import FileReader
 from .documents import Kind, Raw
 from .prepare import VERSION
@@ -80,6 +80,9 @@ class File:
             raise KnowledgeError(error.strerror or "it cannot be read") from error
 
     async def _pdf(self, content: bytes) -> str:
+        if kind_of(content) != PDF:
+            # A page that asks to sign in, saved under the name of what it hid.
+            raise KnowledgeError("it is not a PDF file, whatever its name says")
         reader = FileReader(max_chars=MAX_CHARS, max_pages=MAX_PAGES)
         try:
             return await reader.read(content)

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-import structlog
-
 from ..core.chunk import Chunk
 from ..errors import KnowledgeError
 from ..store import knowledge as store
@@ -20,8 +18,6 @@ from .documents import Raw
 from .embeddings import BATCH, Embedder, signs_of, to_bytes
 from .folder import digest_of
 from .preparer import Preparer
-
-log = structlog.get_logger(__name__)
 
 LEASE_S = 90.0
 RETRY_S = 1.0
@@ -113,7 +109,6 @@ class Ingest:
                 await self._one(collection, source, known, report)
             except KnowledgeError as error:
                 report.failed[source.uri] = str(error)
-                log.warning("document not read", uri=source.uri, reason=str(error))
             progress(done, len(sources))
         there = {source.uri for source in sources}
         report.removed = await self.remove(collection, place, besides=there)

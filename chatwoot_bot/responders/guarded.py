@@ -13,11 +13,17 @@ T = TypeVar("T")
 
 
 class GuardedResponder:
-    """Spare a model that is down; the fallback then comes at once. See `Responder`."""
+    """Spare a model that is down; the fallback then comes at once. See `Responder`.
+
+    Attributes:
+        last_error: the kind of the last failure, see `ResponderError`; None once the
+            model has answered.
+    """
 
     def __init__(self, inner: Responder, breaker: Breaker) -> None:
         self.name = inner.name
         self.model = inner.model
+        self.last_error: str | None = None
         self._inner = inner
         self._breaker = breaker
 
@@ -44,6 +50,7 @@ class GuardedResponder:
         try:
             answer = await ask(*args, **kwargs)
         except ResponderError as error:
+            self.last_error = error.kind
             if error.retryable:
                 self._breaker.failed()
             else:
@@ -54,4 +61,5 @@ class GuardedResponder:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
+        self.last_error = None
         return answer

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..core.conversation import Inbox
+from ..core.conversation import Inbox, State
 from ..core.decision import Decision, Policy
 from ..core.events import Event
 from ..core.remote import Remote
@@ -81,6 +81,8 @@ class Accepted:
         due_at: when the conversation is to be looked at; None when nobody need.
         interrupts: a turn that runs now must stop: "superseded" or the reason why
             the bot may no longer speak; None when it may go on.
+        moved: the state that the conversation has now, and the rule that moved it
+            there; None when it holds the one it had.
         changed: the conversation looks different to somebody who watches it.
         undelivered: the key of our reply that did not reach the contact, or None.
         version: the conversation's after the arrival.
@@ -93,6 +95,7 @@ class Accepted:
     decision: Decision | None = None
     due_at: float | None = None
     interrupts: str | None = None
+    moved: tuple[State, str] | None = None
     changed: bool = False
     undelivered: str | None = None
     version: int = 0

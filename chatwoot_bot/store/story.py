@@ -149,8 +149,10 @@ class Story:
             reason: see `states.note_change`; the trigger itself when it says enough.
         """
         state = next_state(self.now.state, trigger)
+        why = reason or str(trigger)
+        if state is not self.now.state:
+            result.moved = state, why
         if state is not self.now.state or trigger is Trigger.RESOLVED:
-            why = reason or str(trigger)
             note_change(
                 self.tx, self.now.id, state, reason=why, now=self.at, detail=detail
             )

@@ -71,6 +71,9 @@ ADD_NOTE = Tool(
 )
 
 
+SET_LABEL = "set_label"
+
+
 def set_label(labels: Sequence[str]) -> Tool:
     """Return the tool that adds one of *labels* to the conversation."""
     # A type made of values that are known only now.
@@ -83,7 +86,7 @@ def set_label(labels: Sequence[str]) -> Tool:
         return Result(text="The label will be added.", labels=(label,))
 
     return Tool(
-        name="set_label",
+        name=SET_LABEL,
         description="Add a label to the conversation, by which colleagues sort it.",
         arguments=arguments,
         run=run,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import SettingsError
 from .base import Tool
-from .conversation import ADD_NOTE, ESCALATE, RESOLVE, set_label
+from .conversation import ADD_NOTE, ESCALATE, RESOLVE, SET_LABEL, set_label
 from .operator import load
 
 BUILT_IN = {tool.name: tool for tool in (RESOLVE, ADD_NOTE)}
@@ -26,9 +26,14 @@ def allowed(
             the same name takes its place.
 
     Raises:
-        SettingsError: a module cannot be used, or two tools have the same name.
+        SettingsError: a module cannot be used, two tools have the same name, or
+            labels are missing.
     """
-    own = load([name for name in names if name not in BUILT_IN])
+    if SET_LABEL in names and not labels:
+        problem = f"set TOOL_LABELS to the labels that {SET_LABEL} may set"
+        raise SettingsError({"TOOLS": problem})
+    built_in = (*BUILT_IN, SET_LABEL)
+    own = load([name for name in names if name not in built_in])
     replaced = {tool.name for tool in own}
     tools = [ESCALATE, *(tool for tool in others if tool.name not in replaced)]
     tools += [BUILT_IN[name] for name in names if name in BUILT_IN]

@@ -29,8 +29,13 @@ async def list_bookings(request: Request) -> Response:
         ),
     )
     more = len(rows) == wanted.limit
+    settings = ctx.settings
+    urls = {
+        "chatwoot_url": settings.chatwoot_base_url,
+        "public_url": settings.public_url,
+    }
     page: BookingPage = {
-        "items": [booking_out(row, ctx.settings.chatwoot_base_url) for row in rows],
+        "items": [booking_out(row, **urls) for row in rows],
         "next": cursor_out(rows[-1]["starts_at"], rows[-1]["id"]) if more else None,
     }
     return JSONResponse(page)

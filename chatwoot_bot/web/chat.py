@@ -132,7 +132,7 @@ async def visitor_of(
 
 
 async def list_messages(request: Request) -> Response:
-    """List messages; with ``Prefer: wait`` and ``after``, wait for the next change."""
+    """List messages; with `Prefer: wait` and `after`, wait for the next change."""
     ctx, row, _ = await _visited(request)
     parameters = query(request, MessageQuery)
     page = chat.Page(

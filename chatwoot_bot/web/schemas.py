@@ -14,7 +14,7 @@ import pydantic
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from ..core.conversation import State
-from ..store.bookings import BookingState
+from ..store.bookings import OWN, BookingState
 from ..store.console import Cursor
 
 MAX_CONTENT = 150_000  # Chatwoot accepts no more
@@ -311,6 +311,13 @@ class BookingOut(TypedDict):
     calendar: Annotated[
         str, pydantic.Field(description="own, or calcom: and the event type.")
     ]
+    calendar_file: Annotated[
+        str | None,
+        pydantic.Field(
+            description="Its address, with PUBLIC_URL in front if that is set. Null "
+            "for Cal.com's calls: their files come from there."
+        ),
+    ]
     external_id: Annotated[str | None, pydantic.Field(description="Cal.com's.")]
     display_id: int | None
     url: Annotated[
@@ -495,12 +502,17 @@ def for_agents(row: Mapping[Any, Any], chatwoot_url: str | None) -> Conversation
     }
 
 
-def booking_out(row: Mapping[Any, Any], chatwoot_url: str | None) -> BookingOut:
+def booking_out(
+    row: Mapping[Any, Any], *, chatwoot_url: str | None, public_url: str | None
+) -> BookingOut:
     """Return a call as agents see it.
 
     Args:
         chatwoot_url: where Chatwoot is, or None when it is not configured.
+        public_url: where contacts reach this service, or None when nobody has said.
     """
+    own = row["calendar"] == OWN
+    path = f"{public_url or ''}/bookings/{row['token']}.ics"
     return {
         "id": row["id"],
         "conversation_id": row["conversation_id"],
@@ -513,6 +525,7 @@ def booking_out(row: Mapping[Any, Any], chatwoot_url: str | None) -> BookingOut:
         "phone": row["phone"],
         "topic": row["topic"],
         "calendar": row["calendar"],
+        "calendar_file": path if own else None,
         "external_id": row["external_id"],
         "display_id": row["display_id"],
         "url": _in_chatwoot(row, chatwoot_url),

@@ -1,13 +1,16 @@
 """The console's sign-in: `ADMIN_TOKEN` once, then a cookie that scripts cannot read."""
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from ..errors import AccessError
+from ..errors import AccessError, RequestError
 from .auth import COOKIE, SESSION_AGE_S
 from .body import read_model
 from .context import Context, context
 from .schemas import SessionOut, SignIn
+
+log = structlog.get_logger(__name__)
 
 
 async def show(request: Request) -> Response:
@@ -25,7 +28,12 @@ async def sign_in(request: Request) -> Response:
     ctx = context(request)
     body = await read_model(request, SignIn, ctx.settings.max_body_bytes)
     ctx.gate.check_origin(request)
-    cookie = ctx.gate.sign_in(request, body.token)
+    try:
+        cookie = ctx.gate.sign_in(request, body.token)
+    except RequestError as error:
+        address = request.client.host if request.client else None
+        log.warning("sign-in refused", status=error.status_code, address=address)
+        raise
     response = JSONResponse(_session(ctx, agent=True))
     if cookie is not None:
         response.set_cookie(

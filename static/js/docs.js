@@ -1,6 +1,6 @@
 /** Entry script of `/docs`: /openapi.json, readable. */
 
-import { fieldsOf, typeOf } from './docsLogic.js';
+import { fieldsOf, pieces, typeOf } from './docsLogic.js';
 import { find, h, setText } from './dom.js';
 
 const page = find(document, '.docs');
@@ -33,7 +33,7 @@ function render(spec) {
 
 /** @param {any} spec @param {string} path @param {string} method @param {any} one */
 function operation(spec, path, method, one) {
-  const body = h('div', { class: 'body' }, h('p', {}, one.description));
+  const body = h('div', { class: 'body' }, h('p', {}, ...marked(one.description)));
   if (one.parameters.length > 0) {
     body.append(h('h3', {}, 'Parameters'), table(one.parameters.map(parameter)));
   }
@@ -41,7 +41,7 @@ function operation(spec, path, method, one) {
   if (taken) body.append(h('h3', {}, 'Body'), fields(spec, taken));
   for (const [status, answer] of Object.entries(one.responses)) {
     const schema = /** @type {any} */ (Object.values(answer.content ?? {})[0])?.schema;
-    body.append(h('h3', {}, `${status} ${answer.description}`));
+    body.append(h('h3', {}, ...marked(`${status} ${answer.description}`)));
     if (schema && Number(status) < 300) body.append(fields(spec, schema));
   }
   return entry(method.toUpperCase(), path, one.summary, body);
@@ -62,7 +62,7 @@ function sockets(spec, live) {
 
 /** @param {string} kind @param {string} name @param {string} what @param {Element} body */
 function entry(kind, name, what, body) {
-  const summary = h('summary', {}, h('span', { class: 'method' }, kind), h('code', {}, name), h('span', { class: 'what' }, what));
+  const summary = h('summary', {}, h('span', { class: 'method' }, kind), h('code', {}, name), h('span', { class: 'what' }, ...marked(what)));
   body.classList.add('body');
   return h('details', {}, summary, body);
 }
@@ -92,5 +92,10 @@ function table(rows) {
 
 /** @param {string[]} cells */
 function row([first, ...rest]) {
-  return h('tr', {}, h('th', { scope: 'row' }, h('code', {}, first)), ...rest.map((text) => h('td', {}, text)));
+  return h('tr', {}, h('th', { scope: 'row' }, h('code', {}, first)), ...rest.map((text) => h('td', {}, ...marked(text))));
+}
+
+/** @param {string} text */
+function marked(text) {
+  return pieces(text).map((piece) => (piece.isCode ? h('code', {}, piece.text) : piece.text));
 }

@@ -25,3 +25,14 @@ export function fieldsOf({ properties = {}, required = [] }) {
     [required.includes(name) ? '' : 'optional', schema.description ?? ''].filter(Boolean).join('. '),
   ]);
 }
+
+/**
+ * @param {string} text with `code` between backticks
+ * @returns {{text: string, isCode: boolean}[]} its pieces
+ */
+export function pieces(text) {
+  return text
+    .split('`')
+    .map((piece, index) => ({ text: piece, isCode: index % 2 === 1 }))
+    .filter((piece) => piece.text !== '');
+}

@@ -87,9 +87,9 @@ export function chatwootChip(health) {
   return { text: 'Chatwoot connected', tone: 'good', title: 'An inbox is connected.' };
 }
 
-/** part: a half-open circuit is already trying again */
+/** part: a half-open circuit is already trying again; a refused key opens none */
 function isBroken(part) {
-  return part?.circuit === 'open' || part?.ok === false;
+  return part?.circuit === 'open' || part?.ok === false || Boolean(part?.last_error);
 }
 
 export function humanModeNote(enabled) {

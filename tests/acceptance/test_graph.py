@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from test_reply import attach, connected, simulated
 
+from chatwoot_bot.language import languages
 from chatwoot_bot.simulator.llm import ModelStandIn
 from chatwoot_bot.store.turns import LEASE_S
 
@@ -175,7 +176,7 @@ async def test_superseded_run_leaves_nothing_in_the_thread(tmp_path, database_ur
 
 
 async def test_answer_of_another_becomes_part_of_the_thread(tmp_path):
-    """The graph fails, the mock answers, and the graph knows what it has said."""
+    """The graph fails, a stand-in answers, and the graph knows what it has said."""
     shop = Shop()
     async with ModelStandIn(reply=shop) as model, simulated() as chatwoot:
         service = with_graph(tmp_path, chatwoot, model, LLM_FALLBACK="mock")
@@ -184,15 +185,15 @@ async def test_answer_of_another_becomes_part_of_the_thread(tmp_path):
             model.fail(400, times=1)
             said = await chatwoot.contact_says("Hello, my secret is hunter2")
             cid = said.conversation_id
-            [mock] = await chatwoot.wait_for_replies(cid, 1)
+            [apology] = await chatwoot.wait_for_replies(cid, 1)
             await chatwoot.settled()
             await chatwoot.contact_says("Again", conversation=cid)
             replies = await chatwoot.wait_for_replies(cid, 2)
 
-    assert mock.content.startswith("Hello")
+    assert apology.content == languages()["en"].no_model
     assert asked(model, routing=True)[-1] == [
         "Hello, my secret is hunter2",
-        mock.content,
+        apology.content,
         "Again",
     ]
     assert replies[1].content == "Answer to: Again"

@@ -62,21 +62,76 @@ def test_document_of_one_bot_alone(knowledge, tmp_path):
     assert knowledge("add", "docs", "--inbox", "x", **settings)[0] == 2
 
 
-def test_file_that_cannot_be_read_is_named(knowledge, tmp_path):
-    (tmp_path / "a.pdf").write_bytes(b"%PDF-1.7 broken")
+@pytest.mark.parametrize("what", ["add", "remove"])
+def test_inbox_without_a_bot_of_its_own_is_refused(knowledge, tmp_path, what):
+    """What was meant for one bot would be taken in for all, or taken from all."""
+    bots = tmp_path / "bots.toml"
+    bots.write_text("[[bots]]\ninboxes = [3, 'web']\n[[bots]]\nname = 'Eve'\n")
+    write(tmp_path / "docs", a="# Tea\n\nGreen.")
+    knowledge("add", "docs")
+    code, said = knowledge(what, "docs", "--inbox", "7", BOTS_FILE=bots)
+
+    assert code == 1
+    assert "inbox 7 has no bot of its own" in said
+    assert "these have: 3, web" in said
+    assert "Tea" in knowledge("list")[1]
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"%PDF-1.7 broken", "it is damaged"),
+        (b"Please sign in to read this.", "it is not a PDF file"),
+    ],
+)
+def test_file_that_cannot_be_read_is_named_once(knowledge, tmp_path, content, why):
+    (tmp_path / "a.pdf").write_bytes(content)
     code, said = knowledge("add", "a.pdf")
 
     assert code == 1
-    assert "it is damaged" in said
+    assert said.count(why) == 1
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("place", ["missing", "help-center"])
-def test_place_that_is_none_is_explained(knowledge, place):
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [
+        ("missing", "no folder"),
+        ("help-center", "CHATWOOT_USER_TOKEN"),
+        ("http://127.0.0.1:9/foo", "write it as https://…/hc/PORTAL"),
+    ],
+)
+def test_place_that_is_none_is_explained(knowledge, place, why):
     code, said = knowledge("add", place)
 
     assert code == 1
-    assert "no folder" in said or "CHATWOOT_USER_TOKEN" in said
+    assert why in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("replay",),
+        ("knowledge", "list"),
+        ("knowledge", "search", "tea"),
+        ("knowledge", "add", "http://127.0.0.1:9/foo"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_folder_gets_no_database(tmp_path, command):
+    """An empty one would answer, and lie there for the next start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "chatwoot_bot", *command],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    assert "there is no database at" in done.stderr or "http" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_open_questions_are_listed_until_they_are_answered(
@@ -123,9 +178,11 @@ async def test_service_takes_in_its_folder_at_every_start(
         wait_for(service, "knowledge up to date")
         service.stop()
     (folder / "a.md").unlink()
+    (folder / "d.pdf").write_text("no PDF")
     write(folder, c="# Plums\n\nBlue.")
     with Service(tmp_path, **settings) as service:
         wait_for(service, "knowledge up to date")
+        assert service.output.count("document not read") == 1
 
     assert sorted(await known()) == ["Pears", "Plums"]
 

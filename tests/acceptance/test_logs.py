@@ -1,5 +1,7 @@
 """Logs tell the story of a conversation, and nothing of what was said in it."""
 
+import json
+
 import pytest
 from scene import BOT_TOKEN, installed, leaked
 
@@ -74,3 +76,25 @@ async def test_nothing_that_was_said_and_no_secret_is_logged(chatty):
     told = (TEXT, NAME, EMAIL, PLAN, FILE, TOOL, ANSWER, PROMPT, *SECRETS.values())
     assert [each for each in told if each in output] == []
     assert BOT_TOKEN not in output
+
+
+async def test_operator_reads_who_silenced_the_bot(chatty):
+    """Once; who says the same again changes nothing."""
+    logged = len(chatty.service.lines)
+
+    def changes():
+        lines = map(json.loads, chatty.service.lines[logged:])
+        return [
+            (line["level"], line["state"], line["reason"])
+            for line in lines
+            if line["event"] == "state changed"
+        ]
+
+    async with chatty.scene(model={"reply": ANSWER}) as here:
+        cid = await here.answered(TEXT)
+        await here.chatwoot.agent_says(cid, "I take this.")
+        await here.chatwoot.until(changes, timeout=5)
+        await here.chatwoot.agent_says(cid, "It is on its way.")
+        await here.quiet()
+
+    assert changes() == [("info", "human", "agent_joined")]

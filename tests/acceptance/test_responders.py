@@ -8,9 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from service import environment
+from service import Service, environment
 from test_reply import attach, connected, simulated
 
+from chatwoot_bot.language import languages
 from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
 from chatwoot_bot.simulator.serving import LocalServer
 
@@ -71,6 +72,7 @@ async def test_second_provider_answers_when_the_first_fails(tmp_path):
         "responder": "openai",
         "model": "second",
         "circuit": "closed",
+        "last_error": None,
     }
     assert 'circuit_open{circuit="llm_fallback"} 0.0' in metrics
     assert "chatwoot_bot_model_failures_total 1.0" in metrics
@@ -311,3 +313,30 @@ headers_env = {{ Authorization = "SHOP_TOKEN" }}
     assert headers[b"x-chatwoot-conversation-id"] == b"%d" % said.conversation_id
     assert answer.content == '{"state": "on its way"}'
     assert "hush" not in service.output
+
+
+async def test_refused_key_is_told_everywhere_and_is_no_demo(tmp_path):
+    """To the contact in their own language, to the operator by the log and health."""
+    async with ModelStandIn() as model:
+        model.fail(401, times=10)
+        with Service(
+            tmp_path, OPENAI_API_KEY="sk-wrong", OPENAI_BASE_URL=model.base_url
+        ) as service:
+            async with httpx.AsyncClient(base_url=service.url) as client:
+                said = await client.post(
+                    "/webhook/chatwoot",
+                    json={
+                        "event": "message_created",
+                        "id": 1,
+                        "content": "Wo ist meine Bestellung?",
+                        "message_type": "incoming",
+                        "content_type": "text",
+                    },
+                )
+            parts, _ = await ready(service)
+
+    assert said.json()["reply"] == languages()["de"].no_model
+    assert parts["llm"]["circuit"] == "closed"
+    assert parts["llm"]["last_error"] == "401"
+    assert "it refuses the key; see OPENAI_API_KEY" in service.output
+    assert "sk-wrong" not in service.output

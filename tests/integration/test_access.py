@@ -227,11 +227,16 @@ async def test_cookie_is_secure_behind_tls(house):
     assert "Secure" in signed.headers["set-cookie"]
 
 
-async def test_wrong_token_signs_nobody_in(house):
-    signed = await sign_in(house, "guess")
+async def test_wrong_token_signs_nobody_in(house, capsys):
+    """And whoever watches the log learns of it, but not what was tried."""
+    signed = await sign_in(house, "guess-5512")
+    logged = capsys.readouterr().out
 
     assert signed.status_code == 401
     assert "set-cookie" not in signed.headers
+    assert logged.count("sign-in refused") == 1
+    assert "guess-5512" not in logged
+    assert ADMIN not in logged
 
 
 async def test_guesses_are_refused_and_nobody_else_feels_it(house):

@@ -74,6 +74,7 @@ async def test_booking_shows_all_that_agents_need(quiet):
                 "phone": "+49 30 1",
                 "topic": "Roof",
                 "calendar": "own",
+                "calendar_file": f"/bookings/{booking.token}.ics",
                 "external_id": None,
                 "display_id": None,
                 "url": None,
@@ -97,6 +98,20 @@ async def test_booking_leads_to_its_conversation_in_chatwoot(database_url):
 
     assert item["display_id"] == 150
     assert item["url"] == "http://127.0.0.1:9/app/accounts/1/conversations/150"
+
+
+async def test_listed_calendar_file_is_where_contacts_get_it(database_url):
+    """Cal.com's own calls have none here."""
+    public = "https://bot.example"
+    async with serving(database_url, worker=False, PUBLIC_URL=public) as client:
+        await booked(client, 2)
+        await booked(client, 4, calendar="calcom:1")
+        calcom, own = (await listed(client))["items"]
+        file = await client.get(own["calendar_file"].removeprefix(public))
+
+    assert own["calendar_file"].startswith(f"{public}/bookings/")
+    assert file.status_code == 200
+    assert calcom["calendar_file"] is None
 
 
 async def test_bookings_are_listed_latest_first_and_page_by_page(quiet):

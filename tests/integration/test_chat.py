@@ -225,3 +225,22 @@ async def test_unknown_conversation_is_404_to_an_agent(demo):
     answer = await demo.get("/conversations/c_0000000000000000")
 
     assert answer.status_code == 404
+
+
+async def test_who_calls_and_who_takes_over_is_logged_once(demo, capsys):
+    """The rule, and nobody's words."""
+    conversation, visitor = await begin(demo)
+    path = f"/conversations/{conversation['id']}"
+    reason = {"reason": "my own words"}
+    for _ in range(2):
+        await demo.post(f"{path}/escalate", json=reason, headers=visitor)
+    for _ in range(2):
+        await demo.post(f"{path}/takeover")
+    logged = capsys.readouterr().out
+    changes = [line for line in logged.splitlines() if "state changed" in line]
+
+    assert len(changes) == 2
+    assert "handover_pending" in changes[0]
+    assert "asked_for_human" in changes[0]
+    assert "agent_joined" in changes[1]
+    assert "my own words" not in logged

@@ -363,6 +363,15 @@ async def test_three_times_and_then_no_more(http, server):
     assert "cannot be reached" in str(outcomes["refused"])
 
 
+WRONG_KEY = ": it refuses the key; see OPENAI_API_KEY, and run chatwoot-bot doctor"
+MENDS = {
+    401: WRONG_KEY,
+    403: WRONG_KEY,
+    404: ": it does not know the model m; see OPENAI_MODEL, and run "
+    "chatwoot-bot doctor",
+}
+
+
 @pytest.mark.parametrize("status", [302, 401, 403, 404, 422])
 async def test_refusal_is_final(http, server, status):
     """A wrong key does not become right; the contact waits for nothing."""
@@ -371,7 +380,10 @@ async def test_refusal_is_final(http, server, status):
     error = await failure(http)
 
     assert (error.retryable, server.call_count) == (False, 1)
-    assert str(error) == f"the model's server answered {status}"
+    assert (error.kind, str(error)) == (
+        str(status),
+        f"the model's server answered {status}{MENDS.get(status, '')}",
+    )
 
 
 # A human instead of an answer.

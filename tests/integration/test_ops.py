@@ -26,6 +26,7 @@ async def test_health_is_for_anybody(tmp_path):
         "responder": "mock",
         "model": None,
         "circuit": "closed",
+        "last_error": None,
     }
     assert ready.json()["chatwoot"]["configured"] is False
 

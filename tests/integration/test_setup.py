@@ -16,6 +16,7 @@ from service import environment
 from typer.testing import CliRunner
 
 from chatwoot_bot.cli import app
+from chatwoot_bot.commands.questions import address_of
 from chatwoot_bot.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -311,8 +312,8 @@ async def test_environment_that_wins_over_the_file_is_told(sim):
         ({"account_id": 2}, "Grace Hill is no administrator of account 2"),
         ({"inbox_id": 9}, "has no inbox 9: choose --inbox-id from 3 (Website)"),
         ({"inbox_id": None}, "--inbox-id: is missing: choose from 3 Website"),
-        ({"public_url": "bot.example"}, "PUBLIC_URL: must be a URL"),
-        ({"chatwoot_url": "chat"}, "CHATWOOT_BASE_URL: must be a URL"),
+        ({"public_url": "bot.example"}, "--public-url: must be a URL"),
+        ({"chatwoot_url": "chat"}, "--chatwoot-url: must be a URL"),
         (
             {"chatwoot_url": "http://127.0.0.1:9"},
             "does not answer at http://127.0.0.1:9",
@@ -339,18 +340,56 @@ async def test_missing_values_are_all_named_at_once():
         assert f"{name}: is missing" in result.output
 
 
+async def test_malformed_values_are_all_named_at_once_by_their_options(sim):
+    """With what is missing; what the environment says wrongly has its own name."""
+    changes = {"chatwoot_url": "chat", "public_url": "bot.example"}
+    wrong = options(sim, **changes, admin_token="\N{LEFT SINGLE QUOTATION MARK}x")
+    result = await run(*wrong, CHATWOOT_ACCOUNT_ID="one", BOT_NAME="Ada")
+
+    assert result.exit_code == 2
+    for name in ("--chatwoot-url", "--public-url", "--admin-token"):
+        assert f"  {name}: must be" in result.output
+    assert "  CHATWOOT_ACCOUNT_ID: " in result.output
+    assert "--yes: is missing" in result.output
+    assert "PUBLIC_URL:" not in result.output
+
+
 async def test_what_is_not_chatwoot_is_told(sim):
     """A path too much, or a sign-in page before it."""
-    result = await run(*options(sim, chatwoot_url=f"{sim.base_url}/app"), "--yes")
+    result = await run(*options(sim, chatwoot_url=f"{sim.base_url}/chat"), "--yes")
 
     assert "is not Chatwoot" in result.output
 
 
+@pytest.mark.parametrize(
+    "page", ["/app", "/app/login", "/app/accounts/1/dashboard", "/app?a=1#b"]
+)
+async def test_address_may_be_copied_from_any_page(sim, page):
+    """As the browser shows it; the account's number in it is the default."""
+    result = await run(*options(sim, chatwoot_url=f"{sim.base_url}{page}"), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert written()["CHATWOOT_BASE_URL"] == sim.base_url
+    assert written()["CHATWOOT_ACCOUNT_ID"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("page", "url", "account"),
+    [
+        ("https://app.example/app/accounts/42", "https://app.example", 42),
+        ("https://chat.example/apple", "https://chat.example/apple", None),
+        ("https://chat.example/", "https://chat.example", None),
+    ],
+)
+def test_address_shows_the_account(page, url, account):
+    assert address_of("--chatwoot-url", page) == (url, account)
+
+
 async def test_on_a_terminal_it_asks(sim, folder):
-    """Address, token, inbox and a yes, typed by a person."""
+    """Address, token, inbox and a yes, typed by a person; what is wrong, again."""
     answers = {
-        "address": sim.base_url,
-        "access token": ADMIN,
+        "address": f"chat\n{sim.base_url}/app/accounts/1/dashboard",
+        "access token": f"wrong\n{ADMIN}",
         "Which inbox": "7\n3",
         "reaches this service": PUBLIC,
         "Do this?": "y",
@@ -360,6 +399,7 @@ async def test_on_a_terminal_it_asks(sim, folder):
 
     assert code == 0, output
     assert "is needed once" in output
+    assert "does not know this token" in output
     assert "Please choose from the table" in output
     assert our_bot(sim).outgoing_url == WEBHOOK
     assert ADMIN not in output

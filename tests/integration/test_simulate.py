@@ -143,6 +143,15 @@ def test_missing_service_is_explained():
     assert "CHATWOOT_ACCOUNT_ID=1 chatwoot-bot serve" in result.output
 
 
+def test_command_to_start_the_service_has_the_port_that_is_waited_for():
+    """8000 is the service's own choice."""
+    another = run("--timeout", "0.1", "--webhook-url", "http://127.0.0.1:9/hook")
+    usual = command._port("http://127.0.0.1:8000/webhook/chatwoot")
+
+    assert "  PORT=9 CHATWOOT_BASE_URL=" in another.output
+    assert usual == command._port("http://bot.example/hook") == ""
+
+
 def test_real_secrets_are_never_printed():
     """They may have come from a production environment."""
     result = run(

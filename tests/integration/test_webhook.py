@@ -385,3 +385,30 @@ async def test_model_that_may_take_longer_than_contacts_wait_is_told(
         said = capsys.readouterr().out
 
     assert "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS" in said
+
+
+async def test_what_does_nothing_without_a_model_is_told(
+    database_url, capsys, tmp_path
+):
+    given = {"KNOWLEDGE_DIR": str(tmp_path), "TOOLS": "resolve_conversation"}
+    async with serving(database_url, worker=False, **given):
+        without = capsys.readouterr().out
+    async with serving(database_url, worker=False, OPENAI_API_KEY="sk-1", **given):
+        with_one = capsys.readouterr().out
+
+    assert "these settings need a model; set OPENAI_API_KEY" in without
+    assert "['KNOWLEDGE_DIR', 'TOOLS']" in without
+    assert "need a model" not in with_one
+
+
+@pytest.mark.parametrize(
+    ("more", "told"), [({}, True), ({"PUBLIC_URL": "https://bot.example"}, False)]
+)
+async def test_calendar_files_that_no_contact_gets_are_told(
+    database_url, capsys, more, told
+):
+    hours = {"BOOKING_HOURS": "Mon-Fri 10:00-12:00"}
+    async with serving(database_url, worker=False, **hours, **more):
+        said = capsys.readouterr().out
+
+    assert ("BOOKING_HOURS without PUBLIC_URL" in said) is told

@@ -117,3 +117,17 @@ test('what today took is said once there is something', () => {
   assert.match(words.todayText({ tokens: 12, cost: 0 }, 'USD'), /^Today: 12 tokens$/);
   assert.match(words.todayText({ tokens: 12, cost: 0.5 }, 'USD'), /tokens · .*0[.,]5/);
 });
+
+const CIRCUITS = [
+  [{ circuit: 'closed', last_error: null }, 'Model: well', 'good'],
+  [{ circuit: 'closed', last_error: '401' }, 'Model: failed (401)', 'bad'],
+  [{ circuit: 'half_open', last_error: '503' }, 'Model: trying again', 'warn'],
+  [{ circuit: 'open', last_error: '503' }, 'Model: failing', 'bad'],
+  [undefined, 'Model: well', 'good'],
+];
+
+for (const [part, text, tone] of CIRCUITS) {
+  test(`circuit chip of ${JSON.stringify(part)}`, () => {
+    assert.deepEqual(words.circuitChip('Model', part), { text, tone });
+  });
+}

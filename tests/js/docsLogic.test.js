@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { fieldsOf, typeOf } from '../../static/js/docsLogic.js';
+import { fieldsOf, pieces, typeOf } from '../../static/js/docsLogic.js';
 
 test('a type reads as words', () => {
   assert.equal(typeOf({ type: 'string' }), 'text');
@@ -19,5 +19,15 @@ test('a field says whether it may be left out', () => {
   assert.deepEqual(fieldsOf(schema), [
     ['id', 'text', ''],
     ['reason', 'text', 'optional. Why.'],
+  ]);
+});
+
+test('what stands between backticks is code', () => {
+  assert.deepEqual(pieces('With `Prefer: wait` and `after`, wait.'), [
+    { text: 'With ', isCode: false },
+    { text: 'Prefer: wait', isCode: true },
+    { text: ' and ', isCode: false },
+    { text: 'after', isCode: true },
+    { text: ', wait.', isCode: false },
   ]);
 });

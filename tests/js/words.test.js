@@ -40,6 +40,7 @@ const MODELS = [
   [{ llm: { responder: 'openai', model: 'gpt-4o-mini', circuit: 'open' } }, 'gpt-4o-mini', 'bad'],
   [{ llm: { responder: 'openai', model: 'm', circuit: 'half_open' } }, 'm', 'quiet'],
   [{ llm: { responder: 'openai', model: 'm', ok: false } }, 'm', 'bad'],
+  [{ llm: { responder: 'openai', model: 'm', circuit: 'closed', last_error: '401' } }, 'm', 'bad'],
   [{ llm: { responder: 'langgraph', model: null } }, 'langgraph', 'quiet'],
   [{}, 'unknown model', 'quiet'],
   [null, 'unknown model', 'quiet'],

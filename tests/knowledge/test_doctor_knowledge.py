@@ -12,7 +12,15 @@ def check(documents=0, **variables):
 
 
 def test_documents_are_counted(tmp_path):
-    assert check(12, KNOWLEDGE_DIR=tmp_path).message == "12 documents"
+    finding = check(12, KNOWLEDGE_DIR=tmp_path, OPENAI_API_KEY="sk-1")
+
+    assert (finding.level, finding.message) == (Level.OK, "12 documents")
+
+
+def test_documents_are_of_no_use_without_a_model(tmp_path):
+    finding = check(12, KNOWLEDGE_DIR=tmp_path)
+
+    assert (finding.level, finding.setting) == (Level.WARN, "OPENAI_API_KEY")
 
 
 def test_folder_without_documents_is_shown(tmp_path):

@@ -154,7 +154,14 @@ def test_operator_chooses_what_the_model_may_do(module):
         "resolve_conversation",
     ]
     assert names(labels=("refund",)) == ["escalate_to_human", "set_label"]
+    assert names("set_label", labels=("refund",)) == names(labels=("refund",))
     assert names(module(SHOP))[1:] == ["find_order", "cancel_order", "remind"]
+
+
+def test_tool_that_sets_labels_wants_to_know_which():
+    """It is no module, and is not looked for as one."""
+    with pytest.raises(SettingsError, match=r"TOOLS: set TOOL_LABELS"):
+        allowed(["set_label"])
 
 
 def test_operators_own_search_takes_the_place_of_ours(module):

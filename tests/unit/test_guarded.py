@@ -54,6 +54,20 @@ async def test_one_contacts_endless_message_does_not_stop_everybody():
     assert (await guarded.respond(assignment([]))).text == "fine"
 
 
+async def test_last_failure_shows_until_the_model_answers():
+    """A refused key opens no circuit, and is no secret to whoever looks."""
+    inner = Scripted(ResponderError("no such key", retryable=False, kind="401"))
+    guarded = GuardedResponder(inner, Breaker())
+    await ask(guarded, 1)
+
+    assert guarded.last_error == "401"
+
+    inner.outcome = Answer(text="fine")
+    await guarded.respond(assignment([]))
+
+    assert guarded.last_error is None
+
+
 async def test_cancelled_trial_lets_the_next_one_try():
     clock = [0.0]
     breaker = Breaker(lambda: clock[0])

@@ -46,6 +46,7 @@ def test_where_the_contacts_words_do_not_tell_the_next_ones_do(contact, bot, cod
 def test_language_is_complete(language):
     """A text that is missing would show up at the worst moment."""
     assert language.handover and language.apology and language.nobody_online
+    assert language.no_model
     assert "{opening}" in language.out_of_hours
     assert len(language.weekdays) == 7
     assert len(language.words) >= 15

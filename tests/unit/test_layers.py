@@ -51,6 +51,7 @@ ALLOWED = {
         "core",
         "errors",
         "imports",
+        "language",
         "responders",
         "store",
         "tools",

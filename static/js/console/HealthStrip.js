@@ -48,9 +48,9 @@ export function HealthStrip(el, { api }) {
   /** health: the body of /health/ready */
   function showHealth({ worker, llm: model, chatwoot: office }) {
     show(running, { ...load.running, tone: worker?.ok === false ? 'bad' : 'good' });
-    show(llm, circuitChip('Model', model?.circuit));
+    show(llm, circuitChip('Model', model));
     chatwoot.hidden = !office?.configured;
-    show(chatwoot, circuitChip('Chatwoot', office?.circuit));
+    show(chatwoot, circuitChip('Chatwoot', office));
   }
 
   async function read() {

@@ -99,9 +99,11 @@ export function loadChips({ due, running }) {
 }
 const LONG_QUEUE = 20;
 
-export function circuitChip(name, circuit) {
+/** part: of the health; a refused key, for one, fails and opens no circuit */
+export function circuitChip(name, { circuit, last_error: error } = {}) {
   if (circuit === 'open') return { text: `${name}: failing`, tone: 'bad' };
   if (circuit === 'half_open') return { text: `${name}: trying again`, tone: 'warn' };
+  if (error) return { text: `${name}: failed (${error})`, tone: 'bad' };
   return { text: `${name}: well`, tone: 'good' };
 }
 
