@@ -74,6 +74,10 @@ def _database_url(value: SecretStr) -> SecretStr:
     schemes = ("sqlite:///", "postgresql://", "postgres://")
     if not value.get_secret_value().startswith(schemes):
         raise ValueError("must start with sqlite:///, postgresql:// or postgres://")
+    # Here, because setup and simulate start sooner without SQLAlchemy.
+    from .store.engine import parsed_url
+
+    parsed_url(value.get_secret_value())
     return value
 
 

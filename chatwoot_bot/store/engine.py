@@ -39,6 +39,10 @@ MAX_WAITING = 5_000
 GROUP = 64
 READERS = 4
 BUSY_TIMEOUT_S = 5
+NO_URL = (
+    "is no URL such as postgresql://user:password@host:5432/database; write @ : / # in "
+    "the password as %40 %3A %2F %23"
+)
 
 
 class _Job:
@@ -338,6 +342,26 @@ def normal_url(url: str) -> str:
         if url.startswith(scheme):
             return "postgresql+psycopg://" + url.removeprefix(scheme)
     return url
+
+
+def parsed_url(url: str) -> sa.URL:
+    """Return *url* in its parts.
+
+    Raises:
+        ValueError: it is none, or leads to no database that is kept; nothing of it is
+            in the message, because it holds a password.
+    """
+    try:
+        parsed = sa.make_url(normal_url(url))
+    except (ValueError, sa.exc.ArgumentError):
+        raise ValueError(NO_URL) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("must name a file, such as sqlite:///chatwoot_bot.db")
+    # The rest of a password: it would be looked up, and shown when it is not found.
+    elif "@" in f"{parsed.host}/{parsed.database}":
+        raise ValueError(NO_URL)
+    return parsed
 
 
 def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
