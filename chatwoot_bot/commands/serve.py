@@ -44,8 +44,7 @@ def serve(
         typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ChatwootBotError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
+        raise refused(error) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -68,8 +67,13 @@ def load_settings(*, host: str | None, port: int | None) -> Settings:
     try:
         return Settings.load(environ, env_file=Path(".env"))
     except SettingsError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(2) from error
+        raise refused(error) from error
+
+
+def refused(error: ChatwootBotError) -> typer.Exit:
+    """Say why the start is refused; return the end, with 2 for unusable settings."""
+    typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
+    return typer.Exit(2 if isinstance(error, SettingsError) else 1)
 
 
 async def _serve(app: Starlette, settings: Settings) -> None:

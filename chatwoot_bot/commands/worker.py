@@ -10,7 +10,7 @@ from .. import logs
 from ..app import running
 from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
-from .serve import heed_interrupts, load_settings
+from .serve import heed_interrupts, load_settings, refused
 
 
 def worker() -> None:
@@ -25,8 +25,7 @@ def worker() -> None:
         typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ChatwootBotError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
+        raise refused(error) from error
 
 
 async def _work(settings: Settings) -> None:

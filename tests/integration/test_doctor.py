@@ -477,6 +477,40 @@ async def test_plain_webhook_needs_no_bot(world):
     assert "the account webhook 1" in found["secret"].message
 
 
+OWN_CODE = [
+    ({"RESPONDER": "nobody:Here"}, "model", "nobody cannot be imported"),
+    ({"RESPONDER": "json:Nobody"}, "model", "json has no Nobody"),
+    ({"RESPONDER": "langgraph:nobody:graph"}, "model", "nobody cannot be imported"),
+    ({"TOOLS": "nobody"}, "tools", "nobody cannot be imported"),
+    ({"TOOLS": "keyword"}, "tools", "keyword holds no tools"),
+]
+
+
+@pytest.mark.parametrize(("environ", "check", "words"), OWN_CODE)
+async def test_own_code_that_stops_the_start_fails(tmp_path, environ, check, words):
+    """Loaded as the service does, or doctor finds well what cannot start."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    settings = Settings.load({"DATABASE_URL": url, **environ})
+    async with make_client() as http:
+        subject = Subject(settings=settings, http=http, public_url=None)
+        found = {finding.check: finding for finding in await examine(subject)}
+
+    finding = found[check]
+    assert (finding.level, finding.setting) == (Level.FAIL, *environ)
+    assert words in finding.message
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_tools_that_can_be_used_are_named():
+    settings = Settings.load({"TOOLS": "resolve_conversation"})
+    async with make_client() as http:
+        subject = Subject(settings=settings, http=http, public_url=None)
+        found = {finding.check: finding for finding in await examine(subject)}
+
+    assert found["tools"].level is Level.OK
+    assert found["tools"].message == "resolve_conversation"
+
+
 # The command.
 
 

@@ -35,6 +35,7 @@ ALLOWED = {
     "store": {"core", "errors", "store"},
     "chatwoot": {"breaker", "chatwoot", "core", "errors"},
     "doctor": {
+        "answering",
         "bots",
         "chatwoot",
         "core",
@@ -44,6 +45,7 @@ ALLOWED = {
         "presets",
         "settings",
         "store",
+        "toolkit",
     },
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {
