@@ -36,7 +36,7 @@ from ..library import (
 from ..settings import Settings
 from ..store import knowledge as store
 from ..store.engine import Database
-from .serve import load_settings
+from .environment import load_settings
 
 T = TypeVar("T")
 HELP_CENTER = "help-center"
@@ -122,7 +122,7 @@ def questions(
 
 
 def _settings() -> Settings:
-    return load_settings(host=None, port=None)
+    return load_settings()
 
 
 def _inbox(text: str | None) -> Inbox | None:

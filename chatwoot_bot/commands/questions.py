@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import dotenv
 import pydantic
 from rich.console import Console
 from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
+from .. import envfile
 from ..chatwoot.shown import Inbox, Profile
 from ..errors import SettingsError
 from ..settings import Settings, Token, Url
@@ -74,7 +74,7 @@ def known(
     Raises:
         SettingsError: some of it is malformed.
     """
-    file = dotenv.dotenv_values(env_file) if env_file.is_file() else {}
+    file = envfile.read(env_file).values
     layers: tuple[Mapping[str, str | None], ...] = (file, environ, options)
     given = {
         name: value.strip()
@@ -94,7 +94,7 @@ def known(
         public_url=settings.public_url,
         bot_name=settings.bot_name,
         bot_token=token.get_secret_value() if token else None,
-        written=_written({name: value or "" for name, value in file.items()}),
+        written=_written(file),
     )
 
 

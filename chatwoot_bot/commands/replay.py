@@ -19,7 +19,7 @@ from ..store.accept import accept
 from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Outcome
 from ..store.engine import Database
-from .serve import load_settings
+from .environment import load_settings
 
 Name = Annotated[
     str | None,
@@ -33,7 +33,7 @@ def replay(name: Name = None, every: Every = False) -> None:
 
     It works on the database of a running service, which then does the rest.
     """
-    settings = load_settings(host=None, port=None)
+    settings = load_settings()
     try:
         done = asyncio.run(_replay(settings, name, every=every))
     except ChatwootBotError as error:

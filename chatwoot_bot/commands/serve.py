@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -17,10 +15,10 @@ import uvloop
 from starlette.applications import Starlette
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .. import logs
 from ..app import build
-from ..errors import ChatwootBotError, PartDiedError, SettingsError
+from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
+from .environment import begin, refused
 
 ABORT_S = 10.0
 
@@ -33,8 +31,7 @@ def serve(
     ] = True,
 ) -> None:
     """Serve the webhook, the web chat and the demo page."""
-    settings = load_settings(host=host, port=port)
-    logs.configure(settings.log_level, settings.log_format)
+    settings = begin(host=host, port=port)
     app = build(settings, with_worker=worker)
     heed_interrupts()
     try:
@@ -55,25 +52,6 @@ def heed_interrupts() -> None:
     A shell's script starts what it puts into the background with SIGINT ignored.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def load_settings(*, host: str | None, port: int | None) -> Settings:
-    """Return the settings of the environment and `.env`, or exit and say why not."""
-    environ = dict(os.environ)
-    if host is not None:
-        environ["HOST"] = host
-    if port is not None:
-        environ["PORT"] = str(port)
-    try:
-        return Settings.load(environ, env_file=Path(".env"))
-    except SettingsError as error:
-        raise refused(error) from error
-
-
-def refused(error: ChatwootBotError) -> typer.Exit:
-    """Say why the start is refused; return the end, with 2 for unusable settings."""
-    typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-    return typer.Exit(2 if isinstance(error, SettingsError) else 1)
 
 
 async def _serve(app: Starlette, settings: Settings) -> None:

@@ -26,7 +26,7 @@ ALLOWED = {
     "relay": {"errors", "hub", "store"},
     "logs": set(),
     "metrics": {"breaker"},
-    "settings": {"bots", "core", "errors", "presets", "prices", "store"},
+    "settings": {"bots", "core", "envfile", "errors", "presets", "prices", "store"},
     "answering": {"breaker", "core", "errors", "responders", "settings", "store"},
     "language": set(),
     "core": {"core", "errors"},
