@@ -19,6 +19,7 @@ from ..app import build
 from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
 from .environment import begin, refused
+from .listening import bound, unusable
 
 ABORT_S = 10.0
 
@@ -68,6 +69,16 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         # 64 kB for each socket, to make small messages a little smaller.
         ws_per_message_deflate=False,
     )
+    with bound(settings.host, settings.port) as sockets:
+        await _run(config, app, settings, sockets)
+
+
+async def _run(
+    config: uvicorn.Config,
+    app: Starlette,
+    settings: Settings,
+    sockets: list[socket.socket],
+) -> None:
     async with app.router.lifespan_context(app):
         # What was imported stays: a collection that walks over it takes 100 ms, in
         # which nobody is answered. And a request leaves little for one to find.
@@ -79,7 +90,7 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
-        await server.serve()
+        await server.serve(sockets)
 
 
 class Sockets(WebSocketsSansIOProtocol):
@@ -108,14 +119,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and print the URL to open."""
-        await super().startup(sockets)
-        if not self.started:
-            raise ChatwootBotError(
-                f"port {self._settings.port} on {self._settings.host} is not free. "
-                "Stop what uses it, or set PORT"
-            )
-        port = self.servers[0].sockets[0].getsockname()[1]
         host = self._settings.host
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # two that start at once can both have the address
+            raise unusable(host, self._settings.port, error) from error
+        port = self.servers[0].sockets[0].getsockname()[1]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
         typer.secho(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
 
