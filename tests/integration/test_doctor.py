@@ -605,6 +605,15 @@ def test_file_that_was_named_and_is_not_there_fails(folder):
     assert "✗ settings   --env-file names nope.env, which is not there" in result.output
 
 
+def test_database_url_that_is_none_is_another_exit_code(folder):
+    """The rest of a password after an @ is no host to look up and to show."""
+    result = run(DATABASE_URL="postgresql://bot:p@hush:word@db/bot")
+
+    assert result.exit_code == 2
+    assert "✗ settings   DATABASE_URL is no URL such as" in result.output
+    assert "hush" not in result.output + repr(result.exception)
+
+
 def test_file_that_is_not_utf8_fails(folder):
     (folder / ".env").write_text("PORT=9000\n", encoding="utf-16")
 
