@@ -134,6 +134,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     _warn(settings, with_worker=with_worker)
     _warn_of_what_lacks(settings)
     _warn_of_unknown_prices(settings)
+    parts = Parts()
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
         await db.open()
@@ -157,21 +158,21 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         worker = None
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
-            await stack.enter_async_context(_working(worker))
+            await stack.enter_async_context(parts.working(worker))
         stack.callback(engine.hub.close)
         intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
         rooms = Rooms(db, engine.hub)
         presence = Presence(db, engine.hub, engine.clock)
-        await stack.enter_async_context(_beside(rooms.run(), "rooms"))
-        await stack.enter_async_context(_beside(rooms.poll(), "rooms-poll"))
-        await stack.enter_async_context(_beside(presence.run(), "presence"))
+        await stack.enter_async_context(parts.beside(rooms.run(), "rooms"))
+        await stack.enter_async_context(parts.beside(rooms.poll(), "rooms-poll"))
+        await stack.enter_async_context(parts.beside(presence.run(), "presence"))
         if not db.is_sqlite:
-            await _hear_others(stack, db, engine.hub, intake, rooms)
+            await _hear_others(stack, parts, db, engine.hub, intake, rooms)
         if clients and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
-            await stack.enter_async_context(_beside(sweep.run(), "sweep"))
+            await stack.enter_async_context(parts.beside(sweep.run(), "sweep"))
         keeping_up = library.keep_up(settings, db, http)
-        await stack.enter_async_context(_beside(keeping_up, "knowledge"))
+        await stack.enter_async_context(parts.beside(keeping_up, "knowledge"))
         yield Context(
             settings=settings,
             db=db,
@@ -258,6 +259,7 @@ def _warn_of_unknown_prices(settings: Settings) -> None:
 
 async def _hear_others(
     stack: contextlib.AsyncExitStack,
+    parts: "Parts",
     db: Database,
     hub: Hub,
     intake: Intake,
@@ -272,8 +274,8 @@ async def _hear_others(
         rooms.look_at_all()
 
     listening = signals.listen(db.url, intake.heed, missed, relay.heard)
-    await stack.enter_async_context(_beside(listening, "listen"))
-    await stack.enter_async_context(_beside(relay.run(), "relay"))
+    await stack.enter_async_context(parts.beside(listening, "listen"))
+    await stack.enter_async_context(parts.beside(relay.run(), "relay"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,34 +495,56 @@ async def _drain(worker: Worker | None) -> None:
         await asyncio.sleep(ECHO_S)
 
 
-@contextlib.asynccontextmanager
-async def _working(worker: Worker) -> AsyncIterator[None]:
-    """Run the worker beside the web; if it dies, the process stops; see `_beside`."""
-    task = asyncio.create_task(worker.run(), name="worker")
-    task.add_done_callback(_stop_when_dead)
-    try:
-        yield
-    finally:
-        await worker.stop(grace_s=GRACE_S)
-        await asyncio.wait([task])
-    _must_not_have_died(task)
+class Parts:
+    """What runs beside the web; if a part dies, the process stops."""
 
+    def __init__(self) -> None:
+        self._stopping = False
 
-@contextlib.asynccontextmanager
-async def _beside(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
-    """Run *work* until the block ends; if it dies, the process stops.
+    @contextlib.asynccontextmanager
+    async def working(self, worker: Worker) -> AsyncIterator[None]:
+        """Run the worker until the block ends; see `beside`."""
+        task = self._begin(worker.run(), "worker")
+        try:
+            yield
+        finally:
+            await worker.stop(grace_s=GRACE_S)
+            await asyncio.wait([task])
+            _must_not_have_died(task)
 
-    Raises:
-        PartDiedError: it died; raised at the end, when all has been stopped in order.
-    """
-    task = asyncio.create_task(work, name=name)
-    task.add_done_callback(_stop_when_dead)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.wait([task])
-    _must_not_have_died(task)
+    @contextlib.asynccontextmanager
+    async def beside(
+        self, work: Coroutine[Any, Any, None], name: str
+    ) -> AsyncIterator[None]:
+        """Run *work* until the block ends.
+
+        Raises:
+            PartDiedError: it died; raised at the end, when all has been stopped in
+                order. It stands above the interrupt that a death during the start is.
+        """
+        task = self._begin(work, name)
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            _must_not_have_died(task)
+
+    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._stop_when_dead)
+        return task
+
+    def _stop_when_dead(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        log.critical(
+            "a part of the service died, stopping", part=task.get_name(), exc_info=error
+        )
+        if not self._stopping:  # a second interrupt would break off the end in order
+            self._stopping = True
+            # Heard at any time; SIGTERM would kill a process that is still starting.
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def _sweepers(
@@ -554,15 +578,6 @@ def _sweep(
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )
-
-
-def _stop_when_dead(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.critical(
-            "a part of the service died, stopping", part=task.get_name(), exc_info=error
-        )
-        # Heard at any time; SIGTERM would kill a process that is still starting.
-        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _must_not_have_died(task: asyncio.Task[None]) -> None:

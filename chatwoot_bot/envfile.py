@@ -1,4 +1,4 @@
-"""Write settings into a `.env` file and leave everything else in it as it is.
+"""Read a `.env` file; write settings into one and leave all else in it as it is.
 
 Comments, order and line endings stay; a setting that has a line keeps its place. The
 file appears whole or not at all, and only its owner can read it.
@@ -9,7 +9,9 @@ import io
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import dotenv
@@ -28,11 +30,103 @@ LINE = re.compile(
     re.VERBOSE,
 )
 HEADING = "# Written by chatwoot-bot setup."
+OURS = ("CHATWOOT_", "OPENAI_", "BOT_", "HANDOFF_", "BOOKING_")
+# That `setup` reads, and the client of OpenAI's.
+KNOWN = ("CHATWOOT_ADMIN_TOKEN", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_LOG")
+# Which part of a name's letters must be right; fewer in one that looks like ours.
+CLOSE, OURS_CLOSE = 0.8, 0.75
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvFile:
+    """What a `.env` file says.
+
+    Attributes:
+        name: for messages.
+        values: by name.
+        odd_lines: numbers of those that are no NAME=value.
+    """
+
+    name: str = ".env"
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    odd_lines: tuple[int, ...] = ()
+
+    def doubts(
+        self, settings: Collection[str], others: Collection[str] = ()
+    ) -> dict[str, str]:
+        """Return what is most likely not meant so: name or line → why.
+
+        Args:
+            settings: all names that are heeded.
+            others: names that somebody else heeds.
+        """
+        odd = {f"{self.name}:{line}": "is no NAME=value" for line in self.odd_lines}
+        return odd | dict(self._strangers(settings, {*settings, *others, *KNOWN}))
+
+    def _strangers(
+        self, settings: Collection[str], known: Collection[str]
+    ) -> Iterator[tuple[str, str]]:
+        for name in self.values:
+            upper = name.upper()
+            if upper in known or name in known:
+                continue
+            is_ours = upper.startswith(OURS)
+            cutoff = OURS_CLOSE if is_ours else CLOSE
+            if meant := get_close_matches(upper, settings, 1, cutoff):
+                yield name, f"is no setting; did you mean {meant[0]}?"
+            elif is_ours:
+                yield name, "is no setting"
+
+    def share(self, environ: MutableMapping[str, str]) -> None:
+        """Put into *environ* what it lacks, for code that reads nothing else."""
+        for name, value in self.values.items():
+            if value:
+                environ.setdefault(name, value)
+
+
+def read(path: Path) -> EnvFile:
+    """Return what the file at *path* says; nothing where there is none.
+
+    Raises:
+        SettingsError: it cannot be read; the problem says how to mend it.
+    """
+    try:
+        # A folder of that name is somebody's virtual environment.
+        is_there = path.exists() and not path.is_dir()
+        text = path.read_text(encoding="utf-8-sig") if is_there else ""
+    except OSError as error:
+        problem = f"cannot be read: {error.strerror}. Let this user read it"
+        raise SettingsError({str(path): problem}) from error
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None  # it holds the secrets that it stumbled over
+    if "\0" in text:  # UTF-16 without its mark
+        raise _not_utf8(path)
+    bindings = list(parse_stream(io.StringIO(text)))
+    sound = "".join(each.original.string for each in bindings if not each.error)
+    values = dotenv.dotenv_values(stream=io.StringIO(sound))
+    return EnvFile(
+        name=str(path),
+        values={name: value for name, value in values.items() if value is not None},
+        odd_lines=tuple(_line_number(each) for each in bindings if each.error),
+    )
+
+
+def _not_utf8(path: Path) -> SettingsError:
+    return SettingsError(
+        {str(path): "is not UTF-8 (PowerShell's > writes UTF-16); save it as UTF-8"}
+    )
+
+
+def _line_number(binding: Binding) -> int:
+    """Return the line of what is wrong; the empty lines before it belong to it too."""
+    text = binding.original.string
+    before = text[: len(text) - len(text.lstrip())]
+    return binding.original.line + before.count("\n")
 
 
 def changed_names(path: Path, values: Mapping[str, str]) -> list[str]:
     """Return which of *values* the file at *path* does not have so, in their order."""
-    there = dotenv.dotenv_values(path) if path.is_file() else {}
+    there = read(path).values
     return [name for name, value in values.items() if there.get(name) != value]
 
 

@@ -6,6 +6,10 @@ from typing import Literal
 
 import structlog
 
+# httpx would log every URL, openai whole requests at DEBUG; it may use httpx2.
+CLIENTS = ("httpx", "httpcore", "httpx2", "httpcore2", "openai")
+CHATTY = (*CLIENTS, "alembic", "uvicorn.access")
+
 
 def configure(level: str, form: Literal["console", "json"]) -> None:
     """Send structlog's and everybody else's lines through one renderer to stderr."""
@@ -39,8 +43,7 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "openai", "alembic", "uvicorn.access"):
-        # httpx would log every URL, openai whole requests at DEBUG.
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # At INFO it logs the path of every socket, whose query holds a visitor's token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import available_timezones
 
-import dotenv
 import httpx
 import pydantic
 from pydantic import Field, SecretStr
@@ -25,6 +24,8 @@ from .core.hours import parse_hours
 from .core.prompt import split_rules
 from .core.rules import Rule
 from .core.slots import MAX_MINUTES
+from .envfile import EnvFile
+from .envfile import read as read_env_file
 from .errors import SettingsError
 from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
 from .prices import read_prices
@@ -74,6 +75,10 @@ def _database_url(value: SecretStr) -> SecretStr:
     schemes = ("sqlite:///", "postgresql://", "postgres://")
     if not value.get_secret_value().startswith(schemes):
         raise ValueError("must start with sqlite:///, postgresql:// or postgres://")
+    # Here, because setup and simulate start sooner without SQLAlchemy.
+    from .store.engine import parsed_url
+
+    parsed_url(value.get_secret_value())
     return value
 
 
@@ -241,7 +246,7 @@ class Settings(pydantic.BaseModel):
 
     @classmethod
     def load(
-        cls, environ: Mapping[str, str], *, env_file: Path | None = None
+        cls, environ: Mapping[str, str], *, env_file: Path | EnvFile | None = None
     ) -> "Settings":
         """Read the settings from *environ*, and from *env_file* what it lacks.
 
@@ -249,9 +254,12 @@ class Settings(pydantic.BaseModel):
         a value is cut off, because mounted secrets often end with a line break.
 
         Raises:
-            SettingsError: one or more variables are wrong; it names all of them.
+            SettingsError: one or more variables are wrong; it names all of them. Or
+                the file cannot be read.
         """
-        file = dotenv.dotenv_values(env_file) if env_file else {}
+        if isinstance(env_file, Path):
+            env_file = read_env_file(env_file)
+        file = env_file.values if env_file else {}
         variables = {
             name: value.strip()
             for source in (file, environ)

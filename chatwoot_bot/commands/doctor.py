@@ -11,12 +11,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from .. import envfile
 from ..doctor.examination import examine
-from ..doctor.findings import Finding, Level, fail
+from ..doctor.findings import Finding, Level, fail, warn
 from ..doctor.subject import Subject
+from ..envfile import EnvFile
 from ..errors import SettingsError
 from ..http import make_client
 from ..settings import Settings
+from .environment import ENV_FILE, doubts
 from .questions import checked_url
 
 LOOKS = {
@@ -32,33 +35,58 @@ PublicUrl = Annotated[
     str | None,
     typer.Option(help="Where Chatwoot reaches this service. Default: PUBLIC_URL."),
 ]
-EnvFile = Annotated[Path, typer.Option(help="The file with the settings.")]
+EnvFileName = Annotated[
+    Path | None, typer.Option(help="The file with the settings. Default: .env.")
+]
 
 
 def doctor(
     as_json: AsJson = False,
     public_url: PublicUrl = None,
-    env_file: EnvFile = Path(".env"),
+    env_file: EnvFileName = None,
 ) -> None:
     """Check the settings, Chatwoot, the model and the database.
 
     Ends with 0 when nothing fails, 1 when something does, and 2 when the settings
     cannot be used at all. Nothing is changed and no secret is printed.
     """
+    file = EnvFile()
     try:
         url = checked_url("--public-url", public_url) if public_url else None
-        settings = Settings.load(os.environ, env_file=env_file)
+        file = _read(env_file)
+        settings = Settings.load(os.environ, env_file=file)
     except SettingsError as error:
-        _report([_unusable(*item) for item in error.problems.items()], as_json)
+        unusable = [_unusable(*item) for item in error.problems.items()]
+        _report([*unusable, *_doubtful(file)], as_json)
         raise typer.Exit(UNUSABLE) from error
+    doubtful = _doubtful(file)
+    file.share(os.environ)  # as serve does: own code is loaded
     findings = asyncio.run(_examine(settings, url))
-    _report(findings, as_json)
+    _report([*doubtful, *findings], as_json)
     if any(finding.level is Level.FAIL for finding in findings):
         raise typer.Exit(1)
 
 
+def _read(named: Path | None) -> EnvFile:
+    if named is not None and not named.exists():
+        raise SettingsError({"--env-file": f"names {named}, which is not there"})
+    return envfile.read(named or ENV_FILE)
+
+
+def _doubtful(file: EnvFile) -> list[Finding]:
+    mend = f"mend that line of {file.name}, or take it out"
+    return [
+        warn("settings", f"{name} {why}", setting=name, mend=mend)
+        for name, why in doubts(file, os.environ).items()
+    ]
+
+
 def _unusable(name: str, problem: str) -> Finding:
     mend = "mend it in the environment or in .env"
+    if name.startswith("--"):
+        mend = "give another one"
+    elif name != name.upper():
+        mend = "mend that file"
     if ":" in name:
         mend = "mend that line"
     if name.startswith("CHATWOOT_"):

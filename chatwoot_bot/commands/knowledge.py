@@ -37,7 +37,7 @@ from ..settings import Settings
 from ..store import knowledge as store
 from ..store.engine import Database
 from .database import visited
-from .serve import load_settings
+from .environment import load_settings
 
 T = TypeVar("T")
 # Of each its name and its documents.
@@ -125,7 +125,7 @@ def questions(
 
 
 def _settings() -> Settings:
-    return load_settings(host=None, port=None)
+    return load_settings()
 
 
 def _inbox(text: str | None) -> Inbox | None:

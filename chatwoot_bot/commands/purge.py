@@ -9,9 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ChatwootBotError
+from ..settings import Settings
 from ..store import purging
 from ..store.engine import Database
-from .serve import load_settings
+from .database import visited
+from .environment import load_settings
 
 SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
@@ -29,10 +31,9 @@ def purge(older_than: OlderThan, dry_run: DryRun = False) -> None:
     what the model has cost.
     """
     before = time.time() - _seconds(older_than)
-    settings = load_settings(host=None, port=None)
-    url = settings.database_url.get_secret_value()
+    settings = load_settings()
     try:
-        said = asyncio.run(_purge(url, before, count_only=dry_run))
+        said = asyncio.run(_visit(settings, before, count_only=dry_run))
     except ChatwootBotError as error:
         typer.secho(str(error), fg="red", err=True)
         raise typer.Exit(1) from error
@@ -51,23 +52,26 @@ def _seconds(span: str) -> int:
     return int(match[1]) * SECONDS[match[2]]
 
 
-async def _purge(url: str, before: float, *, count_only: bool) -> str:
-    """Purge, and return what to tell."""
-    db = Database(url)
-    await db.open(alone=False)
-    try:
-        if count_only:
-            conversations = await db.read(purging.count_conversations, before)
-            deliveries = await db.read(purging.count_deliveries, before)
-            return f"Would delete {_counted(conversations, deliveries)}."
-        conversations = await _repeat(db, purging.purge_conversations, before)
-        for table, key in purging.BELONGINGS:
-            await _walk(db, table, key)
-        deliveries = await _repeat(db, purging.purge_deliveries, before)
-        await db.write(purging.purge_questions, before)
-        return f"Deleted {_counted(conversations, deliveries)}."
-    finally:
-        await db.close()
+async def _visit(settings: Settings, before: float, *, count_only: bool) -> str:
+    async with visited(settings) as db:
+        return await (_count if count_only else _delete)(db, before)
+
+
+async def _count(db: Database, before: float) -> str:
+    """Return what would go."""
+    conversations = await db.read(purging.count_conversations, before)
+    deliveries = await db.read(purging.count_deliveries, before)
+    return f"Would delete {_counted(conversations, deliveries)}."
+
+
+async def _delete(db: Database, before: float) -> str:
+    """Purge, and return what is gone."""
+    conversations = await _repeat(db, purging.purge_conversations, before)
+    for table, key in purging.BELONGINGS:
+        await _walk(db, table, key)
+    deliveries = await _repeat(db, purging.purge_deliveries, before)
+    await db.write(purging.purge_questions, before)
+    return f"Deleted {_counted(conversations, deliveries)}."
 
 
 async def _repeat(db: Database, step: Callable[..., int], before: float) -> int:

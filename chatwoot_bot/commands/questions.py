@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-import dotenv
 import pydantic
 from rich.console import Console
 from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
+from .. import envfile
 from ..chatwoot.shown import Inbox, Profile
 from ..errors import ChatwootBotError, SettingsError
 from ..settings import Settings, Token, Url
@@ -84,7 +84,7 @@ def known(
     Args:
         options: setting → the option's text, or None when it was not given.
     """
-    file = dotenv.dotenv_values(env_file) if env_file.is_file() else {}
+    file = envfile.read(env_file).values
     layers: tuple[Mapping[str, str | None], ...] = (file, environ, options)
     given = {
         name: value.strip()
@@ -109,7 +109,7 @@ def known(
         public_url=settings.public_url,
         bot_name=settings.bot_name,
         bot_token=token.get_secret_value() if token else None,
-        written=_written({name: value or "" for name, value in file.items()}),
+        written=_written(file),
         problems={
             OPTIONS[name] if options.get(name) else name: problem
             for name, problem in problems.items()

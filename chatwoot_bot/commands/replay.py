@@ -20,7 +20,7 @@ from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Outcome
 from ..store.engine import Database
 from .database import visited
-from .serve import load_settings
+from .environment import load_settings
 
 Name = Annotated[
     str | None,
@@ -34,7 +34,7 @@ def replay(name: Name = None, every: Every = False) -> None:
 
     It works on the database of a running service, which then does the rest.
     """
-    settings = load_settings(host=None, port=None)
+    settings = load_settings()
     try:
         done = asyncio.run(_replay(settings, name, every=every))
     except ChatwootBotError as error:

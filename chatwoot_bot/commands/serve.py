@@ -3,11 +3,9 @@
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import socket
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -17,10 +15,11 @@ import uvloop
 from starlette.applications import Starlette
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from .. import logs
 from ..app import build
-from ..errors import ChatwootBotError, PartDiedError, SettingsError
+from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
+from .environment import begin, refused
+from .listening import bound, unusable
 
 ABORT_S = 10.0
 
@@ -33,8 +32,7 @@ def serve(
     ] = True,
 ) -> None:
     """Serve the webhook, the web chat and the demo page."""
-    settings = load_settings(host=host, port=port)
-    logs.configure(settings.log_level, settings.log_format)
+    settings = begin(host=host, port=port)
     app = build(settings, with_worker=worker)
     heed_interrupts()
     try:
@@ -44,8 +42,7 @@ def serve(
         typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ChatwootBotError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
+        raise refused(error) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
 
@@ -56,20 +53,6 @@ def heed_interrupts() -> None:
     A shell's script starts what it puts into the background with SIGINT ignored.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def load_settings(*, host: str | None, port: int | None) -> Settings:
-    """Return the settings of the environment and `.env`, or exit and say why not."""
-    environ = dict(os.environ)
-    if host is not None:
-        environ["HOST"] = host
-    if port is not None:
-        environ["PORT"] = str(port)
-    try:
-        return Settings.load(environ, env_file=Path(".env"))
-    except SettingsError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(2) from error
 
 
 async def _serve(app: Starlette, settings: Settings) -> None:
@@ -86,6 +69,16 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         # 64 kB for each socket, to make small messages a little smaller.
         ws_per_message_deflate=False,
     )
+    with bound(settings.host, settings.port) as sockets:
+        await _run(config, app, settings, sockets)
+
+
+async def _run(
+    config: uvicorn.Config,
+    app: Starlette,
+    settings: Settings,
+    sockets: list[socket.socket],
+) -> None:
     async with app.router.lifespan_context(app):
         # What was imported stays: a collection that walks over it takes 100 ms, in
         # which nobody is answered. And a request leaves little for one to find.
@@ -97,7 +90,7 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
-        await server.serve()
+        await server.serve(sockets)
 
 
 class Sockets(WebSocketsSansIOProtocol):
@@ -126,14 +119,12 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, and print the URL to open."""
-        await super().startup(sockets)
-        if not self.started:
-            raise ChatwootBotError(
-                f"port {self._settings.port} on {self._settings.host} is not free. "
-                "Stop what uses it, or set PORT"
-            )
-        port = self.servers[0].sockets[0].getsockname()[1]
         host = self._settings.host
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # two that start at once can both have the address
+            raise unusable(host, self._settings.port, error) from error
+        port = self.servers[0].sockets[0].getsockname()[1]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
         typer.secho(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
 

@@ -6,17 +6,16 @@ import signal
 import typer
 import uvloop
 
-from .. import logs
 from ..app import running
 from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
-from .serve import heed_interrupts, load_settings
+from .environment import begin, refused
+from .serve import heed_interrupts
 
 
 def worker() -> None:
     """Answer conversations, without serving the web."""
-    settings = load_settings(host=None, port=None)
-    logs.configure(settings.log_level, settings.log_format)
+    settings = begin()
     heed_interrupts()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -25,8 +24,7 @@ def worker() -> None:
         typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ChatwootBotError as error:
-        typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
+        raise refused(error) from error
 
 
 async def _work(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from ..settings import BotSettings, Settings
 from .findings import Finding, fail, ok, skip, warn
 from .model import check_model, check_second_model
 from .office import NEEDS_ADMINISTRATOR, SETUP, Office, reaches_us
+from .own import check_tools
 from .tokens import Identity, check_token
 
 Whose = Callable[[pydantic.SecretStr], Awaitable[Identity]]
@@ -36,6 +37,19 @@ async def check_models(settings: Settings, http: httpx.AsyncClient) -> list[Find
             if (found := await check(bot.settings, http)) is not None:
                 named = replace(found, check=f"{found.check}, {_name(bot)}")
                 findings.append(_of(bot, named))
+    return findings
+
+
+def check_all_tools(settings: Settings, http: httpx.AsyncClient) -> list[Finding]:
+    """Check the tools of the bot for all other inboxes, and those of a bot's own."""
+    others, *own = settings.bots
+    found = check_tools(others, http)
+    findings = [found] if found else []
+    for bot in own:
+        found = check_tools(bot, http)
+        if found is not None and bot.settings.tools != others.settings.tools:
+            named = replace(found, check=f"{found.check}, {_name(bot)}")
+            findings.append(_of(bot, named))
     return findings
 
 

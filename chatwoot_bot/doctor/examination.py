@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pydantic
 
 from ..settings import Settings
-from .bots import check_models
+from .bots import check_all_tools, check_models
 from .connection import check_connection
 from .database import check_database
 from .findings import Finding, ok, redacted
@@ -32,6 +32,7 @@ async def examine(subject: Subject) -> list[Finding]:
         finding,
         check_knowledge(settings, condition),
         *models.result(),
+        *check_all_tools(settings, subject.http),
         *there.result(),
     ]
     return [redacted(each, _secrets(settings)) for each in found]

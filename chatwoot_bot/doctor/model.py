@@ -9,6 +9,7 @@ import httpx
 from ..presets import OPENAI_MODEL, Preset
 from ..settings import Llm, Settings
 from .findings import Finding, fail, ok, warn
+from .own import check_responder
 
 OPENAI = "https://api.openai.com/v1"
 CHECK = "model"
@@ -47,16 +48,20 @@ class Server:
 
 async def check_model(settings: Settings, http: httpx.AsyncClient) -> Finding:
     """Ask which models there are; else let the model say one token."""
-    if settings.responder_name != "openai":
-        if settings.responder_name == "mock" and settings.chatwoot_configured:
+    match settings.responder_name:
+        case "openai":
+            return await _check(_first(settings), http)
+        case "mock" if settings.chatwoot_configured:
             return warn(
                 CHECK,
                 "the built-in mock answers your contacts",
                 setting="OPENAI_API_KEY",
                 mend="set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own",
             )
-        return ok(CHECK, f"{settings.responder_name} answers; nothing to reach")
-    return await _check(_first(settings), http)
+        case "mock":
+            return ok(CHECK, "mock answers; nothing to reach")
+        case _:
+            return check_responder(CHECK, settings, http)
 
 
 async def check_second_model(

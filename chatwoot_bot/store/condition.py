@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 
 from ..errors import StoreError
 from . import migrations
-from .engine import make_engine, normal_url, reason
+from .engine import make_engine, normal_url, reason, require_writable, sqlite_file
 from .schema import deliveries, knowledge_documents
 
 
@@ -62,14 +62,11 @@ def _is_there(url: sa.URL) -> bool:
     """Return whether the file exists; connecting would make it.
 
     Raises:
-        StoreError: it could not be made either.
+        StoreError: it cannot be written, or could not be made.
     """
-    if url.database in (None, "", ":memory:"):
-        return False
-    path = Path(str(url.database))
-    if not path.exists() and not path.absolute().parent.is_dir():
-        raise StoreError(f"there is no folder {path.absolute().parent}")
-    return path.exists()
+    require_writable(url)
+    path = sqlite_file(url)
+    return path is not None and path.exists()
 
 
 def _condition(connection: sa.Connection) -> Condition:

@@ -14,6 +14,7 @@ which waits for the disk, has a thread. So does a `glance`; a `read` may take it
 import asyncio
 import fcntl
 import importlib.util
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -40,6 +41,11 @@ MAX_WAITING = 5_000
 GROUP = 64
 READERS = 4
 BUSY_TIMEOUT_S = 5
+OWNER_ONLY = 0o600
+NO_URL = (
+    "is no URL such as postgresql://user:password@host:5432/database; write @ : / # in "
+    "the password as %40 %3A %2F %23"
+)
 
 
 class _Job:
@@ -90,11 +96,15 @@ class Database:
             alone: False for a short visit to the file of a running service.
 
         Raises:
-            StoreError: the database cannot be reached, or another process has it.
+            StoreError: the database cannot be reached or written, or another process
+                has it.
         """
         self._loop = asyncio.get_running_loop()
-        if self.is_sqlite and alone:
-            self._lock_file = lock_sqlite(self.url)
+        if self.is_sqlite:
+            require_writable(self.url)
+            if alone:
+                self._lock_file = lock_sqlite(self.url)
+            _make_private(self.url)
         self._writer = make_engine(self.url, writes=True)
         self._reader = make_engine(self.url, writes=False)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
@@ -354,6 +364,26 @@ def normal_url(url: str) -> str:
     return url
 
 
+def parsed_url(url: str) -> sa.URL:
+    """Return *url* in its parts.
+
+    Raises:
+        ValueError: it is none, or leads to no database that is kept; nothing of it is
+            in the message, because it holds a password.
+    """
+    try:
+        parsed = sa.make_url(normal_url(url))
+    except (ValueError, sa.exc.ArgumentError):
+        raise ValueError(NO_URL) from None
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database in (None, "", ":memory:"):
+            raise ValueError("must name a file, such as sqlite:///chatwoot_bot.db")
+    # The rest of a password: it would be looked up, and shown when it is not found.
+    elif "@" in f"{parsed.host}/{parsed.database}":
+        raise ValueError(NO_URL)
+    return parsed
+
+
 def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     """Make the engine for writing, or for the readers."""
     if url.get_backend_name() != "sqlite":
@@ -376,9 +406,14 @@ def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
                 "options": "-c lock_timeout=10s",
             },
             pool_size=1 if writes else READERS,
+            hide_parameters=True,
         )
     engine = sa.create_engine(
-        url, connect_args={"check_same_thread": False}, pool_size=READERS
+        url,
+        connect_args={"check_same_thread": False},
+        pool_size=READERS,
+        # Errors are logged, and a value can be a contact's words.
+        hide_parameters=True,
     )
     sa.event.listen(engine, "connect", _prepare_sqlite)
     begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
@@ -403,6 +438,54 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
+def require_writable(url: sa.URL) -> None:
+    """Make sure of a SQLite database's file, which need not exist, and its folder.
+
+    SQLite opens what it cannot write, and fails at the first write.
+
+    Raises:
+        StoreError: one of them is not there or cannot be written.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        return
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise StoreError(f"there is no folder {folder}")
+    for each in (path, folder) if path.exists() else (folder,):
+        if not os.access(each, os.W_OK):
+            raise StoreError(
+                f"cannot write {each}. Let this user write it, or name another file "
+                "in DATABASE_URL"
+            )
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """Return where a SQLite database lies; None in memory, or behind a URI."""
+    name = url.database or ":memory:"
+    return None if name.startswith((":memory:", "file:")) else Path(name)
+
+
+def _make_private(url: sa.URL) -> None:
+    """Make the file, if there is none, so that only its owner can read it.
+
+    SQLite gives the same mode to what it makes beside it.
+
+    Raises:
+        StoreError: it cannot be made.
+    """
+    path = sqlite_file(url)
+    if path is None:
+        return
+    try:
+        # Not one that is there: to close it would drop SQLite's own locks on it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY))
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StoreError(f"cannot write {path}: {error.strerror}") from error
+
+
 def lock_sqlite(url: sa.URL) -> IO[str]:
     """Lock a SQLite database for this process until the returned file is closed.
 
@@ -413,7 +496,9 @@ def lock_sqlite(url: sa.URL) -> IO[str]:
     """
     path = Path(f"{url.database}.lock")
     try:
-        file = path.open("a+")
+        file = open(  # noqa: SIM115 - held as long as the database
+            path, "a+", opener=lambda name, flags: os.open(name, flags, OWNER_ONLY)
+        )
     except OSError as error:
         raise StoreError(f"cannot write {path}: {error.strerror}") from error
     try:

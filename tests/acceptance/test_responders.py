@@ -232,7 +232,7 @@ def test_start_refuses_what_is_not_there(tmp_path, responder, said):
         timeout=30,
     )
 
-    assert ended.returncode != 0
+    assert ended.returncode == 2
     assert f"RESPONDER: {said}" in ended.stderr
 
 

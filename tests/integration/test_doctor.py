@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import time
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -477,6 +478,40 @@ async def test_plain_webhook_needs_no_bot(world):
     assert "the account webhook 1" in found["secret"].message
 
 
+OWN_CODE = [
+    ({"RESPONDER": "nobody:Here"}, "model", "nobody cannot be imported"),
+    ({"RESPONDER": "json:Nobody"}, "model", "json has no Nobody"),
+    ({"RESPONDER": "langgraph:nobody:graph"}, "model", "nobody cannot be imported"),
+    ({"TOOLS": "nobody"}, "tools", "nobody cannot be imported"),
+    ({"TOOLS": "keyword"}, "tools", "keyword holds no tools"),
+]
+
+
+@pytest.mark.parametrize(("environ", "check", "words"), OWN_CODE)
+async def test_own_code_that_stops_the_start_fails(tmp_path, environ, check, words):
+    """Loaded as the service does, or doctor finds well what cannot start."""
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    settings = Settings.load({"DATABASE_URL": url, **environ})
+    async with make_client() as http:
+        subject = Subject(settings=settings, http=http, public_url=None)
+        found = {finding.check: finding for finding in await examine(subject)}
+
+    finding = found[check]
+    assert (finding.level, finding.setting) == (Level.FAIL, *environ)
+    assert words in finding.message
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_tools_that_can_be_used_are_named():
+    settings = Settings.load({"TOOLS": "resolve_conversation"})
+    async with make_client() as http:
+        subject = Subject(settings=settings, http=http, public_url=None)
+        found = {finding.check: finding for finding in await examine(subject)}
+
+    assert found["tools"].level is Level.OK
+    assert found["tools"].message == "resolve_conversation"
+
+
 # The command.
 
 
@@ -515,6 +550,77 @@ def test_unusable_settings_are_another_exit_code(tmp_path, monkeypatch):
     assert "CHATWOOT_WEBHOOK_SECRET is needed" in result.output
     assert "run chatwoot-bot setup" in result.output
     assert json.loads(as_json.output)["checks"][0]["setting"] == "PORT"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An empty one to start in; what the command puts into the environment goes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    return tmp_path
+
+
+def test_misspelt_names_in_the_file_are_warned_of(folder):
+    """They are silently nothing, and the operator looks elsewhere for hours."""
+    (folder / ".env").write_text("ADMIN_TOKN=hush\nBOT_NAME=Ada\n\nADMIN TOKEN=hush\n")
+
+    result = run()
+
+    assert result.exit_code == 0, result.output
+    assert "! settings   ADMIN_TOKN is no setting; did you mean ADMIN_TOKEN?" in (
+        result.output
+    )
+    assert "! settings   .env:4 is no NAME=value" in result.output
+    assert "0 to mend, 2 to look at." in result.output
+    assert "hush" not in result.output
+
+
+def test_misspelt_names_are_told_beside_what_they_leave_missing(folder):
+    """A secret that is there by another name is the reason of the refusal."""
+    (folder / ".env").write_text(
+        "CHATWOOT_BASE_URL=http://127.0.0.1:9\nCHATWOOT_SECRET=s\n"
+        "CHATWOOT_API_TOKEN=t\n"
+    )
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert "did you mean CHATWOOT_WEBHOOK_SECRET?" in result.output
+
+
+def test_names_that_the_bots_file_names_are_not_doubted(folder):
+    (folder / ".env").write_text("BOTS_FILE=bots.toml\nCHATWOOT_BOB_TOKEN=t\n")
+    (folder / "bots.toml").write_text(
+        "[[bots]]\ninboxes = [3]\ntoken_env = 'CHATWOOT_BOB_TOKEN'\n"
+    )
+
+    assert "is no setting" not in run().output
+
+
+def test_file_that_was_named_and_is_not_there_fails(folder):
+    """All would be well with the demo's settings."""
+    result = run("--env-file", "nope.env")
+
+    assert result.exit_code == 2
+    assert "✗ settings   --env-file names nope.env, which is not there" in result.output
+
+
+def test_database_url_that_is_none_is_another_exit_code(folder):
+    """The rest of a password after an @ is no host to look up and to show."""
+    result = run(DATABASE_URL="postgresql://bot:p@hush:word@db/bot")
+
+    assert result.exit_code == 2
+    assert "✗ settings   DATABASE_URL is no URL such as" in result.output
+    assert "hush" not in result.output + repr(result.exception)
+
+
+def test_file_that_is_not_utf8_fails(folder):
+    (folder / ".env").write_text("PORT=9000\n", encoding="utf-16")
+
+    result = run()
+
+    assert result.exit_code == 2
+    assert "✗ settings   .env is not UTF-8" in result.output
 
 
 def test_the_demo_is_fine(tmp_path, monkeypatch):

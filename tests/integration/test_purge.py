@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from chatwoot_bot.cli import app
-from chatwoot_bot.commands.purge import _purge
+from chatwoot_bot.commands.purge import _count, _delete
 from chatwoot_bot.store import purging, schema
 from chatwoot_bot.store.conversations import NO_ACCOUNT
 from chatwoot_bot.store.engine import Database
@@ -106,13 +106,17 @@ def url(request, tmp_path):
     return found
 
 
-async def _visit(url, job):
+async def _opened(url, visit):
     db = Database(url)
     await db.open(alone=False)
     try:
-        return await db.write(job)
+        return await visit(db)
     finally:
         await db.close()
+
+
+async def _visit(url, job):
+    return await _opened(url, lambda db: db.write(job))
 
 
 def put(url, *rows_by_table):
@@ -134,7 +138,8 @@ def counts(url):
 
 
 def purge(url, *, count_only=False):
-    return asyncio.run(_purge(url, BEFORE, count_only=count_only))
+    step = _count if count_only else _delete
+    return asyncio.run(_opened(url, lambda db: step(db, BEFORE)))
 
 
 def test_old_conversation_goes_with_all_that_belongs_to_it(url, monkeypatch):

@@ -98,3 +98,114 @@ def test_what_would_change_is_told_by_name(tmp_path):
 
     assert envfile.changed_names(path, {"A": "1", "B": "2", "C": "3"}) == ["C"]
     assert envfile.changed_names(tmp_path / "none", {"A": ""}) == ["A"]
+
+
+# Reading it.
+
+
+def test_lines_that_say_nothing_are_numbered(tmp_path):
+    """python-dotenv leaves them out; an empty line or a comment is no such line."""
+    path = tmp_path / ".env"
+    path.write_text("A=1\n\n# b\n\nB 2\nC='3'\nD: 4\nE=\"5\nF=6\n")
+
+    found = envfile.read(path)
+
+    assert found.values == {"A": "1", "C": "3", "F": "6"}
+    assert found.odd_lines == (5, 7, 8)
+
+
+def test_mark_before_the_first_name_does_not_hide_it(tmp_path):
+    """Notepad writes one."""
+    path = tmp_path / ".env"
+    path.write_text("PORT=9000\n", encoding="utf-8-sig")
+
+    assert envfile.read(path).values == {"PORT": "9000"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_file_that_is_not_utf8_is_named(tmp_path, encoding):
+    """PowerShell's > writes UTF-16."""
+    path = tmp_path / ".env"
+    path.write_text("ADMIN_TOKEN=hüsh\n", encoding=encoding)
+
+    with pytest.raises(SettingsError, match=r"\.env: is not UTF-8") as caught:
+        envfile.read(path)
+
+    assert "save it as UTF-8" in str(caught.value)
+    assert "sh" not in str(caught.value).partition("is not")[2].replace(
+        "PowerShell", ""
+    )
+
+
+def test_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / ".env"
+    path.write_text("A=1\n")
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_text", refuse)
+
+    with pytest.raises(
+        SettingsError, match=r"\.env: cannot be read: Permission denied"
+    ):
+        envfile.read(path)
+
+
+def test_folder_of_that_name_says_nothing(tmp_path):
+    """Some keep a virtual environment there."""
+    (tmp_path / ".env").mkdir()
+
+    assert envfile.read(tmp_path / ".env").values == {}
+
+
+SETTINGS = {"ADMIN_TOKEN", "CHATWOOT_BASE_URL", "PORT", "OPENAI_API_KEY", "BOT_NAME"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("ADMIN_TOKN", "ADMIN_TOKEN"),
+        ("admin_tokn", "ADMIN_TOKEN"),
+        ("CHATWOOT_BASEURL", "CHATWOOT_BASE_URL"),
+        ("OPENAI_KEY", "OPENAI_API_KEY"),
+        ("PORTS", "PORT"),
+    ],
+)
+def test_misspelt_name_is_told_with_what_was_meant(name, meant):
+    file = envfile.EnvFile(values={name: "hush"})
+
+    assert file.doubts(SETTINGS) == {name: f"is no setting; did you mean {meant}?"}
+
+
+def test_name_like_no_other_is_told_where_it_looks_like_a_setting():
+    file = envfile.EnvFile(values={"CHATWOOT_X": "1", "HANDOFF_SOUND": "loud"})
+
+    assert file.doubts(SETTINGS) == {
+        "CHATWOOT_X": "is no setting",
+        "HANDOFF_SOUND": "is no setting",
+    }
+
+
+def test_names_of_others_are_not_doubted():
+    """The file is also for compose, own tools, the bots' tokens, and libraries."""
+    values = dict.fromkeys(
+        ("port", "POSTGRES_PASSWORD", "SHOP_KEY", "BOT_BOB_TOKEN", "OPENAI_ORG_ID"), "1"
+    )
+
+    assert envfile.EnvFile(values=values).doubts(SETTINGS, {"BOT_BOB_TOKEN"}) == {}
+
+
+def test_odd_lines_are_told_by_file_and_number():
+    file = envfile.EnvFile(name="x/.env", odd_lines=(5,))
+
+    assert file.doubts(SETTINGS) == {"x/.env:5": "is no NAME=value"}
+
+
+def test_own_code_gets_what_the_environment_does_not_say():
+    """An empty value counts as not set, as it does for settings."""
+    environ = {"A": "theirs"}
+
+    envfile.EnvFile(values={"A": "1", "B": "2", "C": ""}).share(environ)
+
+    assert environ == {"A": "theirs", "B": "2"}

@@ -26,7 +26,7 @@ ALLOWED = {
     "relay": {"errors", "hub", "store"},
     "logs": set(),
     "metrics": {"breaker"},
-    "settings": {"bots", "core", "errors", "presets", "prices"},
+    "settings": {"bots", "core", "envfile", "errors", "presets", "prices", "store"},
     "answering": {"breaker", "core", "errors", "responders", "settings", "store"},
     "language": set(),
     "core": {"core", "errors"},
@@ -35,6 +35,7 @@ ALLOWED = {
     "store": {"core", "errors", "store"},
     "chatwoot": {"breaker", "chatwoot", "core", "errors"},
     "doctor": {
+        "answering",
         "bots",
         "chatwoot",
         "core",
@@ -44,6 +45,7 @@ ALLOWED = {
         "presets",
         "settings",
         "store",
+        "toolkit",
     },
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {

@@ -196,6 +196,8 @@ def test_all_problems_are_told_at_once():
         ("BOT_NAME", "x" * 81, "at most 80 characters"),
         ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
         ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
+        ("DATABASE_URL", "sqlite:///", "must name a file"),
+        ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
         ("OPENAI_BASE_URL", "ftp://llm.example", "https://chat.example.com"),
         ("OPENAI_BASE_URL", "https://", "https://chat.example.com"),
         ("OPENAI_BASE_URL", "https://llm.example:port", "https://chat.example.com"),
@@ -289,6 +291,40 @@ def test_everything_that_sounds_secret_is_a_secret():
     assert [n for n in NAMES if n.endswith(sounds)] == [
         n for n in NAMES if n in SECRETS
     ]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://bot:hush@ss:w0rd@db/bot",
+        "postgresql://bot:hush@w0rd@db/bot",
+        "postgres://bot:hush@w0rd/12@db:5432/bot",
+        "postgresql://bot:w0rd@db:hush/bot",
+    ],
+)
+def test_database_url_that_is_none_is_refused_without_a_part_of_it(url):
+    """A password with an @ would be looked up as a host, and shown in the error."""
+    with pytest.raises(SettingsError) as caught:
+        load(DATABASE_URL=url)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "hush" not in shown
+    assert "w0rd" not in shown
+    assert "%40 %3A %2F %23" in caught.value.problems["DATABASE_URL"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://bot:p%40ss%3Aword@db:5432/bot",
+        "postgresql://bot@tenant:password@db/bot",
+        "postgresql:///bot?host=/var/run/postgresql",
+        "postgresql://bot:password@[::1]:5432/bot?sslmode=require",
+        "sqlite:////var/lib/bot@home/bot.db",
+    ],
+)
+def test_database_url_may_be_any_that_leads_somewhere(url):
+    assert secret(load(DATABASE_URL=url).database_url) == url
 
 
 def test_no_repr_holds_a_secret():
