@@ -51,6 +51,8 @@ def _url(value: str) -> str:
         url = httpx.URL("")
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("must be a URL such as https://chat.example.com")
+    if url.userinfo:
+        raise ValueError("must be a URL without a name and a password before the host")
     return value.rstrip("/")
 
 

@@ -11,15 +11,14 @@ from typing import Annotated
 
 import typer
 import uvicorn
-import uvloop
 from starlette.applications import Starlette
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..app import build
-from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
-from .environment import begin, refused
+from .environment import begin
 from .listening import bound, unusable
+from .process import run
 
 ABORT_S = 10.0
 
@@ -34,25 +33,7 @@ def serve(
     """Serve the webhook, the web chat and the demo page."""
     settings = begin(host=host, port=port)
     app = build(settings, with_worker=worker)
-    heed_interrupts()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(app, settings))
-    except PartDiedError as error:
-        typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
-    except ChatwootBotError as error:
-        raise refused(error) from error
-    except KeyboardInterrupt:
-        raise typer.Exit(130) from None
-
-
-def heed_interrupts() -> None:
-    """Let SIGINT stop the process, by which a part that dies stops it too.
-
-    A shell's script starts what it puts into the background with SIGINT ignored.
-    """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    run(_serve(app, settings))
 
 
 async def _serve(app: Starlette, settings: Settings) -> None:

@@ -4,27 +4,17 @@ import asyncio
 import signal
 
 import typer
-import uvloop
 
 from ..app import running
-from ..errors import ChatwootBotError, PartDiedError
 from ..settings import Settings
-from .environment import begin, refused
-from .serve import heed_interrupts
+from .environment import begin
+from .process import run
 
 
 def worker() -> None:
     """Answer conversations, without serving the web."""
     settings = begin()
-    heed_interrupts()
-    try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_work(settings))
-    except PartDiedError as error:
-        typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
-        raise typer.Exit(1) from error
-    except ChatwootBotError as error:
-        raise refused(error) from error
+    run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:

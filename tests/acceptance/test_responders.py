@@ -340,3 +340,33 @@ async def test_refused_key_is_told_everywhere_and_is_no_demo(tmp_path):
     assert parts["llm"]["last_error"] == "401"
     assert "it refuses the key; see OPENAI_API_KEY" in service.output
     assert "sk-wrong" not in service.output
+
+
+STUBBORN = """
+import asyncio
+
+class Stubborn:
+    async def respond(self, assignment, listener=None):
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except BaseException:  # "just try again"
+                pass
+"""
+
+
+async def test_responder_that_will_not_stop_costs_nobody_their_human(tmp_path):
+    """Neither the contact, nor an operator who stops the service."""
+    (tmp_path / "mine.py").write_text(STUBBORN)
+    async with simulated() as chatwoot:
+        settings = {"RESPONDER": "mine:Stubborn", "ANSWER_DEADLINE_SECONDS": 1}
+        with connected(tmp_path, chatwoot, **settings) as service:
+            attach(chatwoot, service)
+            said = await chatwoot.contact_says("Hello?")
+            await chatwoot.wait_for_replies(said.conversation_id, 1)
+            await chatwoot.until(
+                lambda: chatwoot.status(said.conversation_id) == "open"
+            )
+            assert service.stop() == 0
+
+    assert "does not stop when it is cancelled" in service.output

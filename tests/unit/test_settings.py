@@ -681,3 +681,13 @@ def test_price_list_that_cannot_be_read_is_refused_at_once(tmp_path):
 
     assert "completion" in problems(PRICES_FILE=str(wrong))["PRICES_FILE"]
     assert "cannot be read" in problems(PRICES_FILE="/nowhere")["PRICES_FILE"]
+
+
+@pytest.mark.parametrize("name", ["CHATWOOT_BASE_URL", "OPENAI_BASE_URL", "PUBLIC_URL"])
+def test_url_with_a_password_is_refused_without_showing_it(name):
+    """Nothing that connects could use it."""
+    with pytest.raises(SettingsError) as refused:
+        load(**CONNECTED | {name: "https://bot:hush@chat.example.com"})
+
+    assert "without a name and a password" in str(refused.value)
+    assert "hush" not in str(refused.value)
