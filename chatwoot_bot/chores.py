@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from .errors import ChatwootBotError
+from .thinking import let_go
 
 log = structlog.get_logger(__name__)
 
@@ -46,8 +47,4 @@ class Chores:
     async def close(self) -> None:
         """Stop what is being done; it is begun anew another time."""
         self._closed = True
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await let_go(list(self._tasks.values()))

@@ -266,6 +266,7 @@ class Drafting:
         """Take back what was only streamed; wait for tools to come to their end."""
         if self._speech is not None:
             self._speech.forget()
+            self._speech.close()  # to one as well that speaks on all the same
         if self._toolbox is not None:
             await self._toolbox.wait()
 

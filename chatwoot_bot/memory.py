@@ -4,7 +4,6 @@ Nobody waits for it, and no answer needs it: without a summary the model knows l
 that is all.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from .engine import Engine
 from .errors import ResponderError
 from .store import memory
 from .store.memory import Past
+from .thinking import Thinking
 
 log = structlog.get_logger(__name__)
 
@@ -70,8 +70,8 @@ async def catch_up(engine: Engine, conversation_id: str) -> None:
     if not past or not gap:
         return
     try:
-        async with asyncio.timeout(TIMEOUT_S):
-            summary = await engine.responder.summarize(gap.messages, so_far=gap.so_far)
+        writing = engine.responder.summarize(gap.messages, so_far=gap.so_far)
+        summary = await Thinking().think(writing, for_s=TIMEOUT_S)
     except TimeoutError as error:
         raise ResponderError("no summary in time", retryable=True) from error
     if summary is None:

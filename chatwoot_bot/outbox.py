@@ -5,7 +5,6 @@ crash), it is looked for by its key before it is sent again. What Chatwoot refus
 good becomes a dead letter, and a human is called.
 """
 
-import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,13 +18,14 @@ from .core.links import Ways
 from .core.notes import with_summary
 from .core.routing import Routing
 from .engine import Engine
-from .errors import ChatwootError, LeaseLostError, ResponderError
+from .errors import ChatwootBotError, ChatwootError, ResponderError
 from .store import human, replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Reply, ReplyKind
 from .store.spending import charge
+from .thinking import Thinking
 
 # A delivery that failed is tried again after 1 s, 2 s, 4 s … this at most.
 MAX_BACKOFF_S = 60.0
@@ -36,7 +36,7 @@ LOOK_EVERY_S = 2.0
 # Agents read the last messages instead of a summary that takes longer.
 SUMMARY_S = 10.0
 
-REFUSED = "The bot's reply could not be delivered. Chatwoot said: {error}"
+REFUSED = "The bot's reply could not be delivered: {error}"
 TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
 
 
@@ -65,15 +65,14 @@ class Outbox:
         for reply in unsaid:
             try:
                 retry_at = await self._say(conversation, reply)
-            except LeaseLostError:
-                raise
+            except ChatwootBotError:
+                raise  # the lease is lost, or the database is away
             except Exception as error:
                 if conversation.failures < MAX_FAILURES:
                     raise
                 self._log.exception("reply cannot be said", reply=reply.key)
-                in_doubt = reply.in_doubt_until is not None
                 problem = f"it cannot be said ({type(error).__name__})"
-                retry_at = await self._give_up(reply, problem, in_doubt=in_doubt)
+                retry_at = await self._give_up(reply, problem, in_doubt=True)
             if retry_at is not None:
                 return retry_at
         return None
@@ -199,8 +198,8 @@ class Outbox:
             turns.load, self._lease, history=self._engine.history
         )
         try:
-            async with asyncio.timeout(SUMMARY_S):
-                summary = await self._engine.responder.summarize(situation.transcript)
+            writing = self._engine.responder.summarize(situation.transcript)
+            summary = await Thinking().think(writing, for_s=SUMMARY_S)
         except (ResponderError, TimeoutError) as error:
             self._log.warning("no summary", error=str(error) or "took too long")
             return note

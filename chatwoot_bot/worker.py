@@ -221,11 +221,13 @@ class Worker:
         """Claim no more, let running turns end, give back what is left.
 
         Args:
-            grace_s: how long running turns may take.
+            grace_s: how long running turns may take; they are not given it twice.
 
         Returns:
             Whether there were any.
         """
+        if self._stopping:
+            grace_s = 0.0
         self._stopping = True
         self._wake.set()
         await self._idle.wait()  # a claim under way still starts its turns

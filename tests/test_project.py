@@ -185,3 +185,10 @@ def test_wheel_in_a_clean_environment_serves_the_page(tmp_path):
 
     assert page.status_code == script.status_code == 200
     assert "<html" in page.text
+
+
+def test_no_two_test_modules_have_one_name():
+    """pytest finds them by it, without their folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+
+    assert sorted(names) == sorted(set(names))

@@ -56,9 +56,11 @@ class ChatwootChannel:
         if not self._verify:
             return None
         account_id, display_id = _address(conversation)
+        # After an outage news may have been missed: then the look is the trial.
+        aside = self._client.breaker.is_closed
         try:
             shown = await self._client.get_conversation(
-                account_id, display_id, aside=True
+                account_id, display_id, aside=aside
             )
         except ChatwootError as error:
             log.debug(

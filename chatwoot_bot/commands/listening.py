@@ -30,17 +30,17 @@ def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
 def _bind_all(stack: contextlib.ExitStack, host: str, port: int) -> list[socket.socket]:
     found, absent = [], None
     for family, address in _addresses(host, port):
-        one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        one.setblocking(False)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            # 0.0.0.0 is another address, which may be listened on beside it.
-            one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         try:
+            one = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            one.setblocking(False)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                # 0.0.0.0 is another address, which may be listened on beside it.
+                one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             one.bind(address)
         except OSError as error:
             # localhost may be ::1 on a machine that does not speak IPv6.
-            if error.errno != errno.EADDRNOTAVAIL:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                 raise
             absent = error
         else:

@@ -274,8 +274,8 @@ class OpenAIResponder:
             )
         elif status == 404:
             message += (
-                f": it does not know the model {self._model}; see "
-                f"{self._model_setting}, and run chatwoot-bot doctor"
+                f": it does not know the model {self._model}, or its address is "
+                f"wrong; see {self._model_setting}, and run chatwoot-bot doctor"
             )
         return ResponderError(
             message,

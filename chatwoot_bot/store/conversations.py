@@ -98,19 +98,32 @@ def _by_identity(
         if conversation.account_id is not None and conversation.display_id is not None:
             found[conversation.account_id, conversation.display_id] = conversation
     for account_id, display_id in theirs:
-        if account_id == NO_ACCOUNT and (account_id, display_id) not in found:
-            # Older releases name no account in some events; if only one has this
-            # number, that is meant.
-            same = [each for each in found.values() if each.display_id == display_id]
-            if len({each.id for each in same}) == 1:
-                found[account_id, display_id] = same[0]
-            continue
         unclaimed = found.get((NO_ACCOUNT, display_id))
         if unclaimed is not None and (account_id, display_id) not in found:
             _adopt(tx, unclaimed.id, account_id)
             adopted = replace(unclaimed, account_id=account_id)
             found[account_id, display_id] = adopted
-    return found
+    return found | _meant(found, theirs)
+
+
+def _meant(
+    found: Mapping[Identity, Conversation], theirs: Sequence[tuple[int, int]]
+) -> dict[Identity, Conversation]:
+    """Return the conversations that are meant by a number alone.
+
+    Older releases name no account in some events. If only one account has this
+    number, in the database and among the others of the group, that is meant.
+    """
+    bare = [number for account, number in theirs if account == NO_ACCOUNT]
+    meant: dict[Identity, Conversation] = {}
+    for number in bare:
+        named: set[Identity] = {each for each in theirs if each[1] == number}
+        named |= {each for each in found if each[1] == number}
+        named.discard((NO_ACCOUNT, number))
+        if len(named) == 1 and (NO_ACCOUNT, number) not in found:
+            [only] = named
+            meant |= {(NO_ACCOUNT, number): found[only]} if only in found else {}
+    return meant
 
 
 def _adopt(tx: sa.Connection, conversation_id: str, account_id: int) -> None:

@@ -54,7 +54,7 @@ class _Job:
     With an item, `call` takes the items of every such job in the group at once.
     """
 
-    __slots__ = ("call", "error", "future", "item", "result")
+    __slots__ = ("again", "call", "error", "future", "item", "result")
 
     def __init__(self, call: Callable[..., Any], item: Any = None) -> None:
         self.call = call
@@ -62,6 +62,7 @@ class _Job:
         self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+        self.again = False
 
     def settle(self) -> None:
         if self.future.done():  # the waiter was cancelled; the write stands
@@ -308,7 +309,7 @@ class Database:
 def _write_while_connected(
     connection: sa.Connection, groups: deque[list[_Job]]
 ) -> None:
-    """Write group after group; what is left has not been tried."""
+    """Write group after group; what is left wants another connection."""
     while groups and not connection.invalidated:
         group = groups.popleft()
         error: BaseException | None = None
@@ -317,7 +318,11 @@ def _write_while_connected(
                 _perform(connection, group)
         except Exception as caught:  # noqa: BLE001 - it goes to whoever waits
             error = translated(caught)
-        if error is not None and len(group) > 1 and not connection.invalidated:
+        if error is not None and group[0].item is not None and not group[0].again:
+            # Each alone: one may be at fault, and where the connection was cut it
+            # does no harm to write twice what shares a statement (see `accept`).
+            for job in group:
+                job.again = True
             groups.extendleft([job] for job in reversed(group))
             continue
         for job in group:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..core.conversation import State
 from .conversations import NO_ACCOUNT
 from .schema import (
     IS_OPEN,
@@ -50,6 +51,10 @@ def _is_old(before: float) -> sa.ColumnElement[bool]:
     booked = sa.exists().where(
         bookings.c.conversation_id == mine, bookings.c.ends_at >= before
     )
+    # Somebody has taken it over, or given it back, without a word.
+    moved = sa.exists().where(
+        state_changes.c.conversation_id == mine, state_changes.c.created_at >= before
+    )
     return sa.and_(
         conversations.c.active_at < before,
         conversations.c.lease.is_(None),
@@ -58,8 +63,10 @@ def _is_old(before: float) -> sa.ColumnElement[bool]:
         conversations.c.wanted_status.is_(None),
         # An operator has named it; it has not even begun.
         conversations.c.account_id.is_distinct_from(NO_ACCOUNT),
+        conversations.c.state != State.HANDOVER_PENDING,
         ~unsaid,
         ~booked,
+        ~moved,
     )
 
 

@@ -271,7 +271,7 @@ def refused(
     """Note that *reply* can never be said, and call a human instead.
 
     Args:
-        error: what Chatwoot said.
+        error: what went wrong.
         in_doubt: whether it may have been said all the same.
         note: tells the agents; it is tried once, like any reply.
         routing: where the conversation goes then.
@@ -280,14 +280,10 @@ def refused(
         LeaseLostError: the conversation is another worker's.
     """
     conversation, _ = held(tx, lease)
-    change(
-        tx,
-        replies,
-        {"key": reply.key, "state": "open"},
-        state="dead",
-        error=error[:500],
-        in_doubt_until=reply.in_doubt_until if in_doubt else None,
-    )
+    values: dict[str, Any] = {"state": "dead", "error": error[:500]}
+    if not in_doubt:
+        values["in_doubt_until"] = None
+    change(tx, replies, {"key": reply.key, "state": "open"}, **values)
     if reply.kind in FOR_AGENTS:
         return
     if conversation.state is State.AI:

@@ -77,6 +77,24 @@ async def test_event_without_an_account_chooses_between_no_two(db):
     assert await count(db, schema.conversations) == 3
 
 
+async def test_event_without_an_account_gives_nothing_to_another_account(db):
+    """Both come in one group, and only the other account's is known."""
+    await take(db, says(account=2, message_id=999))
+
+    await asyncio.gather(
+        take(db, shows(Status.OPEN, account=None, clock=200.0)),
+        take(db, says(account=1)),
+    )
+
+    query = sa.select(schema.messages.c.external_id, schema.conversations.c.account_id)
+    query = query.join(
+        schema.conversations,
+        schema.conversations.c.id == schema.messages.c.conversation_id,
+    )
+    rows = await db.read(lambda tx: dict(map(tuple, tx.execute(query))))
+    assert (rows.pop(999), list(rows.values())) == (2, [1])
+
+
 async def test_same_delivery_twice_is_one_message(db):
     """Chatwoot runs a job again when its worker is restarted."""
     first = await take(db, says(message_id=5, delivery_id="d1"))

@@ -367,8 +367,8 @@ WRONG_KEY = ": it refuses the key; see OPENAI_API_KEY, and run chatwoot-bot doct
 MENDS = {
     401: WRONG_KEY,
     403: WRONG_KEY,
-    404: ": it does not know the model m; see OPENAI_MODEL, and run "
-    "chatwoot-bot doctor",
+    404: ": it does not know the model m, or its address is wrong; "
+    "see OPENAI_MODEL, and run chatwoot-bot doctor",
 }
 
 

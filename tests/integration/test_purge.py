@@ -181,6 +181,24 @@ def test_conversation_with_something_to_say_stays(url):
     assert set(counts(url).values()) == {1}
 
 
+def test_conversation_that_waits_for_a_human_stays(url):
+    put(url, rows_of("old", state="handover_pending"))
+
+    purge(url)
+
+    assert set(counts(url).values()) == {1}
+
+
+def test_conversation_that_was_taken_over_lately_stays(url):
+    rows = rows_of("old", state="human")
+    rows[schema.state_changes]["created_at"] = NEW
+    put(url, rows)
+
+    purge(url)
+
+    assert set(counts(url).values()) == {1}
+
+
 def test_conversation_with_a_call_to_come_stays(url):
     rows = rows_of("old")
     rows[schema.bookings]["ends_at"] = NEW

@@ -65,6 +65,22 @@ async def test_write_after_a_connection_was_cut_is_done(db):
     assert results[1] == 7
 
 
+async def test_group_whose_connection_was_cut_is_done_on_the_next(db):
+    """A webhook is not lost to a failover that has ended already."""
+    first = True
+
+    def fragile(tx, items):
+        nonlocal first
+        if first:
+            first = False
+            cut_off(tx)
+        return together(tx, items)
+
+    results = await asyncio.gather(*(db.write_grouped(fragile, n) for n in range(5)))
+
+    assert results == [0, 1, 2, 3, 4]
+
+
 async def test_group_with_one_that_is_refused_is_done_one_by_one(db):
     def picky(tx, items):
         if 3 in items:

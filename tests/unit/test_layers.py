@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[2] / "chatwoot_bot"
 ALLOWED = {
     "errors": set(),
     "breaker": set(),
-    "chores": {"errors"},
+    "chores": {"errors", "thinking"},
     "prices": {"errors"},
     "http": set(),
     "imports": {"errors"},
@@ -74,7 +74,7 @@ ALLOWED = {
     "toolkit": {"booking", "core", "library", "settings", "store", "tools"},
     "briefing": {"core", "engine", "store"},
     "guard": {"core", "responders", "tools"},
-    "memory": {"core", "engine", "errors", "store"},
+    "memory": {"core", "engine", "errors", "store", "thinking"},
     "engine": {
         "channels",
         "chores",
@@ -88,7 +88,7 @@ ALLOWED = {
         "store",
         "tools",
     },
-    "outbox": {"channels", "core", "engine", "errors", "store"},
+    "outbox": {"channels", "core", "engine", "errors", "store", "thinking"},
     "thinking": set(),
     "drafting": {
         "briefing",

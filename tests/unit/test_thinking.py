@@ -7,6 +7,7 @@ import gc
 import pytest
 
 from chatwoot_bot import thinking
+from chatwoot_bot.chores import Chores
 from chatwoot_bot.thinking import Interrupted, Thinking
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +30,18 @@ async def complaints():
 
 async def answer():
     return "Yes."
+
+
+async def test_closed_chores_leave_one_that_will_not_stop():
+    stubborn = Stubborn()
+    chores = Chores()
+    chores.begin("c_1", stubborn.think)
+    await stubborn.begun.wait()
+
+    async with asyncio.timeout(5):
+        await chores.close()
+
+    stubborn.may_end.set()
 
 
 class Stubborn:
