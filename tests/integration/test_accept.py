@@ -82,8 +82,8 @@ async def test_event_without_an_account_gives_nothing_to_another_account(db):
     await take(db, says(account=2, message_id=999))
 
     await asyncio.gather(
-        take(db, shows(Status.OPEN, account=None, clock=200.0)),
         take(db, says(account=1)),
+        take(db, shows(Status.OPEN, account=None, clock=200.0)),
     )
 
     query = sa.select(schema.messages.c.external_id, schema.conversations.c.account_id)
