@@ -22,7 +22,7 @@ from .schemas import iso, message_out
 
 log = structlog.get_logger(__name__)
 
-# Conversations read in one go; the database's threads have other readers too.
+# Conversations read in one go: on SQLite the event loop waits for it.
 LOOKED_AT = 64
 RETRY_S = 0.5
 # A signal of another process may be lost; that is how late its news may then be.
@@ -205,7 +205,7 @@ class Rooms:
 
     async def _look(self, batch: list[str]) -> None:
         looks = {one: self._seen.get(one, self._before) for one in batch}
-        for news in await self._db.read(feed.news, looks):
+        for news in await self._db.glance(feed.news, looks):
             self._meet(news)
             conversation_id = news.conversation["id"]
             if conversation_id not in self._rooms and conversation_id not in self._seen:
