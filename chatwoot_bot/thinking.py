@@ -71,9 +71,7 @@ class Thinking:
         raise TimeoutError
 
 
-async def let_go(
-    tasks: Collection[asyncio.Task[Any]],
-) -> None:
+async def let_go(tasks: Collection[asyncio.Task[Any]]) -> None:
     """Cancel *tasks* and wait for their end, but not for ever."""
     running = {task for task in tasks if not task.done()}
     for task in running:

@@ -122,7 +122,8 @@ def _meant(
         named.discard((NO_ACCOUNT, number))
         if len(named) == 1 and (NO_ACCOUNT, number) not in found:
             [only] = named
-            meant |= {(NO_ACCOUNT, number): found[only]} if only in found else {}
+            if only in found:
+                meant[NO_ACCOUNT, number] = found[only]
     return meant
 
 
