@@ -48,7 +48,8 @@ class Situation:
 
     Attributes:
         owed: the contact's messages without an answer, oldest first.
-        transcript: the last messages, these included, oldest first.
+        transcript: the last messages, oldest first, and those owed an answer last:
+            what the bot said while they were being written does not answer them.
         unsaid: replies kept and not known to be delivered, in order.
     """
 
@@ -210,7 +211,8 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     row = tx.execute(_LEASED, ours).mappings().first()
     if row is None:
         raise LeaseLostError("the lease has passed to another worker")
-    transcript = recent(tx, row, history)
+    # Stable: among themselves both stay in the order of writing.
+    transcript = sorted(recent(tx, row, history), key=lambda message: message.owed)
     return Situation(
         conversation=conversation_of(row),
         human_mode=row["human_mode"] == "1",

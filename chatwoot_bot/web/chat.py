@@ -1,5 +1,6 @@
 """The web chat over REST: the same engine with our own page as the channel."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -163,12 +164,19 @@ async def _wait_for_change(
     ctx: Context, row: sa.RowMapping, page: chat.Page, wait_s: float
 ) -> None:
     """Return when there is a newer message, another state, or no time left."""
+    until = time.monotonic() + wait_s
     with ctx.hub.watch(row["id"]) as changed:
-        items, _ = await ctx.db.read(chat.list_messages, row["id"], page)
-        now = await ctx.db.read(chat.get, row["id"])
-        same = now is not None and now["state"] == row["state"]
-        if not items and same and not ctx.hub.closed:
-            await wait_until(changed, wait_s)
+        # A signal alone proves nothing: it may tell of what the caller knows already.
+        while not ctx.hub.closed and not await _has_changed(ctx, row, page):
+            if not await wait_until(changed, until - time.monotonic()):
+                return
+            changed.clear()
+
+
+async def _has_changed(ctx: Context, row: sa.RowMapping, page: chat.Page) -> bool:
+    items, _ = await ctx.db.read(chat.list_messages, row["id"], page)
+    now = await ctx.db.read(chat.get, row["id"])
+    return bool(items) or now is None or now["state"] != row["state"]
 
 
 async def create_message(request: Request) -> Response:

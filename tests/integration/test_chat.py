@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from test_webhook import SIGNED, delivery, post_signed, rows, serving
 
-from chatwoot_bot.store import schema
+from chatwoot_bot.store import chat, schema
 
 pytestmark = pytest.mark.anyio
 
@@ -114,6 +114,20 @@ async def test_agents_reply_takes_the_conversation(demo):
 
     assert state.json()["state"] == "human"
     assert state.json()["last_message"]["sender"] == "agent"
+
+
+async def test_waiting_for_news_goes_on_after_a_signal_without_any(demo):
+    """On PostgreSQL the signal of the caller's own message may come later than that."""
+    conversation, visitor = await begin(demo)
+    waiting = asyncio.create_task(messages(demo, conversation, visitor, after=0))
+    while not demo.context.hub._watchers:  # noqa: ASYNC110 - it tells nobody
+        await asyncio.sleep(0)
+    demo.context.hub.publish(conversation["id"])
+    await demo.context.db.read(chat.get, conversation["id"])
+    await say(demo, conversation, visitor)
+    news = await waiting
+
+    assert [item["sender"] for item in news["items"]][:1] == ["user"]
 
 
 async def test_waiting_for_news_ends_at_a_change_of_state(demo):

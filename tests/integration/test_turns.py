@@ -313,6 +313,20 @@ async def test_transcript_is_in_the_order_of_writing(db):
     assert [m.content for m in situation.owed] == ["first", "second"]
 
 
+async def test_question_comes_after_the_answer_that_was_on_its_way(db):
+    """A model that is shown its own words last has nothing left to answer."""
+    await take(db, says(at=1_000.0, message_id=1, content="first"))
+    [lease] = await claim(db)
+    situation = await load(db, lease)
+    _, [reply] = await keep(db, lease, situation, (ReplyKind.ANSWER, "answer"))
+    await take(db, says(at=1_010.5, clock=101.0, message_id=2, content="second"))
+    delivered = partial(replies.delivered, external_id=3, now=NOW)
+    await db.write(delivered, situation.conversation, reply)
+    transcript = (await load(db, lease)).transcript
+
+    assert [m.content for m in transcript] == ["first", "answer", "second"]
+
+
 async def test_handover_puts_the_conversation_into_the_humans_queue(db):
     await take(db, says(at=1_000.0, content="A human, please"))
     [lease] = await claim(db)
