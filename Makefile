@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Tests at once: more than there are cores, because they wait for processes.
-JOBS ?= 3
+JOBS ?= 4
 
 .PHONY: run test lint types check chaos bench clean
 
@@ -10,7 +10,7 @@ run: .venv/.run-installed  ## create the environment, migrate the database, serv
 	$(BIN)/chatwoot-bot serve
 
 test: .venv/.dev-installed  ## every test; those that draw pages or kill processes alone
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --ignore tests/browser --ignore tests/chaos
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore tests/browser --ignore tests/chaos
 	$(BIN)/pytest tests/browser tests/chaos
 
 lint: .venv/.dev-installed

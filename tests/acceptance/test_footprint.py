@@ -59,7 +59,9 @@ async def test_service_with_everything_on_stays_below_150_mb(tmp_path):
     }
     async with ModelStandIn(reply=uses_everything) as model, simulated() as chatwoot:
         settings |= {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "k"}
-        with connected(tmp_path, chatwoot, **settings) as service:
+        with connected(
+            tmp_path, chatwoot, python=sys.executable, **settings
+        ) as service:
             attach(chatwoot, service)
             said = await asyncio.gather(
                 *(chatwoot.contact_says("Hi") for _ in range(CONVERSATIONS))

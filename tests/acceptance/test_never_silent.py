@@ -2,6 +2,7 @@
 
 import hmac
 import subprocess
+import sys
 import time
 
 import httpx
@@ -19,7 +20,7 @@ def with_model(model):
 def replay(service, *arguments):
     """Run `chatwoot-bot replay` beside the running service."""
     done = subprocess.run(
-        [service.python, "-m", "chatwoot_bot", "replay", *arguments],
+        [sys.executable, "-m", "chatwoot_bot", "replay", *arguments],
         cwd=service.folder,
         env=environment(**service.settings) | {"COLUMNS": "200"},
         capture_output=True,
@@ -191,7 +192,7 @@ def test_second_process_on_one_sqlite_file_is_refused(tmp_path):
     """With a clear message instead of a corrupt story."""
     with Service(tmp_path) as service:
         other = subprocess.run(
-            [service.python, "-m", "chatwoot_bot", "serve"],
+            [sys.executable, "-m", "chatwoot_bot", "serve"],
             cwd=tmp_path,
             env=environment(**service.settings),
             capture_output=True,

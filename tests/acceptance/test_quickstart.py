@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def blocks(text, language):
 
 @pytest.fixture
 def service(tmp_path):
-    with Service(tmp_path) as service:
+    with Service(tmp_path, python=sys.executable) as service:
         yield service
 
 

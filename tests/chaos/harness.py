@@ -11,6 +11,7 @@ import os
 import random
 import signal
 import socket
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -76,7 +77,8 @@ def connected(
         "CHATWOOT_WEBHOOK_SECRET": SECRET,
         "CHATWOOT_ACCOUNT_ID": 1,
     }
-    return Service(folder, *arguments, **(stand_in | settings))
+    # Not forked: how long a start takes is part of the story.
+    return Service(folder, *arguments, python=sys.executable, **(stand_in | settings))
 
 
 # Longer than the three attempts of one turn.
