@@ -31,6 +31,7 @@ from .booking_words import DONE, WORDS, call_lines, free_lines
 OFFERED = 8
 # Cal.com may be asked twice, and looked at in between; see `booking.external`.
 TIMEOUT_S = 40.0
+NO_TIME = "Nothing is done yet: preferred_time must be a free time, written as here."
 
 
 def link_tools(url: str) -> tuple[Tool, ...]:
@@ -88,7 +89,8 @@ class Desk:
                 name="book_a_call",
                 description="Book a call with a colleague, once the contact has "
                 "agreed to a time that find_free_times has shown, and has told you "
-                "their name. Never invent an address or a number.",
+                "their name and where to reach them. Never invent an address or a "
+                "number.",
                 arguments=new_call,
                 run=self.book_a_call,
                 **keyed,
@@ -137,7 +139,8 @@ class Desk:
     async def book_a_call(self, wanted: NewCall, call: Call) -> Result:
         """Book a call."""
         zone = self._zone(wanted.time_zone)
-        starts_at = _moment(wanted.start, zone)
+        starts_at = await self._moment(wanted.preferred_time, zone, call.now)
+        email, phone = wanted.reach()
         circle = await self._db.read(bookings.circle, call.conversation.id)
         request = Wanted(
             key=call.key,
@@ -146,8 +149,8 @@ class Desk:
             slot=self._calendar.slot_at(starts_at),
             time_zone=zone.key,
             name=wanted.name,
-            email=wanted.email,
-            phone=wanted.phone,
+            email=email,
+            phone=phone,
             topic=wanted.topic,
             language=_language(call),
         )
@@ -161,7 +164,7 @@ class Desk:
         """Move a call."""
         booking = await self._meant(wanted.booking, call)
         zone = self._zone(wanted.time_zone or booking.time_zone)
-        starts_at = _moment(wanted.start, zone)
+        starts_at = await self._moment(wanted.preferred_time, zone, call.now)
         try:
             moved = await self._calendar.move(booking, starts_at, now=call.now)
         except BookingError as error:
@@ -177,6 +180,18 @@ class Desk:
             zone = self._zone(booking.time_zone)
             raise await self._explained(error, call, zone) from error
         return self._done(cancelled)
+
+    async def _moment(self, text: str | None, zone: ZoneInfo, now: float) -> float:
+        """Return the moment that the model names.
+
+        Raises:
+            ToolError: it names none; with a few that are free.
+        """
+        try:
+            return slots.parse_start(text or "", zone)
+        except ValueError:
+            free = await self._nearest(now, zone, now)
+            raise ToolError(f"{NO_TIME}\n{free}") from None
 
     def _zone(self, name: str | None) -> ZoneInfo:
         return ZoneInfo(name) if name else self._calendar.zone
@@ -273,11 +288,3 @@ def _language(call: Call) -> str:
         if message.sender is Sender.CONTACT and message.content
     ]
     return language_of(said).code
-
-
-def _moment(start: str, zone: ZoneInfo) -> float:
-    try:
-        return slots.parse_start(start, zone)
-    except ValueError as error:
-        shown = "2026-11-24T10:00+01:00"
-        raise ToolError(f"start must be a time such as {shown}.") from error

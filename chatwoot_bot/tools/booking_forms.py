@@ -1,5 +1,6 @@
 """What the tools for calls take; the descriptions are for the model."""
 
+import re
 from datetime import date, time
 from typing import Annotated
 from zoneinfo import available_timezones
@@ -24,12 +25,34 @@ def _naive(value: time) -> time:
     return value.replace(tzinfo=None)
 
 
+def _reachable(value: str) -> str:
+    if not (EMAIL.fullmatch(value) or PHONE.fullmatch(value)):
+        raise ValueError("must be an email address or a phone number")
+    return value
+
+
+EMAIL = re.compile(r"[\w.+%'-]+@[\w.-]+\.\w+")
+PHONE = re.compile(r"\+?[\d ()/.-]{5,40}")
 OneLine = pydantic.AfterValidator(_one_line)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
-Email = Annotated[
-    str, StringConstraints(max_length=200, pattern=r"^[\w.+%'-]+@[\w.-]+\.\w+$")
+Line = StringConstraints(max_length=200, strip_whitespace=True)
+Reach = Annotated[
+    str,
+    Line,
+    pydantic.AfterValidator(_reachable),
+    Field(description="Where the contact can be reached."),
 ]
-Phone = Annotated[str, StringConstraints(max_length=40, pattern=r"^\+?[\d ()/.-]{5,}$")]
+Email = Annotated[
+    str,
+    Line,
+    StringConstraints(pattern=f"^{EMAIL.pattern}$"),
+    Field(description="Their email address: the calendar needs one."),
+]
+Phone = Annotated[
+    str,
+    StringConstraints(pattern=f"^{PHONE.pattern}$"),
+    Field(description="A number as well, if they have told you one."),
+]
 Topic = Annotated[
     str,
     StringConstraints(max_length=300),
@@ -42,8 +65,12 @@ Zone = Annotated[
     Field(description="The contact's time zone (IANA), if it is known."),
 ]
 Clock = Annotated[time, pydantic.AfterValidator(_naive)]
-Start = Annotated[
-    str, Field(max_length=40, description="As find_free_times has written it.")
+Time = Annotated[
+    str,
+    Field(
+        max_length=100,
+        description="When it begins, as find_free_times has written it.",
+    ),
 ]
 BookingId = Annotated[
     str,
@@ -64,26 +91,36 @@ class FreeTimes(pydantic.BaseModel):
 
 
 class NewCall(pydantic.BaseModel):
-    """A call to book."""
+    """A call to book; without a time it asks for one."""
 
-    start: Start
     name: Name
-    email: Email | None = None
-    phone: Phone | None = None
+    email_or_phone: Reach
+    preferred_time: Time | None = None
     topic: Topic | None = None
     time_zone: Zone | None = None
+
+    def reach(self) -> tuple[str | None, str | None]:
+        """Return the email address and the phone number, as far as they are known."""
+        if "@" in self.email_or_phone:
+            return self.email_or_phone, None
+        return None, self.email_or_phone
 
 
 class NewCallByEmail(NewCall):
     """A call to book where an address is needed."""
 
-    email: Email
+    email_or_phone: Email
+    phone: Phone | None = None
+
+    def reach(self) -> tuple[str | None, str | None]:
+        """Return the email address, and the phone number if it is known."""
+        return self.email_or_phone, self.phone
 
 
 class Move(pydantic.BaseModel):
     """A call to move."""
 
-    start: Start
+    preferred_time: Time
     booking: BookingId | None = None
     time_zone: Zone | None = None
 

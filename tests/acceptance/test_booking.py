@@ -15,6 +15,7 @@ from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
 pytestmark = pytest.mark.anyio
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)")
+ANN = {"name": "Ann", "email_or_phone": "ann@shop.example"}
 OWN = {"BOOKING_HOURS": "Mon-Sun 00:00-23:00", "PUBLIC_URL": "https://bot.example"}
 
 
@@ -22,7 +23,7 @@ def told(messages):
     return [line["content"] for line in messages if line["role"] == "tool"]
 
 
-def books(start=None, **more):
+def books(start=None):
     """A model that asks for a free time and books it; it repeats what it is told."""
 
     def reply(messages):
@@ -33,7 +34,7 @@ def books(start=None, **more):
             return ToolCall(name="find_free_times", arguments={})
         if len(results) == (1 if start is None else 0):
             free = start or TIME.search(results[0])[0]
-            arguments = {"start": free, "name": "Ann", **more}
+            arguments = {**ANN, "preferred_time": free}
             return ToolCall(name="book_a_call", arguments=arguments)
         return results[-1]
 
@@ -116,9 +117,7 @@ async def test_kill_while_cal_com_books_is_one_booking(tmp_path):
     async with (
         running() as calcom,
         simulated() as chatwoot,
-        ModelStandIn(
-            reply=books(f"{ten:%Y-%m-%dT%H:%M}Z", email="ann@shop.example")
-        ) as model,
+        ModelStandIn(reply=books(f"{ten:%Y-%m-%dT%H:%M}Z")) as model,
     ):
         calcom.free = [ten]
         calcom.fail("POST /v2/bookings", NEVER_ANSWERS)
@@ -139,7 +138,7 @@ async def test_kill_while_cal_com_books_is_one_booking(tmp_path):
         # The worst model: it books again, whatever it has been told.
         count = len(model.requests)
         model.reply = lambda messages: (
-            books(f"{ten:%Y-%m-%dT%H:%M}Z", email="ann@shop.example")([messages[0]])
+            books(f"{ten:%Y-%m-%dT%H:%M}Z")([messages[0]])
             if len(model.requests) == count + 1
             else told(messages)[-1]
         )

@@ -100,7 +100,11 @@ async def house(database_url):
         yield one
 
 
-BOOKING = {"start": TEN, "name": "Ann", "email": "ann@example.com"}
+BOOKING = {
+    "preferred_time": TEN,
+    "name": "Ann",
+    "email_or_phone": "ann@example.com",
+}
 
 
 async def test_killed_while_calcom_books(house):
@@ -117,9 +121,9 @@ async def test_killed_while_calcom_books(house):
 async def test_killed_while_calcom_moves(house):
     await house.calls("book_a_call", **BOOKING)
     house.calcom.fail("POST /v2/bookings/{uid}/reschedule", NEVER_ANSWERS)
-    await house.killed_during("reschedule_call", start=ELEVEN)
+    await house.killed_during("reschedule_call", preferred_time=ELEVEN)
 
-    text, [row] = await house.calls("reschedule_call", start=ELEVEN)
+    text, [row] = await house.calls("reschedule_call", preferred_time=ELEVEN)
 
     assert text.startswith("Moved: ")
     assert [kept["uid"] for kept in house.calcom.active()] == [row["external_id"]]

@@ -25,7 +25,7 @@ LOOK = "GET /v2/bookings"
 SHOW = "GET /v2/bookings/{uid}"
 MOVE = "POST /v2/bookings/{uid}/reschedule"
 CANCEL = "POST /v2/bookings/{uid}/cancel"
-ANN = {"name": "Ann", "email": "ann@example.com"}
+ANN = {"name": "Ann", "email_or_phone": "ann@example.com"}
 UNSURE = "The calendar has not answered"
 UNREACHABLE = "The calendar cannot be reached now."
 
@@ -72,7 +72,7 @@ async def after_a_crash(model, calcom):
     """Have it as if our process had died while Cal.com booked: nothing is noted."""
     calcom.fail(CREATE, LOST_ANSWER)
     calcom.fail(LOOK, *[Fault(503)] * 3)
-    await model.refused("book_a_call", key="k", start=TEN, **ANN)
+    await model.refused("book_a_call", key="k", preferred_time=TEN, **ANN)
     calcom.calls.clear()
 
 
@@ -112,7 +112,7 @@ async def test_call_is_booked_with_all_that_calcom_wants_to_know(db, model, calc
     result = await model.call(
         "book_a_call",
         key="k",
-        start=TEN,
+        preferred_time=TEN,
         phone="+4930123456",
         topic="A new roof",
         time_zone="Europe/Berlin",
@@ -123,7 +123,8 @@ async def test_call_is_booked_with_all_that_calcom_wants_to_know(db, model, calc
 
     assert kept["attendees"] == [
         {
-            **ANN,
+            "name": "Ann",
+            "email": "ann@example.com",
             "phoneNumber": "+4930123456",
             "timeZone": "Europe/Berlin",
             "language": "de",
@@ -141,14 +142,16 @@ async def test_call_is_booked_with_all_that_calcom_wants_to_know(db, model, calc
 
 
 async def test_address_is_needed(model):
-    with pytest.raises(ValueError, match="email"):
-        await model.call("book_a_call", start=TEN, name="Ann")
+    with pytest.raises(ValueError, match="email_or_phone"):
+        await model.call(
+            "book_a_call", preferred_time=TEN, name="Ann", email_or_phone="030 123456"
+        )
 
 
 async def test_host_who_has_to_confirm_is_told(db, model, calcom):
     calcom.confirms_itself = False
 
-    result = await model.call("book_a_call", start=TEN, **ANN)
+    result = await model.call("book_a_call", preferred_time=TEN, **ANN)
     [row] = await rows(db)
 
     assert result.text.startswith("Requested, the colleague has still to confirm it: ")
@@ -158,7 +161,7 @@ async def test_host_who_has_to_confirm_is_told(db, model, calcom):
 async def test_taken_time_shows_others_and_leaves_nothing_behind(db, model, calcom):
     calcom.free.remove(calcom.free[0])
 
-    told = await model.refused("book_a_call", start=TEN, **ANN)
+    told = await model.refused("book_a_call", preferred_time=TEN, **ANN)
 
     assert told.startswith("That time is not free.\nFree are, among others:\n2026-")
     assert await rows(db) == []
@@ -182,7 +185,7 @@ async def test_taken_time_shows_others_and_leaves_nothing_behind(db, model, calc
 async def test_refusals_in_words_for_the_model(db, model, calcom, status, said, words):
     calcom.fail(CREATE, Fault(status, text=said))
 
-    told = await model.refused("book_a_call", start=TEN, **ANN)
+    told = await model.refused("book_a_call", preferred_time=TEN, **ANN)
 
     assert words in told
     assert calcom.calls.count(CREATE) == 1
@@ -192,7 +195,7 @@ async def test_refusals_in_words_for_the_model(db, model, calcom, status, said, 
 async def test_too_many_requests_are_tried_again(db, model, calcom):
     calcom.fail(CREATE, Fault(429), Fault(429))
 
-    result = await model.call("book_a_call", start=TEN, **ANN)
+    result = await model.call("book_a_call", preferred_time=TEN, **ANN)
 
     assert result.text.startswith("Booked: ")
     assert len(calcom.active()) == 1
@@ -201,7 +204,7 @@ async def test_too_many_requests_are_tried_again(db, model, calcom):
 async def test_too_many_requests_for_long_are_told(db, model, calcom):
     calcom.fail(CREATE, *[Fault(429)] * 3)
 
-    assert (await model.refused("book_a_call", start=TEN, **ANN)).startswith(
+    assert (await model.refused("book_a_call", preferred_time=TEN, **ANN)).startswith(
         UNREACHABLE
     )
     assert await rows(db) == []
@@ -225,7 +228,7 @@ async def test_too_many_requests_for_long_are_told(db, model, calcom):
 async def test_answer_in_doubt_books_once(db, model, calcom, fault):
     calcom.fail(CREATE, fault)
 
-    result = await model.call("book_a_call", start=TEN, **ANN)
+    result = await model.call("book_a_call", preferred_time=TEN, **ANN)
     [kept] = calcom.active()
     [row] = await rows(db)
 
@@ -238,7 +241,7 @@ async def test_calcom_that_falls_silent_leaves_an_unsure_call(db, model, calcom)
     calcom.fail(CREATE, LOST_ANSWER)
     calcom.fail(LOOK, *[Fault(503)] * 3)
 
-    told = await model.refused("book_a_call", start=TEN, **ANN)
+    told = await model.refused("book_a_call", preferred_time=TEN, **ANN)
     [row] = await rows(db)
 
     assert told.startswith(UNSURE)
@@ -250,7 +253,7 @@ async def test_calcom_that_falls_silent_leaves_an_unsure_call(db, model, calcom)
 async def test_call_that_a_crash_interrupted_is_looked_for_first(db, model, calcom):
     await after_a_crash(model, calcom)
 
-    result = await model.call("book_a_call", key="k", start=TEN, **ANN)
+    result = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
     [row] = await rows(db)
 
     assert result.text.startswith("Booked: ")
@@ -263,11 +266,11 @@ async def test_call_that_was_not_booked_before_the_crash_is_booked_now(
     db, model, calcom
 ):
     calcom.fail(CREATE, *[LOST_REQUEST] * 2)
-    assert (await model.refused("book_a_call", key="k", start=TEN, **ANN)).startswith(
-        UNSURE
-    )
+    assert (
+        await model.refused("book_a_call", key="k", preferred_time=TEN, **ANN)
+    ).startswith(UNSURE)
 
-    result = await model.call("book_a_call", key="k", start=TEN, **ANN)
+    result = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
 
     assert result.text.startswith("Booked: ")
     assert len(calcom.active()) == len(await rows(db)) == 1
@@ -277,7 +280,7 @@ async def test_refusal_of_the_second_try_does_not_forget_the_first(db, model, ca
     """Cal.com may still be at work on it; agents see it in the list."""
     calcom.fail(CREATE, LOST_REQUEST, Fault(401))
 
-    refusal = await model.refused("book_a_call", key="k", start=TEN, **ANN)
+    refusal = await model.refused("book_a_call", key="k", preferred_time=TEN, **ANN)
     [row] = await rows(db)
 
     assert refusal.startswith(UNSURE)
@@ -288,7 +291,7 @@ async def test_another_call_for_the_same_time_finds_the_one_in_doubt(db, model, 
     """The model asks again in its next turn, and does not know of the first."""
     await after_a_crash(model, calcom)
 
-    result = await model.call("book_a_call", start=TEN, **ANN)
+    result = await model.call("book_a_call", preferred_time=TEN, **ANN)
 
     assert result.text.startswith("Booked: ")
     assert len(calcom.active()) == len(await rows(db)) == 1
@@ -296,10 +299,10 @@ async def test_another_call_for_the_same_time_finds_the_one_in_doubt(db, model, 
 
 async def test_time_taken_by_somebody_else_while_in_doubt(db, model, calcom):
     calcom.fail(CREATE, *[LOST_REQUEST] * 2)
-    await model.refused("book_a_call", key="k", start=TEN, **ANN)
+    await model.refused("book_a_call", key="k", preferred_time=TEN, **ANN)
     calcom.free.remove(calcom.free[0])
 
-    told = await model.refused("book_a_call", key="k", start=TEN, **ANN)
+    told = await model.refused("book_a_call", key="k", preferred_time=TEN, **ANN)
 
     assert told.startswith("That time is not free.")
     assert await rows(db) == []
@@ -313,7 +316,7 @@ async def test_silent_calcom_is_told_with_the_link(db, http, calcom):
 
     told = [
         await model.refused("find_free_times"),
-        await model.refused("book_a_call", start=TEN, **ANN),
+        await model.refused("book_a_call", preferred_time=TEN, **ANN),
     ]
 
     assert all(each.startswith(UNREACHABLE) and link in each for each in told)
@@ -334,9 +337,9 @@ async def test_blip_of_reading_is_tried_again(model, calcom):
 
 
 async def test_call_is_moved(db, model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
 
-    result = await model.call("reschedule_call", start=ELEVEN)
+    result = await model.call("reschedule_call", preferred_time=ELEVEN)
     [kept] = calcom.active()
     [row] = await rows(db)
 
@@ -347,10 +350,10 @@ async def test_call_is_moved(db, model, calcom):
 
 @pytest.mark.parametrize("fault", [LOST_ANSWER, Fault(500, done=True)])
 async def test_move_in_doubt_moves_once(db, model, calcom, fault):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.fail(MOVE, fault)
 
-    result = await model.call("reschedule_call", start=ELEVEN)
+    result = await model.call("reschedule_call", preferred_time=ELEVEN)
     [kept] = calcom.active()
     [row] = await rows(db)
 
@@ -361,11 +364,11 @@ async def test_move_in_doubt_moves_once(db, model, calcom, fault):
 
 async def test_move_that_a_crash_interrupted_is_found(db, model, calcom):
     """Cal.com has made another booking of it, of which we know nothing."""
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.reschedule(calcom.active()[0]["uid"], ELEVEN)
 
-    result = await model.call("reschedule_call", start=ELEVEN)
-    onwards = await model.call("reschedule_call", start=TWELVE)
+    result = await model.call("reschedule_call", preferred_time=ELEVEN)
+    onwards = await model.call("reschedule_call", preferred_time=TWELVE)
     [row] = await rows(db)
 
     assert result.text.startswith("Moved: ")
@@ -375,23 +378,27 @@ async def test_move_that_a_crash_interrupted_is_found(db, model, calcom):
 
 
 async def test_move_that_did_not_happen_is_in_doubt(model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.fail(MOVE, LOST_REQUEST)
 
-    assert (await model.refused("reschedule_call", start=ELEVEN)).startswith(UNSURE)
-    assert (await model.call("reschedule_call", start=ELEVEN)).text.startswith("Moved")
+    assert (await model.refused("reschedule_call", preferred_time=ELEVEN)).startswith(
+        UNSURE
+    )
+    assert (await model.call("reschedule_call", preferred_time=ELEVEN)).text.startswith(
+        "Moved"
+    )
 
 
 async def test_move_to_a_time_that_is_not_free(model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
 
-    told = await model.refused("reschedule_call", start="2026-11-24T15:00Z")
+    told = await model.refused("reschedule_call", preferred_time="2026-11-24T15:00Z")
 
     assert told.startswith("That time is not free.")
 
 
 async def test_call_is_cancelled(db, model, calcom):
-    booked = await model.call("book_a_call", start=TEN, **ANN)
+    booked = await model.call("book_a_call", preferred_time=TEN, **ANN)
     booking = booked.text.split(": ")[1].split(",")[0]
 
     result = await model.call("cancel_call", booking=booking)
@@ -406,7 +413,7 @@ async def test_call_is_cancelled(db, model, calcom):
 
 @pytest.mark.parametrize("fault", [LOST_ANSWER, Fault(500, done=True)])
 async def test_cancellation_in_doubt_is_looked_at(db, model, calcom, fault):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.fail(CANCEL, fault)
 
     result = await model.call("cancel_call")
@@ -417,10 +424,10 @@ async def test_cancellation_in_doubt_is_looked_at(db, model, calcom, fault):
 
 
 async def test_call_that_the_host_has_cancelled_is_not_moved(db, model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.cancel(calcom.active()[0]["uid"])
 
-    told = await model.refused("reschedule_call", start=ELEVEN)
+    told = await model.refused("reschedule_call", preferred_time=ELEVEN)
     [row] = await rows(db)
 
     assert told == "There is no such booking."
@@ -428,7 +435,7 @@ async def test_call_that_the_host_has_cancelled_is_not_moved(db, model, calcom):
 
 
 async def test_call_that_calcom_has_deleted_is_cancelled(db, model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.bookings.clear()
 
     result = await model.call("cancel_call")
@@ -437,7 +444,7 @@ async def test_call_that_calcom_has_deleted_is_cancelled(db, model, calcom):
 
 
 async def test_call_that_the_host_has_moved_is_followed(db, model, calcom):
-    await model.call("book_a_call", start=TEN, **ANN)
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     calcom.reschedule(calcom.active()[0]["uid"], ELEVEN)
 
     await model.call("cancel_call")
@@ -448,9 +455,11 @@ async def test_call_that_the_host_has_moved_is_followed(db, model, calcom):
 async def test_nothing_of_a_contact_and_no_key_is_logged(db, model, calcom):
     calcom.fail(CREATE, Fault(400, text="Missing required booking field of ann@e.com"))
     with structlog.testing.capture_logs() as logged:
-        await model.refused("book_a_call", start=TEN, topic="A new roof", **ANN)
+        await model.refused(
+            "book_a_call", preferred_time=TEN, topic="A new roof", **ANN
+        )
         calcom.fail(CREATE, LOST_ANSWER)
-        await model.call("book_a_call", start=TEN, topic="A new roof", **ANN)
+        await model.call("book_a_call", preferred_time=TEN, topic="A new roof", **ANN)
 
     assert [line["event"] for line in logged] == ["Cal.com refused"]
     for secret in ("ann", "roof", KEY):

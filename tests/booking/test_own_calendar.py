@@ -26,6 +26,8 @@ pytestmark = pytest.mark.anyio
 BERLIN = ZoneInfo("Europe/Berlin")
 # A Monday morning.
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=BERLIN).timestamp()
+ANN = {"name": "Ann", "email_or_phone": "ann@example.com"}
+BOB = {"name": "Bob", "email_or_phone": "+49 30 654321"}
 TEN = "2026-11-24T10:00+01:00"
 HALF_PAST = "2026-11-24T10:30+01:00"
 HOURS = {"BOOKING_HOURS": "Mon-Fri 10:00-12:00", "TIMEZONE": "Europe/Berlin"}
@@ -105,10 +107,9 @@ async def test_call_is_booked_with_a_note_for_the_agents(db):
 
     result = await model.call(
         "book_a_call",
-        start=TEN,
+        preferred_time=TEN,
         name="Ann\n Smith",
-        email="ann@example.com",
-        phone="+49 30 123456",
+        email_or_phone="+49 30 123456",
         topic="A new roof",
         time_zone="Europe/London",
     )
@@ -120,14 +121,14 @@ async def test_call_is_booked_with_a_note_for_the_agents(db):
     )
     assert result.notes == (
         "**Call: booked.** Tue 24 Nov 2026, 10:00-10:30 (Europe/Berlin)\n\n"
-        "Ann Smith, ann@example.com, +49 30 123456\n\nA new roof",
+        "Ann Smith, +49 30 123456\n\nA new roof",
     )
     assert (row["state"], row["conversation_id"]) == ("booked", model.conversation_id)
 
 
 async def test_booked_time_is_not_offered_any_more(db):
     model = await caller(db)
-    await model.call("book_a_call", start=TEN, name="Ann")
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
 
     result = await model.call("find_free_times", last_day="2026-11-24")
 
@@ -140,8 +141,8 @@ async def test_same_call_of_the_tool_books_once(db):
     """After a crash the model makes it again, and gets what it would have got."""
     model = await caller(db)
 
-    first = await model.call("book_a_call", key="k", start=TEN, name="Ann")
-    again = await model.call("book_a_call", key="k", start=TEN, name="Ann")
+    first = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
+    again = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
 
     assert first == again
     assert len(await rows(db)) == 1
@@ -150,18 +151,18 @@ async def test_same_call_of_the_tool_books_once(db):
 async def test_repeat_is_answered_when_its_time_is_not_offered_any_more(db):
     """The restart took longer than the notice that a call needs."""
     model = await caller(db)
-    first = await model.call("book_a_call", key="k", start=TEN, name="Ann")
+    first = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
     model.now = datetime(2026, 11, 24, 9, 59, tzinfo=BERLIN).timestamp()
 
-    again = await model.call("book_a_call", key="k", start=TEN, name="Ann")
+    again = await model.call("book_a_call", key="k", preferred_time=TEN, **ANN)
 
     assert first == again
 
 
 async def test_contact_who_says_yes_twice_has_one_call(db):
     model = await caller(db)
-    first = await model.call("book_a_call", start=TEN, name="Ann")
-    again = await model.call("book_a_call", start=TEN, name="Ann")
+    first = await model.call("book_a_call", preferred_time=TEN, **ANN)
+    again = await model.call("book_a_call", preferred_time=TEN, **ANN)
 
     assert first == again
 
@@ -180,7 +181,7 @@ async def test_contact_who_says_yes_twice_has_one_call(db):
 async def test_time_that_is_not_offered_is_not_booked(db, start):
     model = await caller(db)
 
-    told = await model.refused("book_a_call", start=start, name="Ann")
+    told = await model.refused("book_a_call", preferred_time=start, **ANN)
 
     assert told.startswith("That time is not free.\nFree are, among others:\n2026-")
     assert await rows(db) == []
@@ -188,9 +189,9 @@ async def test_time_that_is_not_offered_is_not_booked(db, start):
 
 async def test_taken_time_shows_the_nearest_free_ones(db):
     ann, bob = await caller(db), await caller(db)
-    await ann.call("book_a_call", start=TEN, name="Ann")
+    await ann.call("book_a_call", preferred_time=TEN, **ANN)
 
-    told = await bob.refused("book_a_call", start=TEN, name="Bob")
+    told = await bob.refused("book_a_call", preferred_time=TEN, **BOB)
 
     assert [line[:22] for line in told.splitlines()[2:]] == [
         "2026-11-23T11:30+01:00",
@@ -201,21 +202,48 @@ async def test_taken_time_shows_the_nearest_free_ones(db):
     assert "Ann" not in told
 
 
-async def test_start_that_is_no_time_is_told(db):
+@pytest.mark.parametrize("named", [{}, {"preferred_time": "tomorrow at ten"}])
+async def test_call_without_a_time_is_answered_with_free_ones(db, named):
     model = await caller(db)
 
-    told = await model.refused("book_a_call", start="tomorrow at ten", name="Ann")
+    told = await model.refused("book_a_call", **ANN, **named)
 
-    assert told == "start must be a time such as 2026-11-24T10:00+01:00."
+    assert told.startswith("Nothing is done yet: preferred_time must be a free time")
+    assert "\n2026-11-23T10:00+01:00: " in told
+    assert await rows(db) == []
+
+
+@pytest.mark.parametrize("given", ["ann@example.com", "+49 30 123456", " 030/123456 "])
+async def test_contact_can_be_reached_by_mail_or_by_phone(db, given):
+    model = await caller(db)
+    await model.call(
+        "book_a_call", preferred_time=TEN, name="Ann", email_or_phone=given
+    )
+    [row] = await rows(db)
+
+    assert [row["email"], row["phone"]] == [
+        given if "@" in given else None,
+        None if "@" in given else given.strip(),
+    ]
+
+
+@pytest.mark.parametrize("given", ["", "Ann", "ann@", "12", "none"])
+async def test_call_nobody_could_be_reached_for_is_not_booked(db, given):
+    model = await caller(db)
+
+    with pytest.raises(ValueError, match="email address or a phone number"):
+        await model.call("book_a_call", name="Ann", email_or_phone=given)
 
 
 async def test_contact_cannot_fill_the_calendar(db):
     model = await caller(db)
     for clock in ("10:00", "10:30", "11:00"):
-        await model.call("book_a_call", start=f"2026-11-24T{clock}+01:00", name="Ann")
+        await model.call(
+            "book_a_call", preferred_time=f"2026-11-24T{clock}+01:00", **ANN
+        )
 
     told = await model.refused(
-        "book_a_call", start="2026-11-24T11:30+01:00", name="Ann"
+        "book_a_call", preferred_time="2026-11-24T11:30+01:00", **ANN
     )
 
     assert told.startswith("The contact has as many calls as one may have.")
@@ -224,10 +252,10 @@ async def test_contact_cannot_fill_the_calendar(db):
 
 async def test_call_is_moved_and_its_old_time_is_free_again(db):
     model = await caller(db)
-    await model.call("book_a_call", start=TEN, name="Ann")
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
 
-    result = await model.call("reschedule_call", start=HALF_PAST)
-    again = await model.call("reschedule_call", start=HALF_PAST)
+    result = await model.call("reschedule_call", preferred_time=HALF_PAST)
+    again = await model.call("reschedule_call", preferred_time=HALF_PAST)
     [row] = await rows(db)
     free = await model.call("find_free_times", last_day="2026-11-24")
 
@@ -241,10 +269,10 @@ async def test_call_is_moved_and_its_old_time_is_free_again(db):
 
 async def test_call_is_not_moved_onto_another(db):
     ann, bob = await caller(db), await caller(db)
-    await ann.call("book_a_call", start=TEN, name="Ann")
-    await bob.call("book_a_call", start=HALF_PAST, name="Bob")
+    await ann.call("book_a_call", preferred_time=TEN, **ANN)
+    await bob.call("book_a_call", preferred_time=HALF_PAST, **BOB)
 
-    told = await bob.refused("reschedule_call", start=TEN)
+    told = await bob.refused("reschedule_call", preferred_time=TEN)
 
     assert told.startswith("That time is not free.")
     assert [row["name"] for row in await rows(db)] == ["Ann", "Bob"]
@@ -253,21 +281,21 @@ async def test_call_is_not_moved_onto_another(db):
 async def test_call_is_moved_by_less_than_its_length(db):
     """It may overlap itself."""
     model = await caller(db)
-    await model.call("book_a_call", start=TEN, name="Ann")
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
     longer = Caller(tools(db, BOOKING_MINUTES="60"), model.conversation_id, now=NOW)
 
-    result = await longer.call("reschedule_call", start=TEN)
+    result = await longer.call("reschedule_call", preferred_time=TEN)
 
     assert "10:00-11:00" in result.text
 
 
 async def test_call_is_cancelled_and_its_time_is_free_again(db):
     ann, bob = await caller(db), await caller(db)
-    booked = id_in(await ann.call("book_a_call", start=TEN, name="Ann"))
+    booked = id_in(await ann.call("book_a_call", preferred_time=TEN, **ANN))
 
     result = await ann.call("cancel_call", booking=booked)
     again = await ann.call("cancel_call", booking=booked)
-    await bob.call("book_a_call", start=TEN, name="Bob")
+    await bob.call("book_a_call", preferred_time=TEN, **BOB)
 
     assert result == again
     assert result.text.startswith(f"Cancelled: {booked}, ")
@@ -280,31 +308,31 @@ async def test_call_is_cancelled_and_its_time_is_free_again(db):
 async def test_cancellation_that_a_crash_interrupted_is_told_again(db):
     """The model named no call, because there was one; now there is none."""
     model = await caller(db)
-    await model.call("book_a_call", start=TEN, name="Ann")
+    await model.call("book_a_call", preferred_time=TEN, **ANN)
 
     first = await model.call("cancel_call", key="k")
     again = await model.call("cancel_call", key="k")
 
     assert first == again
-    assert (await model.refused("reschedule_call", start=TEN)).startswith(
+    assert (await model.refused("reschedule_call", preferred_time=TEN)).startswith(
         "There is no such booking."
     )
 
 
 async def test_cancelled_call_is_not_moved(db):
     model = await caller(db)
-    booked = id_in(await model.call("book_a_call", start=TEN, name="Ann"))
+    booked = id_in(await model.call("book_a_call", preferred_time=TEN, **ANN))
     await model.call("cancel_call")
 
-    assert await model.refused("reschedule_call", booking=booked, start=HALF_PAST) == (
-        "There is no such booking."
-    )
+    assert await model.refused(
+        "reschedule_call", booking=booked, preferred_time=HALF_PAST
+    ) == ("There is no such booking.")
 
 
 async def test_with_several_calls_the_model_must_say_which(db):
     model = await caller(db)
-    first = id_in(await model.call("book_a_call", start=TEN, name="Ann"))
-    second = id_in(await model.call("book_a_call", start=HALF_PAST, name="Ann"))
+    first = id_in(await model.call("book_a_call", preferred_time=TEN, **ANN))
+    second = id_in(await model.call("book_a_call", preferred_time=HALF_PAST, **ANN))
 
     told = await model.refused("cancel_call")
     result = await model.call("cancel_call", booking=second)
@@ -318,12 +346,12 @@ async def test_with_several_calls_the_model_must_say_which(db):
 async def test_nobody_reaches_the_call_of_another_contact(db):
     """Also not by its id, which an agent may have told or a model may be told."""
     ann, eve = await caller(db, user_id="ann"), await caller(db, user_id="ann")
-    booked = id_in(await ann.call("book_a_call", start=TEN, name="Ann"))
+    booked = id_in(await ann.call("book_a_call", preferred_time=TEN, **ANN))
 
     told = [
         await eve.refused("cancel_call", booking=booked),
         await eve.refused("cancel_call"),
-        await eve.refused("reschedule_call", booking=booked, start=HALF_PAST),
+        await eve.refused("reschedule_call", booking=booked, preferred_time=HALF_PAST),
     ]
     seen = await eve.call("find_free_times")
     [row] = await rows(db)
@@ -344,7 +372,7 @@ async def test_nobody_reaches_the_call_of_another_contact(db):
 async def test_visitor_who_comes_back_has_their_calls(db, user_id, visitor, reaches):
     ann = await caller(db, user_id="ann", visitor="browser-1")
     back = await caller(db, user_id=user_id, visitor=visitor)
-    booked = id_in(await ann.call("book_a_call", start=TEN, name="Ann"))
+    booked = id_in(await ann.call("book_a_call", preferred_time=TEN, **ANN))
 
     if reaches:
         assert id_in(await back.call("cancel_call", booking=booked)) == booked
@@ -354,11 +382,11 @@ async def test_visitor_who_comes_back_has_their_calls(db, user_id, visitor, reac
 
 async def test_call_that_is_over_is_not_moved(db):
     model = await caller(db)
-    booked = id_in(await model.call("book_a_call", start=TEN, name="Ann"))
+    booked = id_in(await model.call("book_a_call", preferred_time=TEN, **ANN))
     model.now += 3 * 86_400
 
     told = await model.refused(
-        "reschedule_call", booking=booked, start="2026-11-27T10:00+01:00"
+        "reschedule_call", booking=booked, preferred_time="2026-11-27T10:00+01:00"
     )
 
     assert told == "There is no such booking."
@@ -367,11 +395,13 @@ async def test_call_that_is_over_is_not_moved(db):
 async def test_longer_slots_do_not_overlap_what_was_booked_before(db):
     """Somebody changed BOOKING_MINUTES; no start is the same, and yet they overlap."""
     ann = await caller(db, BOOKING_MINUTES="40")
-    await ann.call("book_a_call", start="2026-11-24T10:40+01:00", name="Ann")
+    await ann.call("book_a_call", preferred_time="2026-11-24T10:40+01:00", **ANN)
     bob = await caller(db, BOOKING_MINUTES="60")
 
     told = [
-        await bob.refused("book_a_call", start=f"2026-11-24T{clock}+01:00", name="Bob")
+        await bob.refused(
+            "book_a_call", preferred_time=f"2026-11-24T{clock}+01:00", **BOB
+        )
         for clock in ("10:00", "11:00")
     ]
 

@@ -213,7 +213,9 @@ async def test_link_that_the_contact_gets_leads_to_the_file(quiet):
     model = Caller(tools, (await begun(db))["id"], now=time.time())
     free = await model.call("find_free_times")
     start = free.text.splitlines()[2].split(": ")[0]
-    result = await model.call("book_a_call", start=start, name="Ann")
+    result = await model.call(
+        "book_a_call", preferred_time=start, name="Ann", email_or_phone="a@b.example"
+    )
 
     path = result.text.split("https://bot.example.com")[1]
     answer = await quiet.get(path)
