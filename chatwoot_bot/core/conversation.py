@@ -147,7 +147,8 @@ class Conversation:
         can_reply: the channel would still bring a reply to the contact.
         status: the newest status that Chatwoot showed; None before the first.
         status_at: Chatwoot's clock (Unix seconds) at that status.
-        held_at: Chatwoot's clock when somebody last gave the bot the conversation.
+        held_at: Chatwoot's clock when somebody last gave the bot the conversation, or
+            resolved it; what was written before is history.
         began_pending: an agent bot's inbox made it: it was pending at first sight.
         ever_pending: Chatwoot has shown it as pending at some time; then somebody who
             opens it takes it from the bot.

@@ -244,14 +244,27 @@ class Story:
             return
         trigger = status_trigger(self.now, seen.status)
         first = self.now.status is None
+        before_at = self.now.status_at
         self._note_status(seen.status, seen.updated_at, decided=trigger is not None)
         if first:
             self.change(**at_first_sight(self.rules, seen))
         if trigger is not None:
-            self.trigger(trigger, result)
+            self._heed(trigger, before_at, result)
         if first and self.now.state is State.HUMAN:
             # An operator gave it to humans before it appeared; they must see it.
             self.show_to_humans(now)
+
+    def _heed(self, trigger: Trigger, before_at: float, result: Accepted) -> None:
+        """Let a change of status take effect.
+
+        Args:
+            before_at: Chatwoot's clock when it had the status before.
+        """
+        self.trigger(trigger, result)
+        if trigger is Trigger.REOPENED:
+            # It may be shown first by what overtook the message that reopened it,
+            # and nobody wrote in between. So the bot has it since it was resolved.
+            self.change(held_at=min(before_at, self.now.status_at))
 
     def _note_status(self, seen: Status, at: float, *, decided: bool) -> None:
         """Note a status that Chatwoot has shown.
@@ -361,9 +374,10 @@ class Story:
         if seen.updated_at < self.now.status_at:
             # Perhaps they wrote before it was resolved, and its event is still to come.
             self.change(told_status=Status.RESOLVED, wanted_status=seen.status)
+        before_at = self.now.status_at
         self.change(status=seen.status, status_at=seen.updated_at)
         if trigger is not None:
-            self.trigger(trigger, result)
+            self._heed(trigger, before_at, result)
 
     def _was_shown_to_humans(self) -> bool:
         """Return whether it is open for no other reason than human mode for all."""

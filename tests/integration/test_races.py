@@ -251,6 +251,18 @@ async def test_last_word_of_an_agent_stays_above_the_line_however_late(
     ]
 
 
+async def test_message_that_reopens_is_below_the_line_whatever_overtakes_it(db):
+    """Chatwoot saves the conversation once more after it, and may deliver that first."""
+    await take(db, says(at=1_000.0, message_id=11, content="Thanks"))
+    await take(db, shows(Status.RESOLVED, clock=200.0))
+    await take(db, shows(Status.PENDING, clock=203.0, at=1_400.0))
+    await take(db, says(message_id=14, content="New", clock=202.0, at=1_400.0))
+    [lease] = await claim(db, now=1_500.0)
+    transcript = (await load(db, lease)).transcript
+
+    assert [(m.content, m.closes) for m in transcript][-1] == ("New", False)
+
+
 async def test_last_word_that_comes_together_with_the_resolve_is_above_the_line(db):
     await take(db, says(at=1_000.0, message_id=11, content="A human"))
     question = says(message_id=12, content="?", clock=150.0, at=1_400.0)
