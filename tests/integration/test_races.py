@@ -252,7 +252,7 @@ async def test_last_word_of_an_agent_stays_above_the_line_however_late(
 
 
 async def test_message_that_reopens_is_below_the_line_whatever_overtakes_it(db):
-    """Chatwoot saves the conversation once more after it, and may deliver that first."""
+    """Chatwoot saves the conversation again after it, and may deliver that first."""
     await take(db, says(at=1_000.0, message_id=11, content="Thanks"))
     await take(db, shows(Status.RESOLVED, clock=200.0))
     await take(db, shows(Status.PENDING, clock=203.0, at=1_400.0))
