@@ -85,7 +85,11 @@ class Service:
             target=self._read, args=(self._process, ready), daemon=True
         )
         self._reader.start()
-        url = ready.get(timeout=START_S)
+        try:
+            url = ready.get(timeout=START_S)
+        except queue.Empty:
+            self.kill()
+            raise
         assert url is not None, f"the service did not start:\n{self.output}"
         self.url = url
         return self
@@ -163,7 +167,7 @@ class _Forked:
     ) -> None:
         reader, writer = FORKS.Pipe(duplex=False)
         self._process = FORKS.Process(
-            target=_serve, args=(writer, arguments, folder, env)
+            target=_serve, args=(writer, arguments, folder, env), daemon=True
         )
         self._process.start()
         writer.close()
@@ -174,8 +178,9 @@ class _Forked:
 
     def signal(self, how: signal.Signals) -> None:
         """Do nothing if it has ended by itself."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, how)
+        if self._process.exitcode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, how)
 
     def wait(self, timeout: float) -> int:
         """Return the exit code; below zero for a signal."""

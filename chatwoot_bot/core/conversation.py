@@ -148,7 +148,8 @@ class Conversation:
         status: the newest status that Chatwoot showed; None before the first.
         status_at: Chatwoot's clock (Unix seconds) at that status.
         held_at: Chatwoot's clock when somebody last gave the bot the conversation, or
-            resolved it; what was written before is history.
+            resolved it.
+        closed_at: Chatwoot's clock when somebody else than us last resolved it.
         began_pending: an agent bot's inbox made it: it was pending at first sight.
         ever_pending: Chatwoot has shown it as pending at some time; then somebody who
             opens it takes it from the bot.
@@ -189,6 +190,7 @@ class Conversation:
     status: Status | None = None
     status_at: float = 0.0
     held_at: float = 0.0
+    closed_at: float = 0.0
     began_pending: bool = False
     ever_pending: bool = False
     agent_replied: bool = False

@@ -143,14 +143,11 @@ class LangGraphResponder:
 
 
 def _request(transcript: Sequence[Message]) -> Sequence[Message]:
-    """Return what was said since the last resolve, and whatever is owed an answer.
-
-    A question that Chatwoot has delivered late stands above the line.
-    """
-    lines = [place for place, message in enumerate(transcript) if message.closes]
-    begin = max(lines, default=-1) + 1
-    late = [message for message in transcript[:begin] if message.owed]
-    return [*late, *transcript[begin:]]
+    """Return what was said since the conversation was last resolved."""
+    for position in range(len(transcript) - 1, -1, -1):
+        if transcript[position].closes:
+            return transcript[position + 1 :]
+    return transcript
 
 
 def _messages(said: Sequence[Message]) -> list[AnyMessage]:

@@ -40,6 +40,7 @@ conversations = sa.Table(
     sa.Column("status", sa.Text),
     sa.Column("status_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("held_at", sa.Double, nullable=False, server_default="0"),
+    sa.Column("closed_at", sa.Double, nullable=False, server_default="0"),
     sa.Column("began_pending", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("ever_pending", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("agent_replied", sa.Boolean, nullable=False, server_default=sa.false()),

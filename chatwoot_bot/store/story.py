@@ -162,6 +162,7 @@ class Story:
             result.interrupts = str(trigger)
         if trigger is Trigger.RESOLVED:
             self._close()
+            self.change(closed_at=self.now.status_at)
             if self.now.switch == Switch.OFF:
                 # What silenced the bot is asked again when the contact comes back.
                 self.change(switch=None)
@@ -244,27 +245,14 @@ class Story:
             return
         trigger = status_trigger(self.now, seen.status)
         first = self.now.status is None
-        before_at = self.now.status_at
         self._note_status(seen.status, seen.updated_at, decided=trigger is not None)
         if first:
             self.change(**at_first_sight(self.rules, seen))
         if trigger is not None:
-            self._heed(trigger, before_at, result)
+            self.trigger(trigger, result)
         if first and self.now.state is State.HUMAN:
             # An operator gave it to humans before it appeared; they must see it.
             self.show_to_humans(now)
-
-    def _heed(self, trigger: Trigger, before_at: float, result: Accepted) -> None:
-        """Let a change of status take effect.
-
-        Args:
-            before_at: Chatwoot's clock when it had the status before.
-        """
-        self.trigger(trigger, result)
-        if trigger is Trigger.REOPENED:
-            # It may be shown first by what overtook the message that reopened it,
-            # and nobody wrote in between. So the bot has it since it was resolved.
-            self.change(held_at=min(before_at, self.now.status_at))
 
     def _note_status(self, seen: Status, at: float, *, decided: bool) -> None:
         """Note a status that Chatwoot has shown.
@@ -284,7 +272,7 @@ class Story:
             told_status=None if seen is told else told,
         )
         if over_again:
-            self.change(held_at=self.now.status_at)
+            self.change(held_at=self.now.status_at, closed_at=self.now.status_at)
 
     def _is_over_again(self, seen: Status) -> bool:
         """Return whether it is resolved still, or has been opened and resolved since.
@@ -374,10 +362,9 @@ class Story:
         if seen.updated_at < self.now.status_at:
             # Perhaps they wrote before it was resolved, and its event is still to come.
             self.change(told_status=Status.RESOLVED, wanted_status=seen.status)
-        before_at = self.now.status_at
         self.change(status=seen.status, status_at=seen.updated_at)
         if trigger is not None:
-            self._heed(trigger, before_at, result)
+            self.trigger(trigger, result)
 
     def _was_shown_to_humans(self) -> bool:
         """Return whether it is open for no other reason than human mode for all."""
@@ -416,10 +403,21 @@ class Story:
         self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
     ) -> None:
         row = self.row(arrival, said, owed=owed)
-        if said.external_id is not None and self._is_history(arrival):
+        if said.external_id is not None and self._is_of_closed_request(arrival, said):
             self._put_above_the_line(row)
         self.new_messages.append((row, result))
         result.changed = True
+
+    def _is_of_closed_request(self, arrival: Arrival, said: Said) -> bool:
+        """Return whether it was said before the last resolve, and delivered late.
+
+        A contact's message reopens a conversation, and an event that shows so may
+        overtake it; what others say there reopens nothing.
+        """
+        if said.sender is not Sender.CONTACT:
+            return self._is_history(arrival)
+        seen = arrival.event.conversation
+        return seen is not None and 0 < seen.updated_at < self.now.closed_at
 
     def _put_above_the_line(self, row: dict[str, Any]) -> None:
         """Move the line under a resolved request below what was only delivered late."""

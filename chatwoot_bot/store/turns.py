@@ -8,7 +8,7 @@ gone raises `LeaseLostError` and has changed nothing.
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -211,8 +211,7 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     row = tx.execute(_LEASED, ours).mappings().first()
     if row is None:
         raise LeaseLostError("the lease has passed to another worker")
-    # Stable: among themselves both stay in the order of writing.
-    transcript = sorted(recent(tx, row, history), key=lambda message: message.owed)
+    transcript = _owed_last(recent(tx, row, history))
     return Situation(
         conversation=conversation_of(row),
         human_mode=row["human_mode"] == "1",
@@ -220,6 +219,20 @@ def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
         transcript=transcript,
         unsaid=unsaid(tx, lease.conversation_id),
     )
+
+
+def _owed_last(transcript: Sequence[Message]) -> list[Message]:
+    """Put what is owed an answer last; the line under a resolved request stays."""
+    said: list[Message] = []
+    owed: list[Message] = []
+    for message in transcript:
+        if message.owed:
+            owed.append(replace(message, closes=False))
+            if message.closes and said:
+                said[-1] = replace(said[-1], closes=True)
+        else:
+            said.append(message)
+    return said + owed
 
 
 _LEASED = sa.select(conversations, human_mode_column()).where(

@@ -31,7 +31,7 @@ from .booking_words import DONE, WORDS, call_lines, free_lines
 OFFERED = 8
 # Cal.com may be asked twice, and looked at in between; see `booking.external`.
 TIMEOUT_S = 40.0
-NO_TIME = "Nothing is done yet: preferred_time must be a free time, written as here."
+NO_TIME = "Nothing is done: preferred_time must be a time as find_free_times writes it."
 
 
 def link_tools(url: str) -> tuple[Tool, ...]:

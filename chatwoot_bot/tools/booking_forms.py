@@ -26,13 +26,14 @@ def _naive(value: time) -> time:
 
 
 def _reachable(value: str) -> str:
-    if not (EMAIL.fullmatch(value) or PHONE.fullmatch(value)):
-        raise ValueError("must be an email address or a phone number")
-    return value
+    if EMAIL.fullmatch(value) or (PHONE.fullmatch(value) and not DAY.match(value)):
+        return value
+    raise ValueError("must be an email address or a phone number")
 
 
 EMAIL = re.compile(r"[\w.+%'-]+@[\w.-]+\.\w+")
-PHONE = re.compile(r"\+?[\d ()/.-]{5,40}")
+PHONE = re.compile(r"\+?(?:[ ()/.-]*\d){5,20}[ ()/.-]*")
+DAY = re.compile(r"\d{4}-\d\d-\d\d")
 OneLine = pydantic.AfterValidator(_one_line)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
 Line = StringConstraints(max_length=200, strip_whitespace=True)
@@ -50,7 +51,7 @@ Email = Annotated[
 ]
 Phone = Annotated[
     str,
-    StringConstraints(pattern=f"^{PHONE.pattern}$"),
+    StringConstraints(max_length=40, pattern=f"^{PHONE.pattern}$"),
     Field(description="A number as well, if they have told you one."),
 ]
 Topic = Annotated[

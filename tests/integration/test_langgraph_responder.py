@@ -121,22 +121,6 @@ async def test_graph_sees_who_said_what(responder):
     assert seen[3].content[1]["image_url"] == {"url": "data:image/png;base64,AA"}
 
 
-async def test_question_that_came_after_its_request_was_resolved_is_asked(responder):
-    """It stands above the line, and waits for an answer all the same."""
-    seen = []
-
-    async def look(state):
-        seen.extend(state["messages"])
-        return {"messages": [AIMessage("ok")]}
-
-    late = message("And the invoice?", id=3, closes=True)
-    await responder(chain(look)).respond(
-        asked("t_1", message("Thanks", id=2, owed=False), late)
-    )
-
-    assert [each.id for each in seen] == ["m_3"]
-
-
 async def test_state_lasts_and_a_handover_does_not(responder, db):
     """Who was called has come and gone; the graph must say so anew."""
     steps = []

@@ -260,7 +260,51 @@ async def test_message_that_reopens_is_below_the_line_whatever_overtakes_it(db):
     [lease] = await claim(db, now=1_500.0)
     transcript = (await load(db, lease)).transcript
 
-    assert [(m.content, m.closes) for m in transcript][-1] == ("New", False)
+    assert [(m.content, m.closes) for m in transcript] == [
+        ("Thanks", True),
+        ("New", False),
+    ]
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.OPEN])
+@pytest.mark.parametrize("clock", [199.0, 200.0, 201.0])
+async def test_agents_word_from_before_the_contact_came_back_silences_nobody(
+    db, status, clock
+):
+    """An account's webhook may show the conversation as it is a little later."""
+    await take(db, says(at=1_000.0, message_id=11, status=status))
+    await take(db, shows(Status.RESOLVED, clock=200.0))
+    await take(db, says(message_id=14, status=status, clock=202.0, at=1_400.0))
+    word = says(Kind.AGENT_REPLY, message_id=12, status=status, clock=clock)
+    await take(db, word)
+    now = await conversation(db)
+
+    assert (now.state, now.owed_since) == (State.AI, 1_400.0)
+
+
+async def test_late_question_of_a_closed_request_leaves_the_line_where_it_was(db):
+    """It is answered with the open request, which it does not close."""
+    await take(db, says(at=1_000.0, message_id=11, content="Thanks"))
+    await take(db, shows(Status.RESOLVED, clock=200.0))
+    await take(db, says(message_id=14, content="New", clock=202.0, at=1_400.0))
+    [lease] = await claim(db, now=1_500.0)
+    situation = await load(db, lease)
+    _, [reply] = await keep(db, lease, situation)
+    said = {"external_id": 15, "now": NOW}
+    await db.write(replies.delivered, situation.conversation, reply, **said)
+    await finish(db, lease)
+    await take(db, says(message_id=12, content="Late", clock=199.0, at=1_501.0))
+    await take(db, says(message_id=16, content="Yes", clock=204.0, at=1_501.0))
+    [lease] = await claim(db, now=1_600.0)
+    transcript = (await load(db, lease)).transcript
+
+    assert [(m.content, m.closes) for m in transcript] == [
+        ("Thanks", True),
+        ("New", False),
+        ("It is on its way.", False),
+        ("Late", False),
+        ("Yes", False),
+    ]
 
 
 async def test_last_word_that_comes_together_with_the_resolve_is_above_the_line(db):
