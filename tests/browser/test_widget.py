@@ -102,7 +102,7 @@ def test_what_arrives_while_it_is_closed_is_counted(visit, shop):
     chat = open_chat(visit)
     chat.get_by_label("Your message").fill("Hi")
     chat.get_by_label("Your message").press("Enter")
-    # The whole answer: a piece of it would arrive as a message after the chat is closed.
+    # All of the answer: its end would be news to a chat that is closed by then.
     expect(chat.locator("ol .message.-ai:not(.-streaming) .bubble")).to_have_count(1)
     chat.get_by_label("Your message").press("Escape")
     expect(visit.locator("iframe")).to_be_hidden()
