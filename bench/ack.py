@@ -100,6 +100,7 @@ async def ours(
     async with ModelStandIn(delay_s=5.0) as model:
         service = Service(
             folder,
+            python=sys.executable,
             CHATWOOT_BASE_URL="http://127.0.0.1:9",
             CHATWOOT_API_TOKEN="t",
             CHATWOOT_WEBHOOK_SECRET=load.SECRET,

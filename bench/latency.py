@@ -9,6 +9,7 @@ Chatwoot, less `QUIET_SECONDS` and the model's time.
 
 import argparse
 import asyncio
+import sys
 import tempfile
 from pathlib import Path
 
@@ -33,6 +34,7 @@ async def measure(seconds: float, rate: float) -> dict[str, float]:
     ):
         service = Service(
             Path(tempfile.mkdtemp()),
+            python=sys.executable,
             CHATWOOT_BASE_URL=chatwoot.base_url,
             CHATWOOT_API_TOKEN="t",
             CHATWOOT_WEBHOOK_SECRET=load.SECRET,

@@ -6,6 +6,7 @@ Aim: under 120 MB, and 40 kB for each running turn.
 """
 
 import asyncio
+import sys
 import tempfile
 import time
 from contextlib import ExitStack
@@ -53,17 +54,17 @@ async def measure() -> dict[str, float]:
         for name in ("waiting", "running"):
             # The first start migrates, which takes memory that later ones do not.
             (folder / name).mkdir()
-            with Service(folder / name, **chosen):
+            with Service(folder / name, python=sys.executable, **chosen):
                 pass
 
         quiet = chosen | {"QUIET_SECONDS": 3_600, "MAX_WAIT_SECONDS": 3_600}
         quiet |= {"ANSWER_DEADLINE_SECONDS": 7_200}
-        with Service(folder / "waiting", **quiet) as service:
+        with Service(folder / "waiting", python=sys.executable, **quiet) as service:
             idle = rss_mb(service)
             await fill(service, WAITING)
             waiting = rss_mb(service)
 
-        with Service(folder / "running", **chosen) as service:
+        with Service(folder / "running", python=sys.executable, **chosen) as service:
             before = rss_mb(service)
             await fill(service, RUNNING)
             deadline = time.monotonic() + 60

@@ -99,10 +99,12 @@ async def measure(
         model = stack.enter_context(standin("model", delay_s))
         chosen = settings(chatwoot, model, limit) | {"DATABASE_URL": database_url}
         arguments = ("serve", "--no-worker") if workers else ("serve",)
-        service = stack.enter_context(Service(folder, *arguments, **chosen))
+        service = stack.enter_context(
+            Service(folder, *arguments, python=sys.executable, **chosen)
+        )
         running = [service]
         for _ in range(workers):
-            worker = Service(folder, "worker", **chosen)
+            worker = Service(folder, "worker", python=sys.executable, **chosen)
             running.append(stack.enter_context(worker))
         url = f"{service.url}/webhook/chatwoot"
         requests = [

@@ -39,7 +39,7 @@ class Service:
     Args:
         folder: its working directory; the database lies there.
         python: an interpreter to start it with; by default it is forked from a process
-            that has already imported it.
+            that has already imported it, which takes a few MB more.
         settings: environment variables.
     """
 
