@@ -1,10 +1,11 @@
 FROM python:3.11-slim
 
 WORKDIR /app
-COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY pyproject.toml requirements.txt README.md LICENSE ./
 COPY chatwoot_bot chatwoot_bot
 COPY static static
-RUN pip install --no-cache-dir -c constraints.txt '.[postgres]' \
+RUN pip install --no-cache-dir --require-hashes -r requirements.txt \
+    && pip install --no-cache-dir --no-deps --no-build-isolation . \
     && useradd --create-home --home-dir /data bot
 
 USER bot

@@ -1,10 +1,11 @@
 # The same commands on a laptop and in CI. `make run` and `make test` work on a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests at once: more than there are cores, because they wait for processes.
 JOBS ?= 4
 
-.PHONY: run test lint types check chaos bench clean
+.PHONY: run test lint types security check chaos lock clean
 
 run: .venv/.run-installed  ## create the environment, migrate the database, serve the demo
 	$(BIN)/chatwoot-bot serve
@@ -23,7 +24,11 @@ chaos: .venv/.dev-installed  ## the long form: faults and kills for minutes
 types: .venv/.dev-installed
 	$(BIN)/mypy
 
-check: lint types test
+security: .venv/.dev-installed  ## static security findings of medium severity or higher
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml \
+		--severity-level medium chatwoot_bot
+
+check: lint types security test
 
 clean:
 	rm -rf .venv dist build
@@ -31,10 +36,19 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/.run-installed: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+.venv/.run-installed: pyproject.toml requirements.txt | .venv/bin/python
+	$(INSTALL) --require-hashes -r requirements.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/.dev-installed: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+.venv/.dev-installed: pyproject.toml requirements-dev.txt | .venv/bin/python
+	$(INSTALL) --require-hashes -r requirements-dev.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@ .venv/.run-installed
+
+# Newest versions: delete the two files first. uv resolves for every platform.
+LOCK := uv pip compile pyproject.toml - --generate-hashes --universal \
+	--python-version 3.11 --no-strip-extras --no-header --no-annotate --quiet
+lock:  ## pin dependencies with hashes; hatchling builds the package itself
+	printf 'hatchling\neditables\n' | $(LOCK) --extra postgres -o requirements.txt
+	printf 'hatchling\neditables\n' | $(LOCK) --extra dev -o requirements-dev.txt
