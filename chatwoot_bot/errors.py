@@ -162,8 +162,8 @@ class ChatwootError(ChatwootBotError):
 
     Attributes:
         status_code: the HTTP status, or None when no answer came.
-        retryable: True for no answer, 408, 429 and 5xx, and for what passes by
-            itself; any other status is final.
+        retryable: False only for what Chatwoot itself has refused for good. What a
+            proxy, a sign-in page or nobody answered is an outage.
         in_doubt: True when Chatwoot may have acted on the request all the same.
     """
 
@@ -173,17 +173,17 @@ class ChatwootError(ChatwootBotError):
         *,
         status_code: int | None,
         in_doubt: bool = False,
-        passes: bool = False,
+        final: bool = False,
     ) -> None:
         super().__init__(message)
         self.status_code = status_code
-        self.retryable = (
-            passes
-            or status_code is None
-            or status_code in (408, 429)
-            or status_code >= 500
-        )
+        self.retryable = not final
         self.in_doubt = in_doubt
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether Chatwoot says that the conversation does not exist."""
+        return self.status_code == 404 and not self.retryable
 
 
 class Problem(StrEnum):

@@ -53,6 +53,7 @@ class Outbox:
         self._engine = engine
         self._lease = lease
         self._log = log
+        self._gone = False
 
     async def say_kept(
         self, conversation: Conversation, unsaid: Sequence[Reply]
@@ -63,6 +64,8 @@ class Outbox:
         not stand before all that is to come.
         """
         for reply in unsaid:
+            if self._gone:
+                return None
             try:
                 retry_at = await self._say(conversation, reply)
             except ChatwootBotError:
@@ -82,6 +85,8 @@ class Outbox:
     ) -> float | None:
         """Say what this turn has just kept; the first one's attempt is on record."""
         for number, reply in enumerate(kept):
+            if self._gone:
+                return None
             say = self._send if number == 0 else self._say
             retry_at = await say(conversation, reply)
             if retry_at is not None:
@@ -233,6 +238,9 @@ class Outbox:
         self._engine.hub.publish(conversation.id)
 
     async def _not_delivered(self, reply: Reply, error: ChatwootError) -> float | None:
+        if error.is_gone:
+            await self._forget()
+            return None
         too_late = self._engine.clock() - reply.created_at > self._engine.deliver_for_s
         if not error.retryable or (too_late and not error.in_doubt):
             return await self._give_up(reply, str(error), in_doubt=False)
@@ -275,6 +283,13 @@ class Outbox:
         self._log.error("reply is a dead letter", reply=reply.key, error=error)
         return now
 
+    async def _forget(self) -> None:
+        """Drop all that was to be done in a conversation that is deleted."""
+        self._gone = True
+        await self._engine.db.write(replies.forget, self._lease)
+        self._engine.metrics.replies.labels("dropped").inc()
+        self._log.info("conversation deleted in Chatwoot")
+
     async def _withdraw(self, reply: Reply) -> float | None:
         """Tell agents what the channel would not bring to the contact any more."""
         now = self._engine.clock()
@@ -294,7 +309,7 @@ class Outbox:
     async def settle_status(self, conversation: Conversation) -> float | None:
         """Tell Chatwoot the status that we want; return when to try again."""
         wanted = conversation.wanted_status
-        if wanted is None:
+        if wanted is None or self._gone:
             return None
         at = None
         if not await self._engine.db.write(turns.tell_status, self._lease, wanted):
@@ -302,6 +317,9 @@ class Outbox:
         try:
             at = await self._channel(conversation).set_status(conversation, wanted)
         except ChatwootError as error:
+            if error.is_gone:
+                await self._forget()
+                return None
             self._log.warning("status not set", status=str(wanted), error=str(error))
             if error.retryable or error.status_code in (401, 403):
                 # A wrong token is mended outside; until then, agents do not see it.

@@ -57,12 +57,14 @@ class Answer:
 
     Attributes:
         body: the JSON, or None when it is none.
+        is_page: there is a body, and it is not JSON.
         at: the server's clock by the header ``Date``, Unix seconds; None without.
     """
 
     status: int
     body: Any = field(repr=False)
     at: float | None = None
+    is_page: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -88,18 +90,48 @@ class Answer:
         for part, refusal in WORDS.items():
             if part in words:
                 return refusal
-        # Only Chatwoot's own: a proxy's or another program's 404 has no such body.
+        # A proxy's or another program's 404 has no such body.
         is_ours = self.status == 404 and "resource could not be found" in words
         return Refusal.NOT_FOUND if is_ours else None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether Chatwoot itself refused, so that asking again changes nothing.
+
+        A proxy's 404, a redirect and a sign-in page are none of its answers. Behind
+        413 is always a proxy, to which the request will be too large again.
+        """
+        if self.status == 404:
+            return self.refusal is Refusal.NOT_FOUND
+        if self.status in (401, 403):
+            own = isinstance(self.body, dict) and set(self.body) == {"error"}
+            return own or self.refusal is not None
+        if self.status in (400, 422):
+            # The flood guard of 200 messages a minute passes (facts, section 6.2).
+            return bool(self.words) and "Too many messages" not in self.words
+        return self.status == 413
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether what answered is not Chatwoot, or not Chatwoot at work.
+
+        500 is no outage: a bot gets it for good for a conversation with a team
+        (facts, section 5.1). Nor is what Chatwoot refuses, for good or for now.
+        """
+        known = self.is_success or self.is_final or self.status == 500
+        return not (known or "Too many messages" in self.words)
 
 
 def read(response: httpx.Response) -> Answer:
     """Return what *response* says; its body was read."""
+    body, is_page = None, False
     try:
-        body = response.json()
+        body = response.json() if response.content.strip() else None
     except (ValueError, RecursionError):
-        body = None  # a proxy's page, in whatever encoding
-    return Answer(status=response.status_code, body=body, at=_date(response))
+        is_page = True  # a proxy's, in whatever encoding
+    return Answer(
+        status=response.status_code, body=body, at=_date(response), is_page=is_page
+    )
 
 
 def _date(response: httpx.Response) -> float | None:

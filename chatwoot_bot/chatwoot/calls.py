@@ -6,14 +6,16 @@ message that Chatwoot may have stored is not, that is for whoever kept it.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
 from ..breaker import Breaker
 from ..errors import ChatwootError
+from .answers import Answer, read
 
 ATTEMPTS = 3
 RETRY_FOR_S = 5.0
@@ -26,6 +28,15 @@ ASIDE_TIMEOUT = httpx.Timeout(3.0)
 UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
 # What it says when it has seen no token at all (facts, section 6.1).
 ANONYMOUS = "You need to sign in"
+
+
+# Whether the JSON of a success is Chatwoot's.
+Shape = Callable[[Any], bool]
+
+
+def anything(_body: Any) -> bool:
+    """Take every JSON, and none: of some calls Chatwoot's answer is empty."""
+    return True
 
 
 class Calls:
@@ -59,7 +70,14 @@ class Calls:
         }
 
     async def repeat(
-        self, method: str, account_id: int, display_id: int, action: str, body: Any
+        self,
+        method: str,
+        account_id: int,
+        display_id: int,
+        action: str,
+        body: Any,
+        *,
+        shape: Shape = anything,
     ) -> httpx.Response:
         """Make a call that does no harm twice, up to three times."""
         retrying = tenacity.AsyncRetrying(
@@ -71,7 +89,7 @@ class Calls:
             reraise=True,
         )
         response: httpx.Response = await retrying(
-            self.call, method, account_id, display_id, action, body
+            self.call, method, account_id, display_id, action, body, shape=shape
         )
         return response
 
@@ -84,6 +102,7 @@ class Calls:
         body: Any = None,
         *,
         aside: bool = False,
+        shape: Shape = anything,
     ) -> httpx.Response:
         """Make one call.
 
@@ -93,37 +112,31 @@ class Calls:
             aside: the reply that it goes along with is said without it too. It has
                 less time, and is left out while the circuit is not closed: the one
                 call that may try then is a reply's. That it was slow proves nothing.
+            shape: whether the JSON of a success is Chatwoot's; else it is an outage.
 
         Raises:
             ChatwootError: a refusal, or no answer; says what became of the request.
         """
-        what = method, account_id, display_id, action, body
+        path = f"/api/v1/accounts/{account_id}"
+        if display_id is not None:
+            path += f"/conversations/{display_id}"
+        if action:
+            path += f"/{action}"
+        what = method, path, body
         sent = self._headers
         try:
-            return await self._call(*what, aside=aside)
+            return await self._call(*what, aside=aside, shape=shape)
         except ChatwootError as error:
             if ANONYMOUS not in str(error) or UNDERSCORED not in sent:
                 raise
             # nginx drops headers with underscores unless it is told not to.
             others = {name: sent[name] for name in sent if name != UNDERSCORED}
             self._headers = others | {HYPHENATED: sent[UNDERSCORED]}
-            return await self._call(*what, aside=aside)
+            return await self._call(*what, aside=aside, shape=shape)
 
     async def _call(
-        self,
-        method: str,
-        account_id: int,
-        display_id: int | None,
-        action: str,
-        body: Any,
-        *,
-        aside: bool,
+        self, method: str, path: str, body: Any, *, aside: bool, shape: Shape
     ) -> httpx.Response:
-        path = f"/api/v1/accounts/{account_id}"
-        if display_id is not None:
-            path += f"/conversations/{display_id}"
-        if action:
-            path += f"/{action}"
         times = ASIDE_TIMEOUT if aside else TIMEOUT
         # Not `http.request`, which takes as long to merge this with defaults as the
         # transport takes to send it.
@@ -136,26 +149,31 @@ class Calls:
         )
         what = f"{method} {path}"
         response = await self._send(request, what, aside=aside)
-        if response.is_success:
+        answer = read(response)
+        strange = answer.is_success and (answer.is_page or not shape(answer.body))
+        if strange or answer.is_outage:
+            self.breaker.failed()
+        else:
+            self.breaker.succeeded()
+        if answer.is_success and not strange:
             return response
-        words = said(response)
         raise ChatwootError(
-            f"{what} answered {response.status_code}{words}",
+            f"{what} answered {response.status_code}{_described(response, answer)}",
             status_code=response.status_code,
-            # The flood guard of 200 messages a minute (facts, section 6.2).
-            passes="Too many messages" in words,
-            # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
-            in_doubt=response.status_code >= 500,
+            final=answer.is_final,
+            # After 429 or any 4xx nothing was done; a 5xx may come after the commit,
+            # and a page in place of an answer may hide that it was.
+            in_doubt=response.status_code >= 500 or strange,
         )
 
     async def _send(
         self, request: httpx.Request, what: str, *, aside: bool
     ) -> httpx.Response:
-        """Send *request* if the circuit lets it, and tell the circuit how it went."""
+        """Send *request* if the circuit lets it; tell the circuit of no answer."""
         if not (self.breaker.is_closed if aside else self.breaker.allows()):
             raise ChatwootError("Chatwoot's circuit is open", status_code=None)
         try:
-            # httpx bounds each step; somebody who trickles bytes would hold us.
+            # httpx bounds each step; a server that trickles bytes would hold us.
             async with asyncio.timeout(TOTAL_S):
                 response = await self._http.send(request)
         except (httpx.RequestError, TimeoutError) as error:
@@ -169,15 +187,9 @@ class Calls:
         except BaseException:
             self.breaker.abandoned()
             raise
-        if response.status_code in OUTAGE:
-            self.breaker.failed()
-        else:
-            self.breaker.succeeded()
         return response
 
 
-# Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).
-OUTAGE = (429, 502, 503, 504)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -205,8 +217,17 @@ def list_of(response: httpx.Response) -> list[Mapping[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)]
 
 
-def said(response: httpx.Response) -> str:
-    """Return Chatwoot's own words for an error (facts, section 6.1), shortened."""
-    payload = object_of(response)
-    words = payload.get("error") or payload.get("message") or payload.get("errors")
-    return f": {str(words)[:200]}" if words else ""
+def _described(response: httpx.Response, answer: Answer) -> str:
+    """Return Chatwoot's own words for an error, or what answered in its place."""
+    if answer.words:
+        return f": {answer.words}"
+    if response.is_redirect:
+        # Without the query, which may hold what a sign-in page needs.
+        target = urlsplit(response.headers.get("location", ""))
+        where = f"{target.netloc}{target.path}"[:200]
+        return (
+            f", a redirect to {where}; CHATWOOT_BASE_URL must be the address of "
+            "Chatwoot itself"
+        )
+    kind = response.headers.get("content-type", "no content type")[:50]
+    return f", which is not Chatwoot's answer ({kind})"

@@ -11,7 +11,7 @@ import httpx
 from ..core.conversation import Status
 from ..core.events import Event, Kind, Sighting, from_rest, moment, row_from_rest
 from ..errors import ChatwootError, PayloadError
-from .calls import Calls, list_of, object_of
+from .calls import Calls, Shape, list_of, object_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,15 +80,10 @@ class ChatwootClient(Calls):
         if items:
             body["content_type"] = "input_select"
             attributes["items"] = list(items)
-        response = await self.call("POST", account_id, display_id, "messages", body)
-        message_id = object_of(response).get("id")
-        if not isinstance(message_id, int):
-            # A proxy's or a login page's 200.
-            raise ChatwootError(
-                "the answer to a new message has no id",
-                status_code=None,
-                in_doubt=True,
-            )
+        response = await self.call(
+            "POST", account_id, display_id, "messages", body, shape=_has_id
+        )
+        message_id: int = object_of(response)["id"]
         return message_id
 
     async def toggle_status(
@@ -102,15 +97,13 @@ class ChatwootClient(Calls):
             ChatwootError: it was not set, as far as we know.
         """
         response = await self.repeat(
-            "POST", account_id, display_id, "toggle_status", {"status": status}
+            "POST",
+            account_id,
+            display_id,
+            "toggle_status",
+            {"status": status},
+            shape=_holds("payload", dict),
         )
-        if not isinstance(object_of(response).get("payload"), dict):
-            # A proxy's or a login page's 200.
-            raise ChatwootError(
-                "the answer to a new status is not Chatwoot's",
-                status_code=None,
-                in_doubt=True,
-            )
         return _clock(response)
 
     async def toggle_typing(
@@ -143,7 +136,9 @@ class ChatwootClient(Calls):
             ChatwootError: 401 in older releases, 500 for a conversation with a
                 team (facts, section 5.1), or no answer.
         """
-        response = await self.call("GET", account_id, display_id, aside=aside)
+        response = await self.call(
+            "GET", account_id, display_id, aside=aside, shape=_has_id
+        )
         payload = object_of(response)
         last = _last_message(payload, account_id)
         can_reply = payload.get("can_reply")
@@ -164,7 +159,7 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: as for `get_conversation`.
         """
-        response = await self.call("GET", account_id, display_id)
+        response = await self.call("GET", account_id, display_id, shape=_has_id)
         payload = object_of(response)
         shown = {message["id"]: message for message in _nested_messages(payload)}
         found = [_fetched(payload, shown[each], account_id) for each in sorted(shown)]
@@ -178,15 +173,14 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: 401 before Chatwoot 4.14.2 for a bot, or no answer.
         """
-        response = await self.call("GET", account_id, display_id, "labels")
-        there = object_of(response).get("payload")
-        if not isinstance(there, list):
-            raise ChatwootError(
-                "the labels are not shown", status_code=response.status_code
-            )
+        shape = _holds("payload", list)
+        response = await self.call("GET", account_id, display_id, "labels", shape=shape)
+        there = object_of(response)["payload"]
         if missing := [label for label in labels if label not in there]:
             body = {"labels": [*there, *missing]}
-            await self.repeat("POST", account_id, display_id, "labels", body)
+            await self.repeat(
+                "POST", account_id, display_id, "labels", body, shape=shape
+            )
 
     async def add_attributes(
         self, account_id: int, display_id: int, attributes: Mapping[str, str]
@@ -196,14 +190,13 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: as for `get_conversation`.
         """
-        response = await self.call("GET", account_id, display_id)
-        there = object_of(response).get("custom_attributes")
-        if not isinstance(there, dict):
-            raise ChatwootError(
-                "the attributes are not shown", status_code=response.status_code
-            )
+        shape = _holds("custom_attributes", dict)
+        response = await self.call("GET", account_id, display_id, shape=shape)
+        there = object_of(response)["custom_attributes"]
         body = {"custom_attributes": {**there, **attributes}}
-        await self.repeat("POST", account_id, display_id, "custom_attributes", body)
+        await self.repeat(
+            "POST", account_id, display_id, "custom_attributes", body, shape=shape
+        )
 
     async def assign(
         self,
@@ -219,7 +212,16 @@ class ChatwootClient(Calls):
             ChatwootError: it was not done, as far as we know.
         """
         body = {"team_id": team_id} if team_id else {"assignee_id": assignee_id}
-        await self.repeat("POST", account_id, display_id, "assignments", body)
+        response = await self.repeat(
+            "POST", account_id, display_id, "assignments", body
+        )
+        if not object_of(response):
+            # 200 and null for an unknown agent, before 4.17 also for an unknown team
+            # (facts, section 5.3).
+            [(name, unknown)] = body.items()
+            raise ChatwootError(
+                f"Chatwoot does not know {name} {unknown}", status_code=200, final=True
+            )
 
     async def set_priority(
         self, account_id: int, display_id: int, priority: str
@@ -238,7 +240,14 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: 401 for a bot's token, or no answer.
         """
-        response = await self.call("GET", account_id, None, "agents", aside=True)
+        response = await self.call(
+            "GET",
+            account_id,
+            None,
+            "agents",
+            aside=True,
+            shape=lambda body: isinstance(body, list),
+        )
         return any(
             agent.get("availability_status") == "online" for agent in list_of(response)
         )
@@ -255,10 +264,8 @@ class ChatwootClient(Calls):
             ChatwootError: 401 for a bot's token, or no answer.
         """
         action = f"conversations?status={status}&assignee_type=all&page={page}"
-        response = await self.call("GET", account_id, None, action)
-        data = object_of(response).get("data")
-        payload = data.get("payload") if isinstance(data, dict) else None
-        rows = payload if isinstance(payload, list) else []
+        response = await self.call("GET", account_id, None, action, shape=_is_list)
+        rows = object_of(response)["data"]["payload"]
         found = [
             _last_message(row, account_id) or _row(row, account_id)
             for row in rows
@@ -281,12 +288,14 @@ class ChatwootClient(Calls):
         if seen is None or account_id is None:
             return []
         action = f"messages?after={after}" if after else "messages"
-        response = await self.call("GET", account_id, seen.display_id, action)
+        shape = _holds("payload", list)
+        response = await self.call(
+            "GET", account_id, seen.display_id, action, shape=shape
+        )
         shown = {"id": seen.display_id, "inbox_id": newest.inbox_id}
-        payload = object_of(response).get("payload")
         found = [
             _fetched(shown, message, account_id)
-            for message in (payload if isinstance(payload, list) else [])
+            for message in object_of(response)["payload"]
         ]
         # The list tells nothing of the conversation; its own row has just done.
         return [_seen_in(seen, each) for each in found if each is not None]
@@ -300,14 +309,31 @@ class ChatwootClient(Calls):
             ChatwootError: 401 for a bot's token, or no answer.
         """
         response = await self.call(
-            "GET", account_id, display_id, f"messages?after={after}"
+            "GET",
+            account_id,
+            display_id,
+            f"messages?after={after}",
+            shape=_holds("payload", list),
         )
-        payload = object_of(response).get("payload")
         return {
             message["id"]: _reply_key(message)
-            for message in (payload if isinstance(payload, list) else [])
+            for message in object_of(response)["payload"]
             if isinstance(message, dict) and isinstance(message.get("id"), int)
         }
+
+
+def _has_id(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("id"), int)
+
+
+def _holds(name: str, kind: type) -> Shape:
+    return lambda body: isinstance(body, dict) and isinstance(body.get(name), kind)
+
+
+def _is_list(body: Any) -> bool:
+    """Whether *body* is a list of conversations, which lies a level deeper."""
+    data = body.get("data") if isinstance(body, dict) else None
+    return isinstance(data, dict) and isinstance(data.get("payload"), list)
 
 
 def _clock(response: httpx.Response) -> float:

@@ -24,7 +24,7 @@ from ..core.conversation import (
 )
 from ..core.outgoing import Option, note_instead
 from ..core.routing import Routing
-from .conversations import insert_new
+from .conversations import forget_owed, insert_new
 from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
@@ -300,6 +300,31 @@ _REFUSE_REST = (
         replies.c.turn_id == sa.bindparam("turn"), IS_OPEN, replies.c.kind == "answer"
     )
     .values(state="dead", error="an earlier part was refused")
+)
+
+
+def forget(tx: sa.Connection, lease: Lease) -> None:
+    """Drop everything that was to be said or done: the conversation is deleted.
+
+    Raises:
+        LeaseLostError: the conversation is another worker's.
+    """
+    conversation, _ = held(tx, lease)
+    tx.execute(_DROP_ALL, {"conversation": conversation.id})
+    forget_owed(tx, conversation.id)
+    change(
+        tx,
+        conversations,
+        {"id": conversation.id},
+        wanted_status=None,
+        told_status=None,
+    )
+
+
+_DROP_ALL = (
+    sa.update(replies)
+    .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
+    .values(state="dropped", in_doubt_until=None)
 )
 
 

@@ -343,7 +343,7 @@ async def test_redirect_is_not_followed(client, chatwoot, call):
 
     error = await failure(call, client)
 
-    assert (error.status_code, error.retryable, error.in_doubt) == (302, False, False)
+    assert (error.status_code, error.retryable, error.in_doubt) == (302, True, False)
     assert not elsewhere.called
 
 
@@ -428,24 +428,92 @@ nonsense = pytest.mark.parametrize("body", NONSENSE, ids=lambda body: ascii(body
 @nonsense
 @pytest.mark.parametrize("call", [create, hand_off], ids=lambda call: call.__name__)
 async def test_a_login_page_is_not_a_success(client, chatwoot, call, body):
-    """A proxy's 200 must not make the bot believe that somebody was told."""
+    """A proxy's 200 must not make the bot believe that a contact was answered."""
     route = chatwoot.route().respond(200, content=body)
 
     error = await failure(call, client)
 
-    assert (error.status_code, error.retryable, error.in_doubt) == (None, True, True)
-    assert route.call_count == 1
+    assert (error.retryable, error.in_doubt) == (True, True)
+    assert route.call_count == 1 or call is hand_off
 
 
 @nonsense
 async def test_a_login_page_shows_no_conversation(client, chatwoot, body):
-    """Reading is only a check; the stored state is still there."""
+    """It proves nothing about the conversation, and counts as an outage."""
     chatwoot.get(ONE).respond(200, content=body)
 
-    shown = await show(client)
+    for _ in range(FAILURES):
+        assert (await failure(show, client)).retryable
 
-    assert (shown.status, shown.updated_at) == (None, 0.0)
-    assert set(shown.messages) <= {811}
+    assert client.breaker.state == "open"
+
+
+# What proxies and their kind answer in Chatwoot's place.
+PAGES = {
+    "traefik_404": (404, "text/plain", "404 page not found\n", {}),
+    "nginx_404": (404, "text/html", "<html><h1>404 Not Found</h1></html>", {}),
+    "kong_404": (404, "application/json", '{"message":"no Route matched"}', {}),
+    "another_program_404": (404, "application/json", '{"error":"Not Found"}', {}),
+    "firewall_403": (403, "text/html", "<html>Attention Required!</html>", {}),
+    "sign_in_401": (401, "text/html", "<html>Sign in</html>", {}),
+    "gateway_401": (401, "application/json", '{"message":"Unauthorized"}', {}),
+    "bad_request_400": (400, "text/html", "<html>Bad Request</html>", {}),
+    "timeout_408": (408, "text/plain", "", {}),
+    "gone_410": (410, "text/html", "<html>", {}),
+    "teapot_418": (418, "application/json", '{"error":"x"}', {}),
+    "force_ssl_301": (301, "text/html", "<html>", {"location": "https://x.example/"}),
+    "sign_in_302": (302, "text/html", "", {"location": "https://login.example/?a=b"}),
+    "permanent_308": (308, "text/html", "", {"location": "https://x.example/"}),
+    "captive_200": (200, "text/html", "<html>Welcome</html>", {}),
+}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+@calls
+async def test_answer_of_a_proxy_is_an_outage(client, chatwoot, call, page):
+    """Chatwoot is restarting behind it, so nothing is refused and nothing is done."""
+    status, content_type, text, headers = page
+    chatwoot.route().respond(
+        status, text=text, headers={"content-type": content_type, **headers}
+    )
+
+    error = await failure(call, client)
+    while client.breaker.is_closed:
+        await failure(call, client)
+
+    assert error.retryable
+    assert error.in_doubt is (status == 200)
+    assert client.breaker.state == "open"
+    assert "a=b" not in str(error)
+
+
+@pytest.mark.parametrize("name", [n for n in ERRORS if n[:3] in ("401", "403", "404")])
+async def test_refusal_of_chatwoots_own_is_final(client, chatwoot, name):
+    """Chatwoot is at work, and would refuse again."""
+    for _ in range(FAILURES):
+        chatwoot.route().respond(int(name[:3]), json=ERRORS[name])
+        error = await failure(create, client)
+        assert not error.retryable
+
+    assert error.is_gone is name.startswith("404")
+    assert client.breaker.is_closed
+
+
+async def test_request_too_large_for_a_proxy_is_given_up(client, chatwoot):
+    """It would be too large again, and hold back what comes after it."""
+    chatwoot.route().respond(413, html="<html>413 Request Entity Too Large</html>")
+
+    assert not (await failure(create, client)).retryable
+
+
+async def test_a_redirect_is_named_in_the_error(client, chatwoot):
+    """The operator reads where CHATWOOT_BASE_URL should lead."""
+    chatwoot.route().respond(301, headers={"location": "https://x.example/a?secret=1"})
+
+    told = str(await failure(create, client))
+
+    assert "redirect to x.example/a; CHATWOOT_BASE_URL" in told
+    assert "secret" not in told
 
 
 @pytest.mark.parametrize(
@@ -475,7 +543,7 @@ async def test_a_clock_that_is_none_is_zero(client, chatwoot, clock):
 
 async def test_a_clock_that_is_not_a_number_is_zero(client, chatwoot):
     """NaN is neither later nor earlier than anything."""
-    chatwoot.get(ONE).respond(content=b'{"updated_at":NaN}')
+    chatwoot.get(ONE).respond(content=b'{"id":150,"updated_at":NaN}')
 
     assert (await show(client)).updated_at == 0.0
 
@@ -498,7 +566,7 @@ async def test_messages_that_are_none_are_left_out(client, chatwoot, messages):
 async def test_somebody_elses_message_has_no_key(client, chatwoot, attributes):
     """Whatever another integration keeps there."""
     message = {"id": 811, "content_attributes": attributes}
-    chatwoot.get(ONE).respond(json={"messages": [message]})
+    chatwoot.get(ONE).respond(json={"id": 150, "messages": [message]})
 
     assert (await show(client)).messages == {811: None}
 
@@ -539,7 +607,9 @@ async def test_status_is_tried_three_times(client, chatwoot):
 @pytest.mark.parametrize("status", [401, 403, 404, 422])
 async def test_refused_status_is_not_tried_again(client, chatwoot, status):
     """It would be refused again."""
-    route = chatwoot.post(f"{ONE}/toggle_status").respond(status)
+    route = chatwoot.post(f"{ONE}/toggle_status").respond(
+        status, json={"error": "Resource could not be found"}
+    )
 
     error = await failure(hand_off, client)
 
@@ -595,6 +665,7 @@ def shows(*messages):
         for i, key in messages
     ]
     return {
+        "id": 150,
         "messages": forms[:1],
         "last_non_activity_message": forms[-1] if forms else None,
     }
@@ -611,7 +682,8 @@ def shows(*messages):
         (shows((811, None)), Presence.UNKNOWABLE, None),
         (shows((812, "r_2"), (810, None)), Presence.UNKNOWABLE, None),
         (shows(), Presence.UNKNOWABLE, None),
-        ({}, Presence.UNKNOWABLE, None),
+        ({"id": 150}, Presence.UNKNOWABLE, None),
+        ({}, Presence.UNREACHABLE, None),
     ],
 )
 async def test_reply_in_doubt_is_looked_for(
@@ -628,7 +700,9 @@ async def test_reply_in_doubt_is_looked_for(
 @pytest.mark.parametrize("status", [401, 404, 500])
 async def test_who_may_not_look_cannot_know(channel, chatwoot, status):
     """Bots may read a conversation since 4.14.2 only."""
-    chatwoot.get(ONE).respond(status)
+    words = {401: "Access to this endpoint is not authorized for bots"}
+    said = words.get(status, "Resource could not be found")
+    chatwoot.get(ONE).respond(status, json={"error": said})
 
     assert (await channel.find(conversation(), Kept())).presence is Presence.UNKNOWABLE
     assert await channel.look(conversation()) is None

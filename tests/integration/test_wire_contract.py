@@ -151,6 +151,17 @@ async def test_team_and_agent_are_assigned_one_at_a_time(
     assert asked(chatwoot) == [("POST", "conversations/150/assignments", body)]
 
 
+@pytest.mark.parametrize("given", [{"team_id": 999}, {"assignee_id": 998}])
+async def test_unknown_team_or_agent_is_a_refusal(client, chatwoot, given):
+    """Chatwoot answers 200 and null, before 4.17 also for a team."""
+    chatwoot.post(f"{ONE}/assignments").respond(json=None)
+
+    with pytest.raises(ChatwootError, match="does not know") as caught:
+        await client.assign(1, 150, **given)
+
+    assert not caught.value.retryable
+
+
 async def test_priority_is_set(client, chatwoot):
     """Chatwoot answers with an empty body."""
     chatwoot.post(f"{ONE}/toggle_priority").respond(200)
@@ -184,7 +195,7 @@ async def test_routing_asks_for_what_a_team_hides_before_it_assigns_one(
     """A bot may not show a conversation that has a team; the agent comes last."""
     chatwoot.get(ONE).respond(json=SHOWN)
     chatwoot.get(f"{ONE}/labels").respond(json=LABELS)
-    chatwoot.post().respond(json=AGENT)
+    chatwoot.post().respond(json=AGENT | LABELS | {"custom_attributes": {}})
 
     await ChatwootChannel(client, verify=True).route(conversation(), EVERYWHERE)
 
@@ -276,14 +287,23 @@ async def test_own_replies_are_known_in_a_list(client, chatwoot):
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b'{"payload":1}'])
-async def test_list_that_is_none_is_empty(client, chatwoot, body):
-    """A login page with status 200."""
+@pytest.mark.parametrize(
+    "list_",
+    [
+        lambda client: client.list_last_messages(1, status=Status.PENDING, page=1),
+        lambda client: client.list_messages(NEWEST, after=0),
+        lambda client: client.list_reply_keys(1, 150, after=0),
+    ],
+    ids=["conversations", "messages", "reply keys"],
+)
+async def test_list_that_is_none_is_an_outage(client, chatwoot, list_, body):
+    """A login page with status 200 does not prove that nothing is there."""
     chatwoot.get().respond(200, content=body)
 
-    assert await client.list_last_messages(1, status=Status.PENDING, page=1) == []
-    assert await client.list_messages(NEWEST, after=0) == []
-    assert await client.list_reply_keys(1, 150, after=0) == {}
-    assert await client.someone_online(1) is False
+    with pytest.raises(ChatwootError) as caught:
+        await list_(client)
+
+    assert caught.value.retryable
 
 
 # Refusals, and what we do.

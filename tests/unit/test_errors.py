@@ -27,26 +27,13 @@ def test_the_tree_in_the_docstring_is_the_tree():
     assert all(issubclass(getattr(errors, n), errors.ChatwootBotError) for n in made)
 
 
-@pytest.mark.parametrize(
-    ("status_code", "retryable"),
-    [
-        (None, True),
-        (302, False),
-        (400, False),
-        (401, False),
-        (403, False),
-        (404, False),
-        (422, False),
-        (429, True),
-        (500, True),
-        (502, True),
-        (503, True),
-        (599, True),
-    ],
-)
-def test_what_may_be_asked_of_chatwoot_again(status_code, retryable):
+def test_only_a_final_refusal_of_chatwoot_is_not_asked_again():
     """A reply is not given up for an outage, nor tried forever when it is refused."""
-    assert ChatwootError("x", status_code=status_code).retryable is retryable
+    outage = ChatwootError("x", status_code=404)
+    refusal = ChatwootError("x", status_code=404, final=True)
+
+    assert (outage.retryable, outage.is_gone) == (True, False)
+    assert (refusal.retryable, refusal.is_gone) == (False, True)
 
 
 @pytest.mark.parametrize(
