@@ -110,7 +110,7 @@ def _address(url: str | None) -> str | None:
 # --- Markdown ---
 
 FRONT = re.compile(r"\A\ufeff?---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-PAIR = re.compile(r"^(title|url|language):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+PAIR = re.compile(r"^(title|url|language):[^\S\n]*+(.*\S)[^\S\n]*+$", re.MULTILINE)
 # Characters of a heading that are looked at, marks and all.
 MAX_HEADING = 4 * MAX_TITLE
 # Marks of a heading's own text.

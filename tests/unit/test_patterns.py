@@ -105,7 +105,7 @@ def test_expression_that_is_not_linear_is_noticed(expression, flags):
     assert took > hostile.LIMIT_S
 
 
-# Made at run time, of the operator's own phrases; `test_keywords_are_found_in_time`.
+# Made at run time, of the operator's own phrases; see `test_hostile_text.py`.
 MADE_LATER = {"core/phrases.py": {"_any_of"}, "responders/mock.py": {"_rule"}}
 
 
