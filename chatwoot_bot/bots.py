@@ -100,8 +100,12 @@ def _words(value: Mapping[str, Any]) -> dict[str, str]:
     return words
 
 
+MODULE = r"\w++(?:\.\w++)*+"
+MODULES = re.compile(rf"\A{MODULE}(?:\s*+,\s*+{MODULE})*+")
+
+
 def _modules(value: str) -> str:
-    if not re.fullmatch(r"\w+(\.\w+)*(\s*,\s*\w+(\.\w+)*)*", value):
+    if not MODULES.fullmatch(value):
         raise ValueError("must be a module, such as package.module; several by commas")
     return value
 
@@ -292,10 +296,14 @@ def read(path: Path, variables: Mapping[str, str]) -> Reading:
     return reading
 
 
+ONE_LINE = re.compile(r"[ -~]+")
+PLACE = re.compile(r"line (\d{1,18}), column (\d{1,18})")
+
+
 def _broken(path: Path, text: str, said: str) -> tuple[str, str]:
     """Return (place, problem) of what tomllib says of a file that is no TOML."""
     what, _, where = said.removesuffix(")").rpartition(" (at ")
-    found = re.fullmatch(r"line (\d+), column (\d+)", where)
+    found = PLACE.fullmatch(where)
     line = found[1] if found else text.rstrip().count("\n") + 1
     column = f" column {found[2]}" if found else ""
     return f"{path}:{line}{column}", f"is no TOML: {what}"
@@ -513,7 +521,7 @@ def _secrets(
         if not value:
             said = f"there is no environment variable {variable}; set it, or add it to"
             reading.refuse((*key, header), f"{said} .env")
-        elif not re.fullmatch(r"[ -~]+", value):
+        elif not ONE_LINE.fullmatch(value):
             said = f"{variable} must be ASCII, on one line; copy it again"
             reading.refuse((*key, header), said)
         else:

@@ -10,9 +10,18 @@ from pydantic import Field
 from .core.endpoint import PLACEHOLDER, Kind, Parameter
 from .tables import TABLE, Text, environment_name
 
+TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+PARAMETER_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
+BEHIND_HOST = re.compile(r"[/?#]")
+PORT = re.compile(r":(\d{0,6}+)\d*+$")
+# In an address without its placeholders: what is none of these, and no address.
+UNWRITTEN = re.compile(r"[{}\s]")
+ONE_LINE = re.compile(r"[ -~]*")
+HEADER = re.compile(r"[A-Za-z0-9-]+")
+
 
 def _tool_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", value):
+    if not TOOL_NAME.fullmatch(value):
         raise ValueError("must be letters, digits, _ and -, a letter first")
     return value
 
@@ -23,7 +32,7 @@ def _parameters(value: Mapping[str, Any]) -> dict[str, Parameter]:
 
 
 def _parameter(name: str, said: Any) -> Parameter:
-    if not re.fullmatch(r"[A-Za-z]\w{0,63}", name, re.ASCII):
+    if not PARAMETER_NAME.fullmatch(name):
         raise ValueError(f"{name!r} must be letters, digits and _, a letter first")
     if hasattr(pydantic.BaseModel, name):
         raise ValueError(f"{name!r} cannot be used; write my_{name}, for example")
@@ -43,14 +52,14 @@ def _parameter(name: str, said: Any) -> Parameter:
 def _endpoint_url(value: str) -> str:
     """Check that the model chooses neither the server nor how it is spoken to."""
     scheme, mark, rest = value.partition("://")
-    host = re.split(r"[/?#]", rest)[0]
-    port = re.search(r":(\d*)$", host)
+    host = BEHIND_HOST.split(rest, 1)[0]
+    port = PORT.search(host)
     if (
         scheme not in ("http", "https")
         or not mark
         or not host
         or "#" in rest
-        or (port and not 0 < int(port[1][:6] or 0) < 65_536)
+        or (port and not 0 < int(port[1] or 0) < 65_536)
     ):
         raise ValueError("must be a URL such as https://shop.example.com/orders/{id}")
     if "@" in host:
@@ -59,7 +68,7 @@ def _endpoint_url(value: str) -> str:
         raise ValueError(
             "has a {placeholder} in the host; the model must not choose it"
         )
-    if re.search(r"[{}]", PLACEHOLDER.sub("", rest)) or re.search(r"\s", rest):
+    if UNWRITTEN.search(PLACEHOLDER.sub("", rest)):
         raise ValueError("must have its placeholders written like {order}")
     return value
 
@@ -69,7 +78,7 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
         _header(name)
         if SECRET_HEADER.search(name):
             raise ValueError(f"{name} holds a secret; name its variable in headers_env")
-        if not re.fullmatch(r"[ -~]*", content):
+        if not ONE_LINE.fullmatch(content):
             raise ValueError(f"{name} must be ASCII, on one line")
     return value
 
@@ -82,7 +91,7 @@ def _secret_headers(value: dict[str, str]) -> dict[str, str]:
 
 
 def _header(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+", value) or value.lower() in NOT_HEADERS:
+    if not HEADER.fullmatch(value) or value.lower() in NOT_HEADERS:
         raise ValueError(f"{value!r} must be the name of a header, such as X-Shop")
     return value
 

@@ -23,10 +23,11 @@ OWNER_ONLY = 0o600
 PLAIN = re.compile(r"[\w./:,@%+=-]*", re.ASCII)
 # Up to the value, the value, and a comment behind it; as python-dotenv reads a line.
 LINE = re.compile(
-    r"""(?P<head>\s*(?:export[^\S\r\n]+)?['"]?[^=\s'"]+['"]?[^\S\r\n]*=?
-            (?:[^\S\r\n]+(?=[^\s#]))?)
-        (?P<value>'(?:\\'|[^'])*'|"(?:\\"|[^"])*"|[^\r\n]*?)
-        (?P<tail>(?:[^\S\r\n]+\#[^\r\n]*)?[^\S\r\n]*(?:\r\n|\n|\r)?)""",
+    r"""\A(?P<head>\s*+(?:export[^\S\r\n]++)?['"]?[^=\s'"]++['"]?[^\S\r\n]*+=?+
+            (?:[^\S\r\n]++(?=[^\s#]))?+)
+        (?P<value>'(?:\\'|[^'])*'|"(?:\\"|[^"])*"
+            |(?:\S++|[^\S\r\n]++(?![\#\r\n]|\Z))*+)
+        (?P<tail>(?:[^\S\r\n]++\#[^\r\n]*+)?+[^\S\r\n]*+(?:\r\n|\n|\r)?)""",
     re.VERBOSE,
 )
 HEADING = "# Written by chatwoot-bot setup."

@@ -8,13 +8,15 @@ nothing else.
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
 # What is spoken when nobody can tell.
 DEFAULT = "en"
+# Characters of a group that are looked at, the last ones: what was said last.
+LOOKED_AT = 2_000
 # Chinese has no spaces: there each character counts as a word.
 TOKEN = re.compile(r"[\u4e00-\u9fff]|\w+")
 
@@ -65,17 +67,20 @@ def _read(name: str, text: str) -> Language:
     )
 
 
-def language_of(*groups: Iterable[str], among: Sequence[str] = ()) -> Language:
+def language_of(*groups: Sequence[str], among: Sequence[str] = ()) -> Language:
     """Return the language of the first of *groups* of texts that shows one.
 
     Args:
+        groups: texts in their order; the last `LOOKED_AT` characters of each count.
         among: codes of the only ones in question, the first for when none shows
             itself; all when empty.
     """
     known = {code: languages()[code] for code in among or languages()}
     spoken = among[0] if among else DEFAULT
     for texts in groups:
-        tokens = [token.casefold() for text in texts for token in TOKEN.findall(text)]
+        tokens = [
+            token.casefold() for text in _last(texts) for token in TOKEN.findall(text)
+        ]
         hits = Counter(
             {code: sum(t in known[code].words for t in tokens) for code in known}
         )
@@ -83,6 +88,17 @@ def language_of(*groups: Iterable[str], among: Sequence[str] = ()) -> Language:
         if most > max((count for _, count in others), default=0):
             return known[best]
     return known[spoken]
+
+
+def _last(texts: Sequence[str]) -> Iterator[str]:
+    """Yield the last `LOOKED_AT` characters of *texts*, the last text first."""
+    room = LOOKED_AT
+    for text in reversed(texts):
+        if room == 0:
+            return
+        end = text[-room:]
+        room -= len(end)
+        yield end
 
 
 def keywords() -> tuple[str, ...]:

@@ -56,19 +56,23 @@ def _url(value: str) -> str:
     return value.rstrip("/")
 
 
+HOST = re.compile(r"[\w.:\[\]-]+")
+VISIBLE_ASCII = re.compile(r"[!-~]+")
+
+
 def _host(value: str) -> str:
     try:
         url = httpx.URL(f"https://{value}")
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if not url.host or not re.fullmatch(r"[\w.:\[\]-]+", value):
+    if not url.host or not HOST.fullmatch(value):
         raise ValueError("must be hosts such as minio:9000, without http://")
     return value
 
 
 def _token(value: SecretStr) -> SecretStr:
     """Refuse what no HTTP header can hold, such as a curly quote copied along."""
-    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
+    if not VISIBLE_ASCII.fullmatch(value.get_secret_value()):
         raise ValueError("must be ASCII without spaces; copy it again")
     return value
 
@@ -534,7 +538,9 @@ class BotSettings:
 NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 
 
-OWN_RESPONDER = re.compile(r"(?:langgraph:(?=.*:))?(?!langgraph:)\w+(?:\.\w+)*:\w+")
+OWN_RESPONDER = re.compile(
+    r"\A(?:langgraph:(?=.*:))?(?!langgraph:)\w++(?:\.\w++)*+:\w+"
+)
 # As pydantic reads a bool.
 TRUE = ("1", "on", "t", "true", "y", "yes")
 

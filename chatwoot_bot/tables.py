@@ -6,6 +6,7 @@ from typing import Annotated
 import pydantic
 from pydantic import StringConstraints
 
+NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 # They have no other keys than those that are named.
 TABLE = pydantic.ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
@@ -13,7 +14,7 @@ TABLE = pydantic.ConfigDict(extra="forbid", strict=True, hide_input_in_errors=Tr
 def environment_name(value: str) -> str:
     """Check that *value* names a variable, and is not what stands in it."""
     # In capitals, so that a token pasted here is not taken for a name, and shown.
-    if not re.fullmatch(r"[A-Z_][A-Z0-9_]*", value):
+    if not NAME.fullmatch(value):
         raise ValueError(
             "must be the name of an environment variable, such as SALES_BOT_TOKEN; "
             "the secret itself belongs there or in .env"

@@ -1,125 +1,230 @@
-"""Hostile clients and the one who watches, each in a process of its own.
+"""Texts that make a careless regular expression slow, made from the expression."""
 
-Nothing but the standard library, so that they start at once and cost little.
-"""
-
-import asyncio
-import contextlib
-import json
-import multiprocessing
-import socket
+import itertools
+import re
 import time
-import urllib.request
-from urllib.parse import urlsplit
+from re import _constants as codes
+from re import _parser as parser
 
-SPAWN = multiprocessing.get_context("spawn")
-# As a proxy on this machine says it, which makes the caller a stranger.
-STRANGER = "X-Forwarded-For: 203.0.113.9\r\n"
-
-
-@contextlib.contextmanager
-def watching(url, every_s=0.1):
-    """Ask `/health` all the time; yield a list that in the end holds the seconds."""
-    seen, stop, pipe = [], SPAWN.Event(), SPAWN.Pipe(duplex=False)
-    process = SPAWN.Process(target=_watch, args=(url, every_s, stop, pipe[1]))
-    process.start()
-    try:
-        yield seen
-    finally:
-        stop.set()
-        if pipe[0].poll(60):
-            seen.extend(pipe[0].recv())
-        process.join(10)
-        process.kill()
-
-
-def _watch(url, every_s, stop, pipe):
-    seen = []
-    while not stop.is_set():
-        began = time.monotonic()
-        try:
-            with urllib.request.urlopen(f"{url}/health", timeout=30) as answer:
-                answer.read()
-            seen.append(time.monotonic() - began)
-        except OSError:
-            seen.append(30.0)
-        stop.wait(max(0.0, every_s - (time.monotonic() - began)))
-    pipe.send(seen)
+LENGTH = 64_000
+LIMIT_S = 0.05
+# One that backtracks shows at a length at which it still ends.
+LENGTHS = (24, 500, 2_000, 8_000, LENGTH)
+TRIES = 3
+# Times the limit: that was no busy machine.
+HOPELESS = 10
+# At the end, what most expressions do not take: it sends them all the way back.
+TAIL = "\0"
+BLANKS = (" ", "\n", "\t", "\r\n")
+CATEGORIES = {
+    codes.CATEGORY_DIGIT: "0",
+    codes.CATEGORY_NOT_DIGIT: "x",
+    codes.CATEGORY_SPACE: " ",
+    codes.CATEGORY_NOT_SPACE: "x",
+    codes.CATEGORY_WORD: "x",
+    codes.CATEGORY_NOT_WORD: "!",
+}
+REPEATS = (codes.MAX_REPEAT, codes.MIN_REPEAT, codes.POSSESSIVE_REPEAT)
+LOOKS = (codes.ASSERT, codes.ASSERT_NOT)
+SEEDS_MAX = 6
 
 
-@contextlib.contextmanager
-def attacking(attack, *arguments):
-    """Run an attack until the block ends."""
-    process = SPAWN.Process(target=_attack, args=(attack, arguments))
-    process.start()
-    try:
-        yield
-    finally:
-        process.kill()
-        process.join(10)
+def literals(pattern: re.Pattern) -> list[str]:
+    """Return what *pattern* names: words, characters, a few of each class.
+
+    Of characters that no part of it tells apart there is only the first.
+    """
+    tree = parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
+    words, characters, sets = [], ["x", "!"], []
+    _collect(tree, words, characters, sets)
+    apart = {}
+    for character in dict.fromkeys(characters):
+        apart.setdefault(_signature(character, sets, pattern.flags), character)
+    return list(dict.fromkeys([*words, *apart.values()]))
 
 
-def _attack(attack, arguments):
-    asyncio.run(attack(*arguments))
+def _collect(tree, words, characters, sets):
+    run = ""
+    for code, value in tree:
+        if code is codes.LITERAL:
+            run += chr(value)
+            sets.append([(code, value)])
+            continue
+        words += [run] * bool(run)
+        run = ""
+        if code is codes.NOT_LITERAL:
+            characters.append(chr(value))
+            sets.append([(codes.LITERAL, value)])
+        elif code is codes.IN:
+            characters += _samples(value)
+            sets.append([item for item in value if item[0] is not codes.NEGATE])
+        else:
+            for inner in _inner(code, value):
+                _collect(inner, words, characters, sets)
+    words += [run] * bool(run)
 
 
-async def endless_headers(url, total=60_000_000):
-    """Send header lines until the service hangs up; then again."""
-    for _ in range(8):
-        with contextlib.suppress(OSError):
-            reader, writer = await _connect(url)
-            writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n")
-            for number in range(total // 65_536):
-                writer.write(b"X-%d: b\r\n" % number * (65_536 // 12))
-                await asyncio.wait_for(writer.drain(), 5)
-            writer.write(b"\r\n")
-            await asyncio.wait_for(reader.read(100), 5)
-    await asyncio.sleep(3600)
+def _samples(items):
+    for code, value in items:
+        if code is codes.LITERAL:
+            yield chr(value)
+        elif code is codes.RANGE:
+            yield chr(value[0])
+        elif code is codes.CATEGORY:
+            yield CATEGORIES[value]
 
 
-async def deaf_readers(url, path, token, count=200):
-    """Ask for a page and read nothing of the answer."""
-    request = _request(url, "GET", path, token)
-    kept = []
-    for _ in range(count):
-        deaf = socket.socket()
-        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        deaf.setblocking(False)
-        loop = asyncio.get_running_loop()
-        parts = urlsplit(url)
-        with contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(5):
-                await loop.sock_connect(deaf, (parts.hostname, parts.port))
-                await loop.sock_sendall(deaf, request)
-            kept.append(deaf)
-    await asyncio.sleep(3600)
+def _inner(code, value):
+    if code in REPEATS:
+        return [value[2]]
+    if code is codes.BRANCH:
+        return value[1]
+    if code is codes.SUBPATTERN:
+        return [value[3]]
+    if code in LOOKS:
+        return [value[1]]
+    if code is codes.ATOMIC_GROUP:
+        return [value]
+    return []
 
 
-async def many_requests(url, method, path, token, count, body=None, header=""):
-    """Send requests at once, and wait for what comes."""
-    request = _request(url, method, path, token, body, header)
-
-    async def ask():
-        with contextlib.suppress(OSError):
-            reader, writer = await _connect(url)
-            writer.write(request)
-            await reader.read(1 << 20)
-            writer.close()
-
-    await asyncio.gather(*(ask() for _ in range(count)))
-    await asyncio.sleep(3600)
-
-
-def _request(url, method, path, token, body=None, header=""):
-    content = b"" if body is None else json.dumps(body).encode()
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}\r\n{STRANGER}"
-        f"Authorization: Bearer {token}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(content)}\r\nConnection: close\r\n{header}\r\n"
+def _signature(character, sets, flags):
+    forms = {character}
+    if flags & re.IGNORECASE:
+        forms |= {character.lower(), character.upper()}
+    general = (
+        character.isspace(),
+        character.isdigit(),
+        character.isalnum() or character == "_",
+        character == "\n",
     )
-    return head.encode() + content
+    return general, tuple(any(_holds(s, form) for form in forms) for s in sets)
 
 
-async def _connect(url):
-    parts = urlsplit(url)
-    return await asyncio.open_connection(parts.hostname, parts.port)
+def _holds(items, character):
+    for code, value in items:
+        if code is codes.LITERAL and chr(value) == character:
+            return True
+        if code is codes.RANGE and value[0] <= ord(character[0]) <= value[1]:
+            return True
+        if code is codes.CATEGORY and CATEGORIES[value] == character:
+            return True
+    return False
+
+
+def seeds(pattern: re.Pattern) -> list[str]:
+    """Return a few short texts that *pattern* matches, as far as that can be told."""
+    tree = parser.parse(pattern.pattern, pattern.flags & ~re.DEBUG)
+    return list(dict.fromkeys(_texts(tree, {})))[:SEEDS_MAX]
+
+
+def _texts(tree, groups):
+    texts = [""]
+    for code, value in tree:
+        steps = [each or "" for each in _step(code, value, groups)]
+        pairs = itertools.product(texts, steps)
+        texts = ["".join(pair) for pair in itertools.islice(pairs, SEEDS_MAX)]
+    return texts
+
+
+def _step(code, value, groups):
+    match code:
+        case codes.LITERAL:
+            return [chr(value)]
+        case codes.NOT_LITERAL | codes.ANY:
+            return ["x"]
+        case codes.IN if value[0][0] is codes.NEGATE:
+            return ["x"]
+        case codes.IN:
+            return list(itertools.islice(_samples(value), 2))
+        case codes.BRANCH:
+            return [text for branch in value[1] for text in _texts(branch, groups)[:2]]
+        case codes.GROUPREF:
+            return [groups.get(value, "")]
+    return _inside(code, value, groups)
+
+
+def _inside(code, value, groups):
+    if code in LOOKS or not (inner := _inner(code, value)):
+        return [""]
+    found = _texts(inner[0], groups)
+    if code is codes.SUBPATTERN:
+        groups[value[0]] = found[0]
+    # At least once, or what is repeated would never be seen.
+    return [text * max(value[0], 1) for text in found] if code in REPEATS else found
+
+
+def texts(pattern: re.Pattern):
+    """Yield (head, unit, tail, uses): a hostile text is the unit over and over."""
+    units = list(dict.fromkeys([*literals(pattern), *BLANKS]))
+    for unit, tail in itertools.product(units, ("", TAIL)):
+        yield "", unit, tail, USES
+    single = [unit for unit in units if len(unit) == 1]
+    heads = list(
+        dict.fromkeys(
+            seed[:end] for seed in seeds(pattern) for end in range(1, len(seed) + 1)
+        )
+    )
+    # A long seed's middle says little more than its two ends.
+    chosen = heads if len(heads) <= 16 else [*heads[:8], *heads[-8:]]
+    for head, unit in itertools.product(chosen, single):
+        yield head, unit, TAIL, WHOLE
+    for one, other in itertools.permutations(units, 2):
+        yield "", one + other, TAIL, WHOLE
+
+
+def slowest(pattern: re.Pattern) -> tuple[float, str, int]:
+    """Return the longest time of one use of *pattern*, on what, and at which length."""
+    worst = (0.0, "", 0)
+    for head, unit, tail, uses in texts(pattern):
+        for length in LENGTHS if uses is USES else LENGTHS[2:]:
+            text = (head + unit * (length // len(unit) + 1))[:length] + tail
+            if isinstance(pattern.pattern, bytes):
+                text = text.encode("latin-1")
+            took = max(best(use, pattern, text) for use in uses)
+            if took > worst[0]:
+                worst = (took, f"{head!r} + {unit!r} * n + {tail!r}", length)
+            if took > LIMIT_S:
+                return worst
+    return worst
+
+
+def best(use, *args, limit_s: float = LIMIT_S) -> float:
+    """Return the seconds that *use* takes: the best of three, if the first is slow.
+
+    Of this thread's own time; a busy machine takes none of that.
+    """
+    times: list[float] = []
+    for _ in range(TRIES):
+        begun = time.thread_time()
+        use(*args)
+        times.append(time.thread_time() - begun)
+        if not limit_s < times[-1] < HOPELESS * limit_s:
+            break
+    return min(times)
+
+
+def _match(pattern, text):
+    pattern.match(text)
+
+
+def _fullmatch(pattern, text):
+    pattern.fullmatch(text)
+
+
+def _search(pattern, text):
+    pattern.search(text)
+
+
+def _finditer(pattern, text):
+    for _ in pattern.finditer(text):
+        pass
+
+
+def _sub(pattern, text):
+    pattern.sub(text[:0], text)
+
+
+USES = (_match, _fullmatch, _search, _finditer, _sub)
+# Their work is in these two: from the beginning to the end, and from everywhere.
+WHOLE = (_fullmatch, _sub)

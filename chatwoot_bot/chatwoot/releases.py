@@ -39,9 +39,12 @@ LACKS = (
 )
 
 
+VERSION = re.compile(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
+
+
 def parse(version: str | None) -> Version | None:
     """Return ``4.16.2-fork`` as (4, 16, 2); None when it is no version."""
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", version or "")
+    found = VERSION.match(version or "")
     if found is None:
         return None
     return int(found[1]), int(found[2]), int(found[3] or 0)

@@ -14,6 +14,7 @@ from ..errors import ChatwootBotError, SettingsError
 from ..settings import Settings
 
 ENV_FILE = Path(".env")
+WORD = re.compile(r"\w+")
 
 log = structlog.get_logger(__name__)
 
@@ -68,4 +69,4 @@ def doubts(file: EnvFile, environ: Mapping[str, str]) -> dict[str, str]:
     except (OSError, UnicodeDecodeError):
         text = ""
     settings = [name.upper() for name in Settings.model_fields]
-    return file.doubts(settings, set(re.findall(r"\w+", text)))
+    return file.doubts(settings, set(WORD.findall(text)))

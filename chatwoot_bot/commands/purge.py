@@ -40,13 +40,16 @@ def purge(older_than: OlderThan, dry_run: DryRun = False) -> None:
     typer.echo(said)
 
 
+SPAN = re.compile(r"([1-9]\d{0,4})([dw])")
+
+
 def _seconds(span: str) -> int:
     """Return a span like ``90d`` in seconds.
 
     Raises:
         typer.BadParameter: it is no such span.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})([dw])", span.strip().lower())
+    match = SPAN.fullmatch(span.strip().lower())
     if match is None:
         raise typer.BadParameter(f"{span!r} is no span of days or weeks; write 90d")
     return int(match[1]) * SECONDS[match[2]]

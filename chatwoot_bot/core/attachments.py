@@ -18,6 +18,10 @@ MAX_URL = 4_096
 # A link that is worth reading; longer ones are addresses of a CDN.
 MAX_LINK = 200
 MAX_NAME = 100
+# Of what Chatwoot says of one; a transcript of ten minutes fits.
+MAX_SAID = 10_000
+# Chatwoot takes fifteen.
+MAX_ATTACHMENTS = 50
 # What is worth fetching; the rest says all it has in its line.
 FETCHED = ("image", "audio", "file")
 # Chatwoot's `file_type` (`app/models/attachment.rb`) where it is no plain word.
@@ -34,7 +38,7 @@ WORDS = {
 
 def read(items: Sequence[Mapping[str, Any]]) -> tuple[Attachment, ...]:
     """Return a payload's attachments in their order; rare channels leave things out."""
-    return tuple(_read(item) for item in items)
+    return tuple(_read(item) for item in items[:MAX_ATTACHMENTS])
 
 
 def _read(item: Mapping[str, Any]) -> Attachment:
@@ -111,7 +115,7 @@ def _line(word: str, title: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return value[:MAX_SAID].strip() if isinstance(value, str) else ""
 
 
 def with_words(attachment: Attachment, words: str) -> Attachment:

@@ -119,6 +119,7 @@ EARLIER = (
 
 def quoted(value: str, limit: int = MAX_VALUE) -> str:
     """Return *value* as a JSON text in one line, cut at *limit* characters."""
-    line = " ".join(value.split())
+    # Blanks go away, so a little more than what is shown is enough to shorten.
+    line = " ".join(value[: 4 * limit].split())
     short = line if len(line) <= limit else f"{line[: limit - 1]}…"
     return json.dumps(short, ensure_ascii=False)

@@ -125,6 +125,9 @@ class Event:
     message: Said | None = None
 
 
+# Characters of a message, as many as Chatwoot accepts; of a name, four times as many.
+MAX_CONTENT = 150_000
+MAX_NAME = 1_000
 # PostgreSQL's bigint; an id above it would fail in the database, not here.
 Id = Annotated[int, pydantic.Field(strict=True, ge=1, le=2**63 - 1)]
 Text = Annotated[str, pydantic.Field(strict=True)]
@@ -261,7 +264,7 @@ def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
         payload = DECODER.decode(text)
-        if re.search(r"\\u0000|\\u[dD][89a-fA-F]", text):
+        if UNSTORABLE_ESCAPED.search(text):
             payload = _storable(payload)
     except (ValueError, RecursionError) as error:
         raise PayloadError("the body is not JSON in UTF-8") from error
@@ -275,11 +278,14 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+# What PostgreSQL cannot store, as it is and as JSON writes it.
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+UNSTORABLE_ESCAPED = re.compile(r"\\u0000|\\u[dD][89a-fA-F]")
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return re.sub("[\x00\ud800-\udfff]", "\ufffd", value)
+        return UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, list):
         return [_storable(item) for item in value]
     if isinstance(value, dict):
@@ -491,7 +497,7 @@ def _message_type(message: _Message) -> str:
 
 def _content(message: _Message, attached: Sequence[Attachment]) -> str:
     """Return the text, and a line for each attachment."""
-    text = message.content or ""
+    text = (message.content or "")[:MAX_CONTENT]
     email = (message.content_attributes or {}).get("email")
     if isinstance(email, dict) and isinstance(email.get("text_content"), dict):
         # Chatwoot leaves quoted history in `content` and cuts it here.
@@ -504,7 +510,7 @@ def _content(message: _Message, attached: Sequence[Attachment]) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.strip() if isinstance(value, str) else ""
+    return value[:MAX_CONTENT].strip() if isinstance(value, str) else ""
 
 
 def _reply_key(message: _Message) -> str | None:
@@ -534,7 +540,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         status=_status(conversation.status),
         updated_at=conversation.updated_at or 0.0,
         first_reply_at=moment(conversation.first_reply_created_at),
-        contact_name=contact.name if contact else None,
+        contact_name=contact.name[:MAX_NAME] if contact and contact.name else None,
         channel=_channel(conversation),
         can_reply=_flag(conversation.can_reply),
         labels=_labels(conversation.labels),

@@ -31,9 +31,9 @@ RUN = 28
 LEAST, SHARE, MOST = 120, 0.4, 1_500
 # Of an internal line, in letters.
 INTERNAL_RUN = 16
-INTERNAL = re.compile(r"^\W*internal\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
+INTERNAL = re.compile(r"^[^\w\n]*+internal\s*+:\s*+(.+)$", re.IGNORECASE | re.MULTILINE)
 # In an internal line: what is no word, such as ZEBRA-QUARTZ or k7-2041.
-CODE = re.compile(r"[\w-]*\d[\w-]*|\b[A-Z]+(?:[_-][A-Z]+)+\b")
+CODE = re.compile(r"(?<![\w-])(?:[^\W\d]|-)*+\d[\w-]*+|\b[A-Z]+(?:[_-][A-Z]+)+\b")
 SHORTEST_CODE = 5
 
 

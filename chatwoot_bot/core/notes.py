@@ -22,12 +22,17 @@ def with_summary(note: str, summary: str) -> str:
 
 
 def _last_messages(transcript: Sequence[Message]) -> str:
-    lines = [
-        f"> **{SPEAKERS[message.sender]}:** {_shortened(message.content)}"
+    shown = [
+        (SPEAKERS[message.sender], message.content)
         for message in transcript
         if message.content and message.sender in SPEAKERS
     ]
-    return "\n".join(lines[-SHOWN:])
+    # Blanks go away, so a little more than what is shown is enough to shorten.
+    lines = [
+        f"> **{speaker}:** {_shortened(content[: 4 * SHOWN_CHARACTERS])}"
+        for speaker, content in shown[-SHOWN:]
+    ]
+    return "\n".join(lines)
 
 
 def _shortened(text: str) -> str:

@@ -4,7 +4,6 @@ Chatwoot's API takes more than its channels do; the channel then rejects what ha
 "sent". So a reply is made to fit before it is kept. Channels are Chatwoot's classes.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -126,8 +125,16 @@ def with_lines(text: str, options: Sequence[Option]) -> str:
 
 
 def _names(text: str, title: str) -> bool:
-    found = re.search(rf"(?<!\w){re.escape(title)}(?!\w)", text, re.IGNORECASE)
-    return found is not None
+    """Return whether *title* stands in *text* as whole words, in any case."""
+    wanted, there = title.casefold(), text.casefold()
+    at = there.find(wanted)
+    while at >= 0:
+        end = at + len(wanted)
+        around = there[max(at - 1, 0) : at] + there[end : end + 1]
+        if not any(each.isalnum() or each == "_" for each in around):
+            return True
+        at = there.find(wanted, at + 1)
+    return False
 
 
 def note_instead(text: str) -> str:

@@ -40,6 +40,9 @@ def mark_of(prompt: str, rules: Sequence[str]) -> str:
     return f"ref-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
+BETWEEN_RULES = re.compile(r"[\n;]")
+
+
 def split_rules(text: str) -> tuple[str, ...]:
     """Return the rules of a text: divided by line breaks or semicolons."""
-    return tuple(part.strip() for part in re.split(r"[\n;]", text) if part.strip())
+    return tuple(part.strip() for part in BETWEEN_RULES.split(text) if part.strip())

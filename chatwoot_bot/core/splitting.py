@@ -83,6 +83,7 @@ def _last(
 ) -> tuple[int, int] | None:
     """Return the last break up to *end* that is outside of all *regions*."""
     starts = [region.start for region in regions]
+    begin = len(window) - len(window.lstrip())
     found = None
     for match in breaks.finditer(window):
         start, stop = match.span(match.lastindex or 0)
@@ -90,7 +91,7 @@ def _last(
             break
         before = bisect_left(starts, stop) - 1
         is_inside = before >= 0 and regions[before].end > start
-        if not is_inside and window[:start].strip():
+        if not is_inside and start > begin:
             found = start, stop
     return found
 
@@ -136,9 +137,9 @@ def _fences(window: str, limit: int) -> Iterator[_Region]:
         position = opening.end()
         if size(line) > limit // 4:
             continue  # no room for it in every part
-        closing = re.compile(
-            rf"^[ \t]*{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE
-        ).search(window, position)
+        # As long as the one that opened the block, or longer.
+        closings = CLOSING_FENCE.finditer(window, position)
+        closing = next((c for c in closings if c["mark"].startswith(mark)), None)
         end = closing.end() if closing else len(window)
         yield _Region(
             start=opening.start(),
@@ -153,25 +154,54 @@ def _fences(window: str, limit: int) -> Iterator[_Region]:
 
 def _spans(window: str, start: int, end: int, limit: int) -> Iterator[_Region]:
     """Yield code spans, links and bold text between two positions."""
-    for match in SPAN.finditer(window, start, end):
+    code_ends = _code_ends(window, start, end)
+    position = start
+    while (match := SPAN.search(window, position, end)) is not None:
         mark = match["ticks"] or match["bold"] or ""
+        position = match.end()
+        if match["ticks"]:
+            code_end = code_ends.get(match.start())
+            if code_end is None:
+                continue
+            position = code_end
         if len(mark) <= limit // 4:
             yield _Region(
                 start=match.start(),
                 body=match.start() + len(mark),
-                tail=match.end() - len(mark),
-                end=match.end(),
+                tail=position - len(mark),
+                end=position,
                 opener=mark,
                 closer=mark,
             )
 
 
+def _code_ends(window: str, start: int, end: int) -> dict[int, int]:
+    """Return where a code span ends, by where it would begin.
+
+    At the next back-ticks of the same number, if there is no blank line before them.
+    """
+    ends: dict[int, int] = {}
+    # From the end: the next ones of each number, in the same paragraph.
+    following: dict[int, int] = {}
+    for match in reversed(list(TICKS_OR_GAP.finditer(window, start, end))):
+        length = len(match["ticks"] or "")
+        if not length:
+            following.clear()
+            continue
+        if length in following:
+            ends[match.start()] = following[length]
+        following[length] = match.end()
+    return ends
+
+
+TICKS_OR_GAP = re.compile(r"(?P<ticks>`++)|\n[ \t]*+(?=\n)")
+CLOSING_FENCE = re.compile(r"^[ \t]*+(?P<mark>`{3,}+|~{3,}+)[ \t]*+$", re.MULTILINE)
 FENCE = re.compile(
     r"^(?P<indent>[ \t]*)(?P<mark>`{3,}|~{3,})(?P<info>[^\n`]*)$", re.MULTILINE
 )
 SPAN = re.compile(
-    # `code`, not over a blank line
-    r"(?<!`)(?P<ticks>`+)(?!`)(?:(?!\n[ \t]*\n).)+?(?<!`)(?P=ticks)(?!`)"
+    # where `code` may begin; where it ends, `_code_ends` knows
+    r"(?P<ticks>`++)"
     # [text](address "title"), the address with one level of brackets
     r"|!?\[[^\[\]\n]+\]\([^\s()]*(?:\([^\s()]*\)[^\s()]*)*(?: +\"[^\"\n]*\")?\)"
     # **bold**
@@ -180,8 +210,8 @@ SPAN = re.compile(
 )
 # The best first; what the last group matches goes away.
 BREAKS = (
-    re.compile(r"[ \t]*\n(?:[ \t]*\n)+"),
-    re.compile(r"[ \t]*\n"),
+    re.compile(r"(?<![ \t])[ \t]*+\n(?:[ \t]*+\n)++"),
+    re.compile(r"(?<![ \t])[ \t]*+\n"),
     # Not after "1.", which begins an item of a list.
     re.compile(r"(?<!\d)[.!?…][\"'”’»)*_]*([ \t]+)|[。！？]()"),  # noqa: RUF001
     re.compile(r"[ \t]+"),

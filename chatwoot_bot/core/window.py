@@ -28,7 +28,7 @@ class Window:
 
 def tokens(text: str) -> int:
     """Return about how many tokens *text* has."""
-    dense = len(CJK.findall(text))
+    dense = 0 if text.isascii() else len(CJK.findall(text))
     return dense + -(-(len(text) - dense) // 4)
 
 
@@ -54,7 +54,9 @@ def fit(transcript: Sequence[Message], budget: int) -> Window:
         if message.owed:
             shown.append(message)
             continue
-        left -= weight(message)
-        # Once below zero it stays there: no older one slips into what is left.
+        # Once below zero it stays there: no older one slips into what is left, and
+        # none is even weighed.
+        if left >= 0:
+            left -= weight(message)
         (cut if left < 0 else shown).append(message)
     return Window(shown[::-1], cut[::-1])

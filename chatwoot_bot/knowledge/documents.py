@@ -10,6 +10,9 @@ from enum import StrEnum
 from html.parser import HTMLParser
 
 MAX_TITLE = 200
+# Of a document. A manual, not an encyclopedia; more would hold the event loop on its
+# way.
+MAX_CHARS = 2_000_000
 # What no database takes.
 UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
@@ -66,8 +69,8 @@ class Parsed:
 
 def parse(raw: Raw) -> Parsed:
     """Take a document apart."""
-    text = UNSTORABLE.sub("", raw.text)
-    given = UNSTORABLE.sub("", raw.title) if raw.title else None
+    text = UNSTORABLE.sub("", raw.text[:MAX_CHARS])
+    given = _title(raw.title) if raw.title else None
     match raw.kind:
         case Kind.MARKDOWN:
             found = _markdown(text, given)
@@ -90,17 +93,28 @@ def parse(raw: Raw) -> Parsed:
     )
 
 
+# Longer than any that a browser takes.
+MAX_URL = 4_096
+ADDRESS = re.compile(r"https?://\S+$")
+
+
+def _title(text: str) -> str:
+    return UNSTORABLE.sub("", text[:MAX_HEADING]).strip()[:MAX_TITLE]
+
+
 def _address(url: str | None) -> str | None:
     """Return *url* when it is one that a browser opens."""
-    return url if url and re.match(r"https?://\S+$", url) else None
+    return url if url and len(url) <= MAX_URL and ADDRESS.match(url) else None
 
 
 # --- Markdown ---
 
 FRONT = re.compile(r"\A\ufeff?---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-PAIR = re.compile(r"^(title|url|language):[ \t]*(.+?)[ \t]*$", re.MULTILINE)
+PAIR = re.compile(r"^(title|url|language):[^\S\n]*+(.*\S)[^\S\n]*+$", re.MULTILINE)
+# Characters of a heading that are looked at, marks and all.
+MAX_HEADING = 4 * MAX_TITLE
 # Marks of a heading's own text.
-MARKS = re.compile(r"[*_`]+|\s*\{#[^}]*\}\s*$")
+MARKS = re.compile(r"[*_`]+|(?<!\s)\s*+\{#[^{}]*+\}\s*+$")
 
 
 def _markdown(text: str, title: str | None) -> Parsed:
@@ -125,7 +139,7 @@ def _markdown(text: str, title: str | None) -> Parsed:
     for place, level, content in headings:
         start, end = place or [last, last]
         sections.add("".join(lines[last:start]))
-        sections.open(level, MARKS.sub("", content).strip())
+        sections.open(level, MARKS.sub("", content[:MAX_HEADING]).strip())
         last = end
     sections.add("".join(lines[last:]))
     return Parsed(
@@ -148,6 +162,8 @@ class _Sections:
     _open: list[tuple[int, str]] = field(default_factory=list)
 
     def open(self, level: int, heading: str) -> None:
+        # Each piece of the document will have it.
+        heading = heading[:MAX_TITLE].strip()
         if not self.done and not self._open and self.title in (None, heading):
             self.title = heading
             return
@@ -214,7 +230,7 @@ class _Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if self._in_title:
-            self.head_title += data
+            self.head_title += data[: MAX_TITLE - len(self.head_title)]
         elif not self._left_out:
             self._text.append(data)
 
@@ -237,8 +253,11 @@ def _joined(lines: Iterator[str]) -> Iterator[str]:
         last = line
 
 
+HEADINGS = {"h1", "h2", "h3", "h4", "h5", "h6"}
+
+
 def _level(tag: str) -> int:
-    return int(tag[1]) if re.fullmatch(r"h[1-6]", tag) else 0
+    return int(tag[1]) if tag in HEADINGS else 0
 
 
 def _html(text: str, title: str | None) -> Parsed:

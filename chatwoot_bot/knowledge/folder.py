@@ -10,7 +10,7 @@ from pathlib import Path
 from ..errors import KnowledgeError, MediaError
 from ..media.kinds import PDF, kind_of, text_of
 from ..media.reading import FileReader
-from .documents import Kind, Raw
+from .documents import MAX_CHARS, Kind, Raw
 from .prepare import VERSION
 
 KINDS = {
@@ -22,8 +22,9 @@ KINDS = {
     ".pdf": Kind.TEXT,
 }
 MAX_BYTES = 20 * 1024 * 1024
-# A manual, not an encyclopedia; more would hold the event loop on its way.
-MAX_CHARS, MAX_PAGES = 2_000_000, 1_000
+MAX_PAGES = 1_000
+# In UTF-8, of one character.
+MAX_CHAR_BYTES = 4
 
 
 def digest_of(content: bytes, *others: str | None) -> str:
@@ -51,7 +52,7 @@ class File:
         Raises:
             KnowledgeError: it cannot be read.
         """
-        return digest_of(await self._content())
+        return await asyncio.to_thread(digest_of, await self._content())
 
     async def fetch(self) -> Raw:
         """Return its text.
@@ -63,24 +64,27 @@ class File:
         if self.path.suffix.lower() == ".pdf":
             text = await self._pdf(content)
         else:
+            if len(content) > MAX_CHARS * MAX_CHAR_BYTES:
+                raise _too_long()
             decoded = await asyncio.to_thread(text_of, content)
             if decoded is None:
                 raise KnowledgeError("it is no text")
             if len(decoded) > MAX_CHARS:
-                raise KnowledgeError(f"it is longer than {MAX_CHARS:,} characters")
+                raise _too_long()
             text = decoded
         return Raw(uri=self.uri, kind=KINDS[self.path.suffix.lower()], text=text)
 
     async def _content(self) -> bytes:
         try:
-            if self.path.stat().st_size > MAX_BYTES:
-                raise KnowledgeError(f"it is larger than {MAX_BYTES >> 20} MB")
-            return await asyncio.to_thread(self.path.read_bytes)
+            content = await asyncio.to_thread(_begin_of, self.path)
         except OSError as error:
             raise KnowledgeError(error.strerror or "it cannot be read") from error
+        if len(content) > MAX_BYTES:
+            raise KnowledgeError(f"it is larger than {MAX_BYTES >> 20} MB")
+        return content
 
     async def _pdf(self, content: bytes) -> str:
-        if kind_of(content) != PDF:
+        if await asyncio.to_thread(kind_of, content) != PDF:
             # A page that asks to sign in, saved under the name of what it hid.
             raise KnowledgeError("it is not a PDF file, whatever its name says")
         reader = FileReader(max_chars=MAX_CHARS, max_pages=MAX_PAGES)
@@ -88,6 +92,16 @@ class File:
             return await reader.read(content)
         except MediaError as error:
             raise KnowledgeError(str(error)) from error
+
+
+def _begin_of(path: Path) -> bytes:
+    """Return the file, of one that is too large no more than shows that."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _too_long() -> KnowledgeError:
+    return KnowledgeError(f"it is longer than {MAX_CHARS:,} characters")
 
 
 def files_in(place: Path) -> list[File]:

@@ -14,11 +14,13 @@ from urllib.parse import quote
 import httpx
 
 from ..errors import KnowledgeError
-from .documents import Kind, Raw
+from .documents import MAX_CHARS, MAX_HEADING, MAX_URL, Kind, Raw
 
 # Of 25 articles at most.
 MAX_PAGES = 400
 TIMEOUT_S = 20.0
+# Of an article's number and of its language.
+MAX_WORD = 100
 PUBLISHED = ("published", 1, None)
 
 
@@ -129,16 +131,18 @@ def _raw(address: str, locale: str, article: Mapping[str, Any]) -> Raw | None:
         return None
     category = article.get("category")
     said = category.get("locale") if isinstance(category, dict) else None
-    slug = article.get("slug")
-    url = f"{address}/articles/{quote(str(slug), errors='replace')}" if slug else None
+    slug = str(article.get("slug") or "")[:MAX_URL]
+    url = f"{address}/articles/{quote(slug, errors='replace')}" if slug else None
+    # One character more than may be read shows that there is more.
+    text = str(content)[: MAX_CHARS + 1]
     return Raw(
-        uri=f"{address}/{article.get('id')}",
+        uri=f"{address}/{str(article.get('id'))[:MAX_WORD]}",
         # The editor writes Markdown, older articles are HTML.
-        kind=Kind.HTML if str(content).lstrip().startswith("<") else Kind.MARKDOWN,
-        text=str(content),
-        title=html.unescape(str(title)),
+        kind=Kind.HTML if text.lstrip().startswith("<") else Kind.MARKDOWN,
+        text=text,
+        title=html.unescape(str(title)[:MAX_HEADING]),
         url=url,
-        language=str(article.get("locale") or said or locale),
+        language=str(article.get("locale") or said or locale)[:MAX_WORD],
     )
 
 

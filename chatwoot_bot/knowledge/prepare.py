@@ -1,8 +1,9 @@
 """From a document as it was fetched to what is stored: all that costs time.
 
 Run as a program it does so for each line on stdin, so that reading a thousand documents
-takes no time from the service: JSON of `Raw` in, JSON of `Prepared` out. It ends with
-its stdin, that is with whoever has started it.
+takes no time from the service: JSON of `Raw` in, JSON of `Prepared` out. Its chunks
+follow on lines of their own, `AT_ONCE` on each, so that no line takes long to read. It
+ends with its stdin, that is with whoever has started it.
 """
 
 import dataclasses
@@ -20,6 +21,8 @@ from .terms import language_of, terms_of
 # A change of how documents are cut or read makes this another number, and all
 # documents new.
 VERSION = 1
+# Chunks on one line of the answer.
+AT_ONCE = 25
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,11 @@ def main() -> None:
     for line in sys.stdin.buffer:
         said = json.loads(line)
         raw = Raw(**{**said, "kind": Kind(said["kind"])})
-        answer = json.dumps(dataclasses.asdict(prepare(raw)))
-        sys.stdout.write(answer + "\n")
+        said = dataclasses.asdict(prepare(raw))
+        chunks = said.pop("chunks")
+        lines = [chunks[at : at + AT_ONCE] for at in range(0, len(chunks), AT_ONCE)]
+        for answer in ({**said, "lines": len(lines)}, *lines):
+            sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
 

@@ -6,15 +6,15 @@ import dataclasses
 import json
 import os
 import sys
-from typing import Self
+from typing import Any, Self
 
 from ..core.chunk import Chunk
 from ..errors import KnowledgeError
-from .documents import Raw
+from .documents import MAX_CHARS, Raw
 from .prepare import Prepared
 
-# Text and terms of the longest document, as JSON in any script.
-MAX_LINE = 64 * 1024 * 1024
+# Text and terms of one line's chunks, as JSON in any script.
+MAX_LINE = 2 * 1024 * 1024
 # For one document.
 TIMEOUT_S = 60.0
 PROGRAM = (sys.executable, "-m", f"{__package__}.prepare")
@@ -40,22 +40,21 @@ class Preparer:
         Raises:
             KnowledgeError: it cannot be read; the next one may be.
         """
+        if len(raw.text) > MAX_CHARS:
+            raise KnowledgeError(f"it is longer than {MAX_CHARS:,} characters")
         program = await self._running()
         try:
             async with asyncio.timeout(TIMEOUT_S):
-                line = await _ask(program, json.dumps(dataclasses.asdict(raw)))
+                return await _ask(program, raw)
         except (TimeoutError, OSError, ValueError) as error:
             await self._stop()
             raise KnowledgeError("it takes too long to read") from error
         except asyncio.CancelledError:
             await self._stop()  # its answer would be taken for the next one's
             raise
-        if not line.endswith(b"\n"):
+        except EOFError as error:
             await self._stop()
-            raise KnowledgeError("it is too complicated")
-        said = json.loads(line)
-        chunks = tuple(Chunk(**chunk) for chunk in said.pop("chunks"))
-        return Prepared(**said, chunks=chunks)
+            raise KnowledgeError("it is too complicated") from error
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._program is None:
@@ -82,9 +81,28 @@ class Preparer:
 ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
 
 
-async def _ask(program: asyncio.subprocess.Process, question: str) -> bytes:
+async def _ask(program: asyncio.subprocess.Process, raw: Raw) -> Prepared:
+    """Have one document prepared.
+
+    Raises:
+        EOFError: the process has died of it.
+        ValueError: a line of the answer is too long.
+    """
     if program.stdin is None or program.stdout is None:
         raise ValueError("the process has no pipes")
+    question = await asyncio.to_thread(json.dumps, dataclasses.asdict(raw))
     program.stdin.write(question.encode() + b"\n")
     await program.stdin.drain()
-    return await program.stdout.readline()
+    said = await _line(program.stdout)
+    chunks: list[Chunk] = []
+    for _ in range(said.pop("lines")):
+        chunks += [Chunk(**chunk) for chunk in await _line(program.stdout)]
+        await asyncio.sleep(0)  # lines that are here already make nobody wait
+    return Prepared(**said, chunks=tuple(chunks))
+
+
+async def _line(stream: asyncio.StreamReader) -> Any:
+    line = await stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return json.loads(line)

@@ -72,7 +72,7 @@ EMPTY = frozenset(
 HYPHENED = re.compile(r"(?<!\w)(?:[^\W_]+-)+[^\W_]+(?!\w)")
 # Marks of short vowels, and what stretches a line in Arabic; soft and no-break marks.
 SILENT = re.compile(r"[\u00ad\u0640\u064b-\u065f\u0670\u200b-\u200f\u2060]")
-ADDRESS = re.compile(r"https?://\S+|\]\([^)\s]*\)|<[^>\s]+>")
+ADDRESS = re.compile(r"https?://\S++|\]\((?:[^)\]\s]|\](?!\())*+\)|<[^<>\s]++>")
 
 
 def terms_of(text: str, language: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What a file is, by what it begins with; names and headers only claim."""
 
+import codecs
 import re
 
 # What models take as a picture.
@@ -14,6 +15,8 @@ AUDIO = {
     "audio/webm": "webm",
 }
 PDF = "application/pdf"
+# Bytes of a file that tell what it is.
+HEAD = 65_536
 TEXT = "text/plain"
 UNKNOWN = "application/octet-stream"
 
@@ -30,31 +33,43 @@ BEGINNINGS = (
     (re.compile(rb".{4}ftyp(?!heic|heix|mif1|msf1|avif)", re.DOTALL), "audio/mp4"),
     (re.compile(rb"\x1a\x45\xdf\xa3"), "audio/webm"),
     # Some printers write a few bytes before it.
-    (re.compile(rb".{0,1019}%PDF-", re.DOTALL), PDF),
+    (re.compile(rb"\A.{0,1019}%PDF-", re.DOTALL), PDF),
     # An error or a login where a file should be; a saved page is no loss.
-    (re.compile(rb"(?i)\s*(\xef\xbb\xbf)?\s*<(!doctype html|html)"), "text/html"),
+    (
+        re.compile(rb"(?i)\A\s*+(?:\xef\xbb\xbf)?+\s*+<(?:!doctype html|html)"),
+        "text/html",
+    ),
 )
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def kind_of(data: bytes) -> str:
-    """Return the media type of *data*; `UNKNOWN` for what nobody here reads."""
+    """Return the media type of *data*; `UNKNOWN` for what nobody here reads.
+
+    No more than the first `HEAD` bytes are looked at, however large the file is.
+    """
+    head = data[:HEAD]
     for beginning, kind in BEGINNINGS:
-        if beginning.match(data):
+        if beginning.match(head):
             return kind
-    return TEXT if text_of(data) is not None else UNKNOWN
+    return TEXT if text_of(data, most=HEAD) is not None else UNKNOWN
 
 
-def text_of(data: bytes) -> str | None:
+def text_of(data: bytes, *, most: int | None = None) -> str | None:
     """Return *data* as text, or None when it is none.
 
     UTF-8, UTF-16 with its mark, or what Windows once wrote in Western Europe.
+
+    Args:
+        most: bytes to decode; a character that is cut there is left out.
     """
-    codecs = ["utf-16"] if data[:2] in UTF_16 else ["utf-8-sig", "cp1252"]
-    for codec in codecs:
+    head = data[:most]
+    names = ["utf-16"] if data[:2] in UTF_16 else ["utf-8-sig", "cp1252"]
+    for name in names:
+        decoder = codecs.getincrementaldecoder(name)()
         try:
-            text = data.decode(codec)
+            text = decoder.decode(head, final=len(head) == len(data))
         except UnicodeError:
             continue
         return None if CONTROL.search(text) else text

@@ -164,9 +164,9 @@ class MediaReader:
         data = await self._fetcher.fetch(
             attachment.url or "", patience_s=PATIENCE_S if new else 0.0
         )
-        kind = kinds.kind_of(data)
+        kind = await asyncio.to_thread(kinds.kind_of, data)
         if kind in kinds.IMAGES:
-            image = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+            image = await asyncio.to_thread(_data_url, kind, data)
             return _Found(dataclasses.replace(attachment, image=image), final=False)
         if attachment.kind == "image":
             raise MediaError("it is not a picture that can be shown")
@@ -179,6 +179,10 @@ class MediaReader:
         if self._transcriber is None or not self._listens:
             raise MediaError("nobody can listen to it now", retryable=True)
         return await self._transcriber.transcribe(data)
+
+
+def _data_url(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _fewer_images(found: dict[Place, _Found], max_bytes: int) -> dict[Place, _Found]:

@@ -12,6 +12,13 @@ from . import kinds
 
 # About five thousand tokens: more than an invoice, less than a book.
 MAX_CHARS = 20_000
+# What is tidied, for each character that may be left of it: layouts are mostly blanks.
+SPARSE = 4
+# In UTF-8, of one character.
+MAX_CHAR_BYTES = 4
+UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
+BLANKS = re.compile(r"[^\S\n]++")
+EMPTY_LINES = re.compile(r" ?\n(?: ?\n)++")
 MAX_PAGES = 50
 CUT = "\n[The rest of the file is left out.]"
 PDF_S = 15.0
@@ -42,26 +49,25 @@ class FileReader:
         Raises:
             MediaError: there is none to be had.
         """
-        match kinds.kind_of(data):
+        match await asyncio.to_thread(kinds.kind_of, data):
             case kinds.TEXT:
-                text = kinds.text_of(data) or ""
+                return await asyncio.to_thread(self._plain, data)
             case kinds.PDF:
-                text = await self._read_pdf(data)
+                out = await self._read_pdf(data)
+                return await asyncio.to_thread(self._said, out)
             case _:
                 raise MediaError("files of this kind are not read here")
-        text = _tidy(text)
-        if not text:
-            raise MediaError("it holds no text")
-        most = self._max_chars
-        return text if len(text) <= most else text[:most].rstrip() + CUT
 
-    async def _read_pdf(self, data: bytes) -> str:
-        try:
-            async with self._slots, asyncio.timeout(PDF_S):
-                limits = (str(self._max_chars), str(self._max_pages))
-                out = await _run([sys.executable, "-I", PDF_PROGRAM, *limits], data)
-        except TimeoutError:
-            raise MediaError("it takes too long to read") from None
+    def _plain(self, data: bytes) -> str:
+        """Return the text of a text file."""
+        most = self._max_chars * SPARSE * MAX_CHAR_BYTES
+        text = kinds.text_of(data, most=most)
+        if text is None:
+            raise MediaError("files of this kind are not read here")
+        return self._cut(text, is_whole=len(data) <= most)
+
+    def _said(self, out: bytes) -> str:
+        """Return the text that the program has found in a PDF."""
         try:
             answer = json.loads(out)
         except ValueError:
@@ -69,7 +75,30 @@ class FileReader:
             raise MediaError("it is too complicated") from None
         if "text" not in answer:
             raise MediaError(answer["problem"])
-        return str(answer["text"])
+        return self._cut(str(answer["text"]))
+
+    def _cut(self, text: str, *, is_whole: bool = True) -> str:
+        """Return *text* tidied and cut, never empty.
+
+        Args:
+            is_whole: False when the file goes on behind it.
+        """
+        most = self._max_chars
+        begin = text[: most * SPARSE]
+        tidy = _tidy(begin)
+        if not tidy:
+            raise MediaError("it holds no text")
+        if is_whole and len(begin) == len(text) and len(tidy) <= most:
+            return tidy
+        return tidy[:most].rstrip() + CUT
+
+    async def _read_pdf(self, data: bytes) -> bytes:
+        try:
+            async with self._slots, asyncio.timeout(PDF_S):
+                limits = (str(self._max_chars), str(self._max_pages))
+                return await _run([sys.executable, "-I", PDF_PROGRAM, *limits], data)
+        except TimeoutError:
+            raise MediaError("it takes too long to read") from None
 
 
 async def _run(command: list[str | Path], data: bytes) -> bytes:
@@ -92,6 +121,6 @@ async def _run(command: list[str | Path], data: bytes) -> bytes:
 
 def _tidy(text: str) -> str:
     """Drop what no database takes, and the white space that layouts leave."""
-    text = re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]", "", text)
-    text = re.sub(r"[^\S\n]+", " ", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return re.sub(r" ?\n(?: ?\n)+", "\n\n", text).strip()
+    text = UNSTORABLE.sub("", text)
+    text = BLANKS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return EMPTY_LINES.sub("\n\n", text).strip()

@@ -51,7 +51,7 @@ class Transcriber:
         Raises:
             MediaError: nobody can tell; retryable when a later turn may try.
         """
-        kind = kinds.kind_of(data)
+        kind = await asyncio.to_thread(kinds.kind_of, data)
         if kind not in kinds.AUDIO:
             raise MediaError("sounds of this kind are not understood here")
         name = f"voice.{kinds.AUDIO[kind]}"
@@ -87,7 +87,8 @@ def _words(answer: httpx.Response) -> str:
         text = answer.json()["text"]
     except (ValueError, LookupError, TypeError, RecursionError):
         raise _nobody_listens() from None
-    words = str(text).replace("\x00", "").encode("utf-8", "replace").decode().strip()
+    text = str(text)[:MAX_CHARS]
+    words = text.replace("\x00", "").encode("utf-8", "replace").decode().strip()
     if not words:
         raise MediaError("nothing is said in it")
-    return words[:MAX_CHARS]
+    return words

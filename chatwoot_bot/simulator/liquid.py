@@ -14,9 +14,10 @@ import re
 from collections.abc import Mapping
 
 BACKTICKS = re.compile(r"`(.*?)`", re.DOTALL)
-TOKEN = re.compile(r"\{%-?\s*(?P<tag>\w*)(?P<rest>.*?)%\}|\{\{(?P<name>.*?)\}\}?", re.S)
+TAG = re.compile(r"-?+\s*+(\w*+)")
 OPENING = re.compile(r"\{\{|\{%")
 END_OF_RAW = re.compile(r"\{%-?\s*endraw\s*-?%\}")
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 BLOCKS = ("if", "unless", "case", "for", "capture", "comment", "tablerow", "ifchanged")
 
@@ -52,14 +53,10 @@ class _Scanner:
     def run(self) -> str:
         while opening := OPENING.search(self.text, self.position):
             self._say(self.text[self.position : opening.start()])
-            token = TOKEN.match(self.text, opening.start())
-            if token is None:
-                raise _SyntaxError("not terminated")
-            self.position = token.end()
-            if token["name"] is not None:
-                self._variable(token)
+            if opening[0] == "{{":
+                self._variable(self._up_to("}", opening.end()))
             else:
-                self._tag(token["tag"])
+                self._tag(self._up_to("%}", opening.end()))
         if self.blocks:
             raise _SyntaxError(f"{self.blocks[-1]} was never closed")
         self._say(self.text[self.position :])
@@ -69,18 +66,29 @@ class _Scanner:
         if not self.blocks:
             self.out.append(text)
 
-    def _variable(self, token: re.Match[str]) -> None:
-        if not token[0].endswith("}}"):
+    def _up_to(self, end: str, start: int) -> str:
+        """Return what stands from *start* up to *end*, and go on behind that."""
+        found = self.text.find(end, start)
+        if found < 0:
+            raise _SyntaxError("not terminated")
+        self.position = found + len(end)
+        return self.text[start:found]
+
+    def _variable(self, inner: str) -> None:
+        if not self.text.startswith("}", self.position):
             raise _SyntaxError("variable was not properly terminated")
-        name = token["name"].strip("- \t\r\n")
+        self.position += 1
+        name = inner.strip("- \t\r\n")
         if quoted := QUOTED.match(name):
             self._say(quoted[1] or quoted[2] or "")
-        elif re.fullmatch(r"-?\d+(\.\d+)?", name):
+        elif NUMBER.fullmatch(name):
             self._say(name)
         else:
             self._say(self.variables.get(name.split("|")[0].strip(), ""))
 
-    def _tag(self, tag: str) -> None:
+    def _tag(self, inner: str) -> None:
+        found = TAG.match(inner)
+        tag = found[1] if found else ""
         if tag == "raw":
             end = END_OF_RAW.search(self.text, self.position)
             if end is None:

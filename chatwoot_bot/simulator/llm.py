@@ -29,6 +29,8 @@ from .wire import Json
 
 CHUNKS_MAX = 50  # a long reply in fewer, longer pieces keeps the timers few
 MODEL = "stand-in"
+# With the blanks before it; the last one with those behind it, too.
+WORD = re.compile(r"(?<!\s)\s*+\S++(?:\s++\Z)?+")
 ERRORS = {
     401: ("invalid_request_error", "invalid_api_key", "Incorrect API key provided"),
     429: ("rate_limit_error", "rate_limit_exceeded", "Rate limit reached"),
@@ -261,7 +263,7 @@ def _deltas(answer: Answer) -> list[Json]:
             {"tool_calls": [{"index": number} | _tool_call(call, number)]}
             for number, call in enumerate(_calls(answer))
         ]
-    words = re.findall(r"\s*\S+\s*$|\s*\S+", answer) or [answer]
+    words = WORD.findall(answer) or [answer]
     size = -(-len(words) // CHUNKS_MAX)
     return [
         {"content": "".join(words[start : start + size])}

@@ -31,8 +31,10 @@ def _reachable(value: str) -> str:
     raise ValueError("must be an email address or a phone number")
 
 
-EMAIL = re.compile(r"[\w.+%'-]+@[\w.-]+\.\w+")
-PHONE = re.compile(r"\+?(?:[ ()/.-]*\d){5,20}[ ()/.-]*")
+# Models are shown these two, so they hold nothing that only Python knows.
+EMAIL_FORM = r"^[\w.+%'-]+@[\w.-]+\.\w+$"
+PHONE_FORM = r"^\+?(?:[ ()/.-]*\d){5,20}[ ()/.-]*$"
+EMAIL, PHONE = re.compile(EMAIL_FORM), re.compile(PHONE_FORM)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 OneLine = pydantic.AfterValidator(_one_line)
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
@@ -46,12 +48,12 @@ Reach = Annotated[
 Email = Annotated[
     str,
     Line,
-    StringConstraints(pattern=f"^{EMAIL.pattern}$"),
+    StringConstraints(pattern=EMAIL_FORM),
     Field(description="Their email address: the calendar needs one."),
 ]
 Phone = Annotated[
     str,
-    StringConstraints(max_length=40, pattern=f"^{PHONE.pattern}$"),
+    StringConstraints(max_length=40, pattern=PHONE_FORM),
     Field(description="A number as well, if they have told you one."),
 ]
 Topic = Annotated[

@@ -22,7 +22,7 @@ from .toolbox import IN_DOUBT, DoubtfulError
 MAX_BYTES = 65_536
 # Of what a refusal says, for the model.
 MAX_REFUSAL = 500
-TEXT = re.compile(r"(text/.*|application/(.*\+)?(json|xml))", re.IGNORECASE)
+TEXT = re.compile(r"\A(?:text/.*|application/(?:.*\+)?(?:json|xml))", re.IGNORECASE)
 KINDS: Mapping[str, type] = {
     "string": str,
     "integer": int,

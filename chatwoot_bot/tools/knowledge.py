@@ -49,7 +49,8 @@ NOTHING = (
     "call a human."
 )
 LANGUAGES = " The articles are written in these languages: {languages}."
-TAG = re.compile(r"<\s*(/?)\s*passage\b", re.IGNORECASE)
+TAG = re.compile(r"<\s*+(/?+)\s*+passage\b", re.IGNORECASE)
+WORD = re.compile(r"\w+")
 
 
 def search_knowledge(knowledge: Knowledge, db: Database) -> Tool:
@@ -134,4 +135,4 @@ def _question(arguments: Arguments, call: Call, knowledge: Knowledge) -> store.Q
 def folded(question: str) -> str:
     """Return *question* without case and punctuation, to know it again."""
     plain = unicodedata.normalize("NFKC", question).casefold()
-    return " ".join(re.findall(r"\w+", plain)) or plain
+    return " ".join(WORD.findall(plain)) or plain

@@ -127,12 +127,16 @@ def _model(
     return model
 
 
+NEXT_SECTION = re.compile(r"\n(?=\S)")
+PARAMETER = re.compile(
+    r"^ ++(\w++)(?: \([^)\n]*+\))?+: (.+(?:\n {8}.+)*)", re.MULTILINE
+)
+
+
 def _described(text: str) -> Iterator[tuple[str, str]]:
     """Yield the parameters that the docstring explains, each with its text."""
-    section = re.split(r"\n(?=\S)", f"\n{text}")[0]
-    for name, said in re.findall(
-        r"^ +(\w+)(?: \([^)]*\))?: (.+(?:\n {8,}.+)*)", section, re.MULTILINE
-    ):
+    section = NEXT_SECTION.split(f"\n{text}", 1)[0]
+    for name, said in PARAMETER.findall(section):
         yield name, " ".join(said.split())
 
 

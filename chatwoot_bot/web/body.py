@@ -11,6 +11,7 @@ from ..errors import BodyTooLargeError, PayloadError, ValidationError
 
 BODY_TIMEOUT_S = 15
 MAX_PREFER_S = 60
+WAIT = re.compile(r"\bwait=([0-9]{1,4})\b")
 
 Model = TypeVar("Model", bound=pydantic.BaseModel)
 
@@ -87,5 +88,5 @@ def _name(loc: tuple[Any, ...]) -> str:
 
 def preferred_wait_s(request: Request) -> float | None:
     """Return the seconds of ``Prefer: wait=…`` (RFC 7240), or None."""
-    match = re.search(r"\bwait=([0-9]{1,4})\b", request.headers.get("prefer", ""))
+    match = WAIT.search(request.headers.get("prefer", ""))
     return min(float(match.group(1)), MAX_PREFER_S) if match else None

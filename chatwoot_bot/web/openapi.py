@@ -18,6 +18,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 Document = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
+# In a path: {name:kind}.
+PLACE = re.compile(r"{(\w+)(?::(\w+))?}")
+KIND_OF_PLACE = re.compile(r":\w+}")
 
 
 class Who(StrEnum):
@@ -82,7 +85,7 @@ def document(operations: Sequence[Operation], *, version: str) -> Document:
     schemas = _Schemas()
     paths: Document = {}
     for operation in operations:
-        path = re.sub(r":\w+}", "}", operation.path)
+        path = KIND_OF_PLACE.sub("}", operation.path)
         described = _described(operation, schemas)
         paths.setdefault(path, {})[operation.method.lower()] = described
     return {
@@ -181,7 +184,7 @@ def _path_parameters(path: str) -> list[Document]:
             "required": True,
             "schema": {"type": kinds[kind or "str"]},
         }
-        for name, kind in re.findall(r"{(\w+)(?::(\w+))?}", path)
+        for name, kind in PLACE.findall(path)
     ]
 
 

@@ -21,6 +21,10 @@ MAX_CONTENT = 150_000  # Chatwoot accepts no more
 # Of a visitor's message: ten pages, where anybody may write as much as they like.
 MAX_VISITOR_CONTENT = 20_000
 MAX_ID = 2**63 - 1
+# What can be written as a date in every time zone.
+END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+# Of a place in a list, as we write it.
+MAX_CURSOR = 300
 
 
 def _storable(value: str) -> str:
@@ -37,12 +41,14 @@ def _not_blank(value: str) -> str:
 
 def _cursor(value: object) -> object:
     """Read what `cursor_out` has written."""
-    at, _, key = str(value).partition(":")
+    if not isinstance(value, str) or len(value) > MAX_CURSOR:
+        raise ValueError("must be the next of an earlier answer")
+    at, _, key = value.partition(":")
     try:
         cursor = float(at), _storable(key)
     except ValueError:
         cursor = math.nan, ""
-    if not math.isfinite(cursor[0]):
+    if not 0 <= cursor[0] <= END_OF_TIME_S:
         raise ValueError("must be the next of an earlier answer")
     return cursor
 
@@ -60,8 +66,9 @@ Content = Annotated[
     Storable,
     pydantic.AfterValidator(_not_blank),
 ]
+Place = Annotated[str, pydantic.Field(max_length=MAX_CURSOR)]
 Before = Annotated[
-    Cursor, pydantic.BeforeValidator(_cursor, json_schema_input_type=str)
+    Cursor, pydantic.BeforeValidator(_cursor, json_schema_input_type=Place)
 ]
 
 
@@ -551,10 +558,6 @@ def unix(moment: datetime) -> float:
     """Return what a query says as Unix seconds; without an offset it is UTC."""
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return min(max(seconds, 0.0), END_OF_TIME_S)
-
-
-# What can be written as a date in every time zone.
-END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
 def maybe_iso(seconds: float | None) -> str | None:

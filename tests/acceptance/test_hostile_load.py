@@ -5,7 +5,7 @@ import contextlib
 import sys
 import time
 
-import hostile
+import attackers
 import httpx
 import psutil
 import pytest
@@ -61,7 +61,7 @@ async def test_service_stays_responsive_under_hostile_load(tmp_path):
                 others, _ = await _long_conversation(agent, messages=40, sender="user")
             before = process.memory_info().rss
             with contextlib.ExitStack() as stack:
-                health = stack.enter_context(hostile.watching(service.url))
+                health = stack.enter_context(attackers.watching(service.url))
                 _attack(stack, service.url, long, token, others)
                 delays = await _others(chatwoot)
             after = await _settled(process, before)
@@ -91,15 +91,15 @@ async def _long_conversation(agent, *, messages=400, sender="agent"):
 
 def _attack(stack, url, long, token, others):
     page = f"/conversations/{long}/messages"
-    run = lambda *attack: stack.enter_context(hostile.attacking(*attack))  # noqa: E731
-    run(hostile.endless_headers, url)
-    run(hostile.deaf_readers, url, f"{page}?size=200", token)
+    run = lambda *attack: stack.enter_context(attackers.attacking(*attack))  # noqa: E731
+    run(attackers.endless_headers, url)
+    run(attackers.deaf_readers, url, f"{page}?size=200", token)
     run(
-        *(hostile.many_requests, url, "GET", f"{page}?after=999999999", token, 2000),
+        *(attackers.many_requests, url, "GET", f"{page}?after=999999999", token, 2000),
         *(None, "Prefer: wait=30\r\n"),
     )
     escalate = f"/conversations/{others}/escalate"
-    run(hostile.many_requests, url, "POST", escalate, token, 100, {})
+    run(attackers.many_requests, url, "POST", escalate, token, 100, {})
 
 
 async def _others(chatwoot):

@@ -1,9 +1,11 @@
 """Files of strangers become text, or a reason why not."""
 
 import asyncio
+import contextlib
 import io
 import subprocess
 import sys
+import time
 
 import psutil
 import pypdf
@@ -112,6 +114,34 @@ async def test_long_text_is_cut():
     text = await FileReader().read(b"x" * (MAX_CHARS + 1))
 
     assert text == "x" * MAX_CHARS + CUT
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b" " * 10_000_000, b"\n" * 10_000_000, b"\r\n\t " * 2_500_000, b"a " * 5_000_000],
+    ids=["blanks", "lines", "mixed", "words"],
+)
+async def test_large_text_does_not_hold_up_the_service(data):
+    """Whatever is in it: only its beginning is read, and not in the event loop."""
+    begun = time.thread_time()
+    with contextlib.suppress(MediaError):
+        await FileReader().read(data)
+
+    assert time.thread_time() - begun < 0.05
+
+
+@pytest.mark.parametrize("blanks", [" " * 200_000, "\\n" * 50_000])
+async def test_pdf_of_blanks_is_read_in_time(blanks):
+    """A page of layout and nothing else."""
+    assert await problem(make_pdf(blanks)) == "it holds no text"
+
+
+async def test_pdf_of_one_long_page_is_cut():
+    """A page is not read to its end because it has no other after it."""
+    text = await FileReader(max_chars=100).read(make_pdf("word " * 40_000))
+
+    assert text.endswith(CUT)
+    assert len(text) <= 100 + len(CUT)
 
 
 async def test_pdf_that_takes_for_ever_is_stopped(monkeypatch, tmp_path):
