@@ -149,7 +149,8 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions={"http_version": b"HTTP/1.1"},
         )
         if self._checks:
-            if response.headers.get("content-encoding", "identity") != "identity":
+            coding = response.headers.get("content-encoding", "")
+            if coding.strip().lower() not in ("", "identity"):
                 await body.aclose()
                 raise CompressedAnswerError("a compressed answer", request=request)
             response.encoding = charset_of(response.headers)

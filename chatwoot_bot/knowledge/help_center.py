@@ -5,6 +5,7 @@ account's API, for a user's token, knows which portals and languages there are. 
 in an answer has changed between releases, so only what is needed is read.
 """
 
+import asyncio
 import html
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,11 +15,16 @@ from urllib.parse import quote
 import httpx
 
 from ..errors import KnowledgeError
+from ..http import MAX_BODY_OF_CALL
 from .documents import Kind, Raw
 
 # Of 25 articles at most.
 MAX_PAGES = 400
 TIMEOUT_S = 20.0
+# Of one answer, from its first byte to the last.
+WHOLE_S = 60.0
+# Some releases send all articles at once.
+MAX_BYTES = 32 * 1_048_576
 PUBLISHED = ("published", 1, None)
 
 
@@ -47,7 +53,13 @@ async def portals_of(
         KnowledgeError: Chatwoot does not tell.
     """
     url = f"{base_url}/api/v1/accounts/{account_id}/portals"
-    answer = await _get(http, url, headers={"api_access_token": token})
+    # A redirect could carry the token away.
+    answer = await _get(http, url, redirects=False, headers={"api_access_token": token})
+    if answer.is_redirect:
+        raise KnowledgeError(
+            f"{url} redirects ({answer.status_code}), which could carry the token "
+            "away: set CHATWOOT_BASE_URL to the address that it leads to"
+        )
     portals = _payload(answer)
     return [
         Portal(_address(base_url, portal), locales)
@@ -146,10 +158,16 @@ async def _get(
     http: httpx.AsyncClient, url: str, *, redirects: bool = True, **options: Any
 ) -> httpx.Response:
     try:
-        answer = await http.get(
-            url, follow_redirects=redirects, timeout=TIMEOUT_S, **options
-        )
-    except httpx.HTTPError as error:
+        # httpx bounds each step; a server that trickles bytes would hold us.
+        async with asyncio.timeout(WHOLE_S):
+            answer = await http.get(
+                url,
+                follow_redirects=redirects,
+                timeout=TIMEOUT_S,
+                extensions={MAX_BODY_OF_CALL: MAX_BYTES},
+                **options,
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise KnowledgeError(f"{url} does not answer") from error
     if answer.status_code >= 400:
         raise KnowledgeError(f"{url} said {answer.status_code}")
@@ -159,7 +177,7 @@ async def _get(
 def _payload(answer: httpx.Response) -> list[dict[str, Any]]:
     try:
         said = answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise KnowledgeError(f"{answer.url} is not what a help centre says") from error
     payload = said.get("payload") if isinstance(said, dict) else said
     if not isinstance(payload, list):
