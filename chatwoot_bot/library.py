@@ -19,6 +19,7 @@ from .knowledge.folder import files_in
 from .knowledge.ingest import Ingest
 from .knowledge.preparer import Preparer
 from .knowledge.search import Knowledge
+from .logs import unexpected
 from .settings import BotSettings, Settings
 from .store.engine import Database
 
@@ -109,6 +110,8 @@ async def keep_up(settings: Settings, db: Database, http: httpx.AsyncClient) -> 
             return
         except ChatwootBotError as error:
             log.warning("knowledge not up to date", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("knowledge not up to date", **unexpected(error))
         await asyncio.sleep(AGAIN_S)
 
 

@@ -20,6 +20,7 @@ from .core.conversation import Status
 from .core.events import Kind
 from .errors import ChatwootBotError, ChatwootError
 from .intake import Intake
+from .logs import unexpected
 from .store import sweeping
 from .store.arrivals import Arrival
 from .store.engine import Database
@@ -73,7 +74,11 @@ class Sweep:
         self._clock = clock
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled.
+
+        Whatever fails, the next sweep is tried: a service that fetches nothing is
+        better than none.
+        """
         while True:
             try:
                 found = await self.once()
@@ -81,6 +86,8 @@ class Sweep:
                     log.warning("missed messages fetched", messages=found)
             except ChatwootBotError as error:
                 log.warning("sweep failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - see above
+                log.error("sweep failed", **unexpected(error))
             await asyncio.sleep(self._every_s)
 
     async def once(self) -> int:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ..core.text import storable
 from ..errors import KnowledgeError
 from ..http import MAX_BODY_OF_CALL
 from .documents import Kind, Raw
@@ -74,7 +75,12 @@ def _address(base_url: str, portal: Mapping[str, Any]) -> str:
     # Articles of a portal with a domain of its own are shown there only.
     domain = portal.get("custom_domain")
     base = f"https://{str(domain).removeprefix('https://')}" if domain else base_url
-    return f"{base.rstrip('/')}/hc/{quote(str(portal['slug']))}"
+    return storable(f"{base.rstrip('/')}/hc/{_quoted(portal['slug'])}")
+
+
+def _quoted(value: Any) -> str:
+    """Return *value* for a path; JSON may hold half a letter."""
+    return quote(storable(str(value)))
 
 
 def _locales(portal: Mapping[str, Any]) -> Iterator[str]:
@@ -122,15 +128,15 @@ async def _articles(
     http: httpx.AsyncClient, address: str, locale: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Yield the articles of all pages; some releases send all in each."""
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for page in range(1, MAX_PAGES + 1):
-        url = f"{address}/{quote(locale)}/articles.json"
+        url = f"{address}/{_quoted(locale)}/articles.json"
         answer = await _get(http, url, params={"page": page})
-        new = [each for each in _payload(answer) if each.get("id") not in seen]
+        new = [each for each in _payload(answer) if str(each.get("id")) not in seen]
         if not new:
             return
         for article in new:
-            seen.add(article.get("id"))
+            seen.add(str(article.get("id")))
             yield article
 
 
@@ -142,15 +148,15 @@ def _raw(address: str, locale: str, article: Mapping[str, Any]) -> Raw | None:
     category = article.get("category")
     said = category.get("locale") if isinstance(category, dict) else None
     slug = article.get("slug")
-    url = f"{address}/articles/{quote(str(slug), errors='replace')}" if slug else None
+    url = f"{address}/articles/{_quoted(slug)}" if slug else None
     return Raw(
-        uri=f"{address}/{article.get('id')}",
+        uri=storable(f"{address}/{article.get('id')}"),
         # The editor writes Markdown, older articles are HTML.
         kind=Kind.HTML if str(content).lstrip().startswith("<") else Kind.MARKDOWN,
-        text=str(content),
-        title=html.unescape(str(title)),
+        text=storable(str(content)),
+        title=storable(html.unescape(str(title))),
         url=url,
-        language=str(article.get("locale") or said or locale),
+        language=storable(str(article.get("locale") or said or locale)),
     )
 
 

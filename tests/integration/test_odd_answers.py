@@ -7,11 +7,12 @@ import httpx
 import pytest
 import structlog
 from factories import example
+from hypothesis import example as also
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from knowing import write
 
-from chatwoot_bot import library, sweep
+from chatwoot_bot import library
 from chatwoot_bot.chatwoot.client import ChatwootClient
 from chatwoot_bot.core.conversation import Sender, Status
 from chatwoot_bot.core.events import Event, Kind, Said, Sighting
@@ -24,11 +25,10 @@ from chatwoot_bot.knowledge.help_center import (
     portals_of,
 )
 from chatwoot_bot.settings import Settings
-from chatwoot_bot.store.engine import Database
 from chatwoot_bot.sweep import Sweep
 
 URL = "https://chat.example.com"
-often = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+often = settings(max_examples=100, deadline=None, derandomize=True, database=None)
 
 text = st.text("aé/<\x00\x1b\ud83d\udfff", max_size=4)
 leaf = text | st.sampled_from(
@@ -200,7 +200,76 @@ def test_any_articles_are_read_or_refused(payload):
 
 @often
 @given(bent(PORTALS))
+@also({"payload": [{"slug": "\ud83d", "config": {"allowed_locales": ["\ud83d"]}}]})
 def test_any_help_centres_are_read_or_refused(payload):
     body = as_json(payload)
     answering(body, lambda http: portals_of(http, URL, 1, "t"), KnowledgeError)
     answering(body, lambda http: portal_at(http, f"{URL}/hc/x"), KnowledgeError)
+
+
+# The loops themselves.
+
+
+class Odd(Exception):
+    """An error that nobody has thought of."""
+
+
+@pytest.mark.anyio
+async def test_sweep_survives_what_nobody_has_thought_of(db):
+    """A service that fetches nothing is better than none."""
+    asked, often_asked = [], asyncio.Event()
+
+    class Reader:
+        async def list_last_messages(self, *_args, **_options):
+            asked.append(1)
+            if len(asked) == 3:
+                often_asked.set()
+            raise Odd("a contact's text")
+
+    sweeping = Sweep(
+        db,
+        None,
+        None,
+        Reader(),
+        account_id=1,
+        serves=lambda _: True,
+        names=lambda _: True,
+        every_s=0.01,
+        not_older_than_s=60.0,
+    )
+    with structlog.testing.capture_logs() as logs:
+        task = asyncio.create_task(sweeping.run())
+        async with asyncio.timeout(10):
+            await often_asked.wait()
+        task.cancel()
+
+    assert {each["event"] for each in logs} == {"sweep failed"}
+    assert logs[0]["error"] == "Odd"
+    assert "a contact's text" not in str(logs)
+
+
+@pytest.mark.anyio
+async def test_knowledge_survives_what_nobody_has_thought_of(db, tmp_path, monkeypatch):
+    """Its service would end at every start, because of one server's answer."""
+    tries = []
+
+    class Broken:
+        model = "m"
+
+        async def texts(self, _texts):
+            tries.append(1)
+            if len(tries) < 3:
+                raise Odd("a contact's text")
+            return [[1.0]]
+
+    folder = write(tmp_path / "docs", hours="# Hours\n\nWe open at nine.")
+    monkeypatch.setattr(library, "embedder_of", lambda *_: Broken())
+    monkeypatch.setattr(library, "AGAIN_S", 0.01)
+    settings = Settings.load({"KNOWLEDGE_DIR": str(folder), "OLLAMA_MODEL": "m"})
+    with structlog.testing.capture_logs() as logs:
+        async with asyncio.timeout(30):
+            await library.keep_up(settings, db, None)
+    failed = [each for each in logs if each["event"] == "knowledge not up to date"]
+
+    assert [each["error"] for each in failed] == ["Odd", "Odd"]
+    assert logs[-1]["event"] == "knowledge embedded"

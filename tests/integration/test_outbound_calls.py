@@ -200,7 +200,13 @@ ANSWERS = {
     "deep event": (EVENTS, DEEP[2]),
     "zlib for a charset": ("400 No\r\ncontent-type: text/html; charset=zlib", b"{}"),
     "hex for a charset": ("500 No\r\ncontent-type: text/html; charset=hex", b"{}"),
-    "no date": (JSON + "\r\ndate: Mon, 99 Foo 99999999999999 1:1:1 +9999", b"{}"),
+    "date of no year": (JSON + "\r\ndate: Mon, 01 Jan 99999999999999 1:1:1 GMT", b"{}"),
+    "date of year 1": (JSON + "\r\ndate: Mon, 01 Jan 0001 00:00:00 +2359", b"{}"),
+    "booking of year 1": (
+        JSON,
+        b'{"data":{"status":"accepted","uid":"u","start":"0001-01-01T00:00:00+23:59",'
+        b'"end":"9999-12-31T23:59:59-23:59","a":[{"start":"0001-01-01T00:00:00"}]}}',
+    ),
     "long number": (
         JSON,
         b'{"id":1' + b"0" * 5_000 + b',"data":[1' + b"0" * 400 + b"]}",
