@@ -264,7 +264,7 @@ async def _list(settings: Settings) -> None:
             table.add_row(
                 "all" if each.collection == SHARED else each.collection,
                 escape(each.title),
-                each.language,
+                escape(each.language),
                 str(each.chunks),
                 _when(each.added_at),
                 escape(each.uri),

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from ..app import rules
@@ -58,10 +59,12 @@ async def _show(db: Database) -> bool:
     table = Table("name", "conversation", "when", "what went wrong")
     for row in await db.read(dead.list_replies):
         where = str(row["display_id"] or row["conversation_id"])
-        table.add_row(row["key"], where, _when(row["created_at"]), row["error"])
+        table.add_row(
+            row["key"], where, _when(row["created_at"]), escape(row["error"] or "")
+        )
     for row in await db.read(dead.list_deliveries):
         name = f"delivery:{row['id']}"
-        table.add_row(name, "", _when(row["received_at"]), row["reason"])
+        table.add_row(name, "", _when(row["received_at"]), escape(row["reason"]))
     console = VisibleConsole()
     if table.row_count:
         console.print(table)
