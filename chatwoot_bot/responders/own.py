@@ -2,7 +2,8 @@
 
 `Name` is a class or a function that makes the responder; it takes nothing, or the
 settings. The responder has `respond(assignment, listener)`, which returns an `Answer`
-or only its text, and may have `model` and `summarize`; see `base.Responder`.
+or only its text, and may have `model` and `summarize`; see `base.Responder`. What it
+adds to `assignment.meter` is billed even when the answer is stopped.
 """
 
 import inspect
