@@ -13,13 +13,12 @@ import structlog
 
 from .bots import WEB
 from .core.conversation import Inbox
-from .errors import ChatwootBotError, KnowledgeError
+from .errors import ChatwootBotError, KnowledgeError, unexpected
 from .knowledge.embeddings import Embedder
 from .knowledge.folder import files_in
 from .knowledge.ingest import Ingest
 from .knowledge.preparer import Preparer
 from .knowledge.search import Knowledge
-from .logs import unexpected
 from .settings import BotSettings, Settings
 from .store.engine import Database
 

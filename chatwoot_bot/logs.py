@@ -4,8 +4,6 @@ import io
 import json
 import logging
 import sys
-import traceback
-from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -55,16 +53,6 @@ def configure(level: str, form: Literal["console", "json"]) -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # At INFO it logs the path of every socket, whose query holds a visitor's token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-
-
-def unexpected(error: Exception) -> dict[str, str]:
-    """Return the fields for an error that nobody has thought of, without its words.
-
-    They may be a contact's or another server's.
-    """
-    frames = traceback.extract_tb(error.__traceback__)
-    last = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return {"error": type(error).__name__, "at": last}
 
 
 def _renderers(form: Literal["console", "json"]) -> list[structlog.typing.Processor]:

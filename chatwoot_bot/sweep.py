@@ -18,9 +18,8 @@ import structlog
 from .chatwoot.client import ChatwootClient, Fetched
 from .core.conversation import Status
 from .core.events import Kind
-from .errors import ChatwootBotError, ChatwootError
+from .errors import ChatwootBotError, ChatwootError, unexpected
 from .intake import Intake
-from .logs import unexpected
 from .store import sweeping
 from .store.arrivals import Arrival
 from .store.engine import Database
