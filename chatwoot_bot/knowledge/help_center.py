@@ -153,8 +153,8 @@ def _raw(address: str, locale: str, article: Mapping[str, Any]) -> Raw | None:
         uri=storable(f"{address}/{article.get('id')}"),
         # The editor writes Markdown, older articles are HTML.
         kind=Kind.HTML if str(content).lstrip().startswith("<") else Kind.MARKDOWN,
-        text=storable(str(content)),
-        title=storable(html.unescape(str(title))),
+        text=str(content),
+        title=html.unescape(str(title)),
         url=url,
         language=storable(str(article.get("locale") or said or locale)),
     )
