@@ -134,6 +134,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     _warn(settings, with_worker=with_worker)
     _warn_of_what_lacks(settings)
     _warn_of_unknown_prices(settings)
+    _warn_of_open_purse(settings)
     parts = Parts()
     async with contextlib.AsyncExitStack() as stack:
         db = Database(settings.database_url.get_secret_value())
@@ -255,6 +256,20 @@ def _warn_of_unknown_prices(settings: Settings) -> None:
         known = prices.cost(model, prompt=0, completion=0) is not None
         if limited and own.responder_name != "mock" and not known:
             log.warning("no price is known, so MAX_COST stops nothing", model=model)
+
+
+def _warn_of_open_purse(settings: Settings) -> None:
+    """Say that strangers may spend what they like on the operator's model."""
+    public = settings.public_url or settings.cors_origins
+    if not public and settings.host in ("127.0.0.1", "::1", "localhost"):
+        return
+    own = settings.bot_for(WEB).settings
+    if own.responder_name != "mock" and not own.max_cost_per_day:
+        log.warning(
+            "MAX_COST_PER_DAY is not set: anybody who reaches the web chat may spend "
+            "without a limit on the model",
+            bot=own.bot_name,
+        )
 
 
 async def _hear_others(

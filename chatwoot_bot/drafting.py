@@ -14,10 +14,10 @@ from .engine import Engine
 from .errors import ResponderError
 from .guard import Guard
 from .hub import Speech
-from .responders.base import Answer, Assignment, Listener, Responder
+from .responders.base import Answer, Assignment, Listener, Meter, Responder
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Draft, ReplyKind
-from .store.spending import Bill
+from .store.spending import NOTHING
 from .store.turns import Situation
 from .thinking import Thinking
 from .tools.base import Source
@@ -45,7 +45,8 @@ class Drafting:
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self.model: str | None = None
-        self.bill = Bill(tokens=0, cost=None)
+        self.bill = NOTHING
+        self._meter = Meter()
         self.withheld: str | None = None
         self.leaves_out = False
         self._engine = engine
@@ -61,7 +62,12 @@ class Drafting:
         self, situation: Situation, decision: Decision
     ) -> tuple[Sequence[Draft], Decision]:
         """Return what to say, and why; the answer may turn out to be a handover."""
-        drafts, decision = await self._find(situation, decision)
+        try:
+            drafts, decision = await self._find(situation, decision)
+        finally:
+            # Also of what was stopped, or has failed and came to a handover.
+            for reading in self._meter.take():
+                self.bill += self._engine.bill_for(*reading)
         self._text = _public_text(drafts)
         return drafts, decision
 
@@ -108,7 +114,7 @@ class Drafting:
                 return Decision(Route.HANDOVER, "model_failed"), None
             decision = Decision(Route.BOT, "model_failed")
             answer = await self._fall_back(self._engine.fallback, assignment, listener)
-        self.bill, self.model = self._engine.bill(answer), answer.model
+        self.model = answer.model
         return decision, answer
 
     def _judge(self, decision: Decision, answer: Answer, guard: Guard) -> Decision:
@@ -138,7 +144,7 @@ class Drafting:
     async def _respond(
         self, assignment: Assignment, listener: Listener | None
     ) -> Answer:
-        answer = await self._engine.responder.respond(assignment, listener)
+        answer = await self._metered(self._engine.responder, assignment, listener)
         called = answer.handover or (assignment.toolbox and assignment.toolbox.handover)
         if not answer.text.strip() and not called:
             raise ResponderError("the answer is empty", retryable=False)
@@ -152,7 +158,17 @@ class Drafting:
             listener.forget()
         if assignment.toolbox is not None:
             assignment.toolbox.begin_again()
-        return await self._thinking.think(fallback.respond(assignment, listener))
+        return await self._thinking.think(self._metered(fallback, assignment, listener))
+
+    async def _metered(
+        self, responder: Responder, assignment: Assignment, listener: Listener | None
+    ) -> Answer:
+        """Have *responder* answer, and bill one that knows no meter."""
+        before = len(self._meter.readings)
+        answer = await responder.respond(assignment, listener)
+        if len(self._meter.readings) == before:
+            self._meter.add(answer.model, answer.usage)
+        return answer
 
     async def _assignment(self, situation: Situation) -> Assignment:
         """Return what the responder is told, and what it may do."""
@@ -186,6 +202,7 @@ class Drafting:
             turn_id=self._turn_id,
             facts=told.facts,
             memory=told.memory,
+            meter=self._meter,
         )
 
     def _beside(self, decision: Decision, guard: Guard) -> Sequence[Draft]:

@@ -14,10 +14,10 @@ from .hub import Hub
 from .media.reader import MediaReader
 from .metrics import Metrics
 from .prices import Prices
-from .responders.base import Answer, Responder
+from .responders.base import Answer, Responder, Usage
 from .store.arrivals import Rules
 from .store.engine import Database
-from .store.spending import Bill
+from .store.spending import NOTHING, Bill
 from .tools.base import Tool
 
 
@@ -68,12 +68,15 @@ class Engine:
 
     def bill(self, answer: Answer) -> Bill:
         """Return what the model has taken for *answer*, and count it."""
-        usage = answer.usage
-        if usage is None:
-            return Bill(tokens=0, cost=None)
-        cost = self.prices.cost(
-            answer.model, prompt=usage.prompt, completion=usage.completion
-        )
+        if answer.usage is None:
+            return NOTHING
+        return self.bill_for(answer.model, answer.usage)
+
+    def bill_for(self, model: str | None, usage: Usage) -> Bill:
+        """Return what calls of *model* have taken, and count it."""
+        cost = self.prices.cost(model, prompt=usage.prompt, completion=usage.completion)
         self.metrics.tokens.inc(usage.total)
+        if usage.estimated:
+            self.metrics.estimated_tokens.inc(usage.total)
         self.metrics.cost.inc(cost or 0.0)
-        return Bill(tokens=usage.total, cost=cost)
+        return Bill(tokens=usage.total, cost=cost, estimated=usage.estimated)

@@ -26,8 +26,10 @@ into a response; the clients and the outbox turn `retryable` into a new attempt.
 No message holds a secret or a contact's text.
 """
 
+import traceback
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 
 
 class ChatwootBotError(Exception):
@@ -244,3 +246,13 @@ class ResponderError(ChatwootBotError):
         super().__init__(message)
         self.retryable = retryable
         self.kind = kind
+
+
+def unexpected(error: Exception) -> dict[str, str]:
+    """Return the log fields of an error that no caller expects, without its words.
+
+    They may be a contact's or another server's.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    last = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return {"error": type(error).__name__, "at": last}

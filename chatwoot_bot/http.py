@@ -4,10 +4,16 @@ httpx gives the interface, aiohttp the connections: httpcore, which httpx brings
 takes twice as long for a request, and more with every open connection
 (`bench/README.md`). The translation is ours because it must be exact: "never sent" and
 "nobody knows" decide whether a reply may be said again.
+
+No answer is trusted: it must come uncompressed, which every request asks for, because
+a few kilobytes may unpack to gigabytes; and its body has a largest size. An answer that
+breaks either rule is an `httpx.RemoteProtocolError`, as if it had been cut off.
 """
 
+import codecs
 import functools
 import ssl
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -22,6 +28,25 @@ from yarl import URL
 KEEP_ALIVE_S = 4.0
 # Proxies with long security headers; aiohttp's own limit is 8,190.
 MAX_HEADER = 64 * 1024
+
+# Of a body, when the call does not say; several times Chatwoot's longest list.
+MAX_BODY = 8 * 1_048_576
+# In `extensions`: the largest body in bytes that a call can use.
+MAX_BODY_OF_CALL = "max_body"
+
+# Encodings of text on the Web (encoding.spec.whatwg.org), by Python's names. Python has
+# others under such names: zlib unpacks, idna and unicode_escape are no alphabets.
+CHARSETS = frozenset(
+    {
+        *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"),
+        *(f"iso8859-{number}" for number in range(1, 17)),
+        *(f"cp{number}" for number in (437, 850, 852, 866, 874, 932, 936, 949, 950)),
+        *(f"cp{number}" for number in range(1250, 1259)),
+        *("koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "tis-620"),
+        *("gb2312", "gbk", "gb18030", "big5", "big5hkscs", "euc_kr"),
+        *("euc_jp", "shift_jis", "iso2022_jp"),
+    }
+)
 
 # From the special to the general. What fails before the connection stands was never
 # sent; of everything else nobody knows.
@@ -54,6 +79,25 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+class CompressedAnswerError(httpx.RemoteProtocolError):
+    """The body is compressed, though no request allows it."""
+
+
+class LargeAnswerError(httpx.RemoteProtocolError):
+    """The body is larger than the call can use."""
+
+
+def charset_of(headers: httpx.Headers) -> str:
+    """Return Python's name of the encoding of text that an answer names, or UTF-8."""
+    _, _, said = headers.get("content-type", "").lower().partition("charset=")
+    name = said[:40].partition(";")[0].strip(" \t'\"")
+    try:
+        found = codecs.lookup(name).name
+    except (LookupError, ValueError):
+        return "utf-8"
+    return found if found in CHARSETS else "utf-8"
+
+
 class AiohttpTransport(httpx.AsyncBaseTransport):
     """Carry httpx's requests through one aiohttp session.
 
@@ -63,6 +107,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
     Args:
         connector: makes the connections, once a loop runs; see `make_connector`.
         proxies: False to connect to nobody but the server itself.
+        checks: False for a caller that bounds the body itself.
     """
 
     def __init__(
@@ -70,7 +115,9 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         connector: Callable[[], aiohttp.TCPConnector] | None = None,
         *,
         proxies: bool = True,
+        checks: bool = True,
     ) -> None:
+        self._checks = checks
         self._connector = connector or make_connector
         self._proxy = functools.cache(_proxy_of if proxies else _no_proxy)
         self._session: aiohttp.ClientSession | None = None
@@ -79,7 +126,7 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
         """Send *request*; its connection is free again when the body is closed.
 
         Raises:
-            httpx.TransportError: see `TRANSLATIONS`.
+            httpx.TransportError: see `TRANSLATIONS`; and in the module's docstring.
         """
         times = request.extensions.get("timeout", {})
         raw = request.headers.raw
@@ -93,12 +140,21 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
                 timeout=_timeout(times.get("connect"), times.get("read")),
                 proxy=self._proxy(request.url.scheme, request.url.host),
             )
-        return httpx.Response(
+        most = request.extensions.get(MAX_BODY_OF_CALL, MAX_BODY)
+        body = _Body(answer, request, most if self._checks else None)
+        response = httpx.Response(
             status_code=answer.status,
             headers=answer.raw_headers,
-            stream=_Body(answer, request),
+            stream=body,
             extensions={"http_version": b"HTTP/1.1"},
         )
+        if self._checks:
+            coding = response.headers.get("content-encoding", "")
+            if coding.strip().lower() not in ("", "identity"):
+                await body.aclose()
+                raise CompressedAnswerError("a compressed answer", request=request)
+            response.encoding = charset_of(response.headers)
+        return response
 
     def _opened(self) -> aiohttp.ClientSession:
         # Made at the first request, because it wants a running loop.
@@ -143,15 +199,21 @@ def _no_proxy(_scheme: str, _host: str) -> None:
 
 
 class _Body(httpx.AsyncByteStream):
-    """A response's body as it comes."""
+    """A response's body as it comes, up to *most* bytes; None for any number."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, request: httpx.Request) -> None:
+    def __init__(
+        self, answer: aiohttp.ClientResponse, request: httpx.Request, most: int | None
+    ) -> None:
         self._answer = answer
         self._request = request
+        self._left = sys.maxsize if most is None else most
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with _translated(self._request):
             async for chunk in self._answer.content.iter_any():
+                self._left -= len(chunk)
+                if self._left < 0:
+                    raise LargeAnswerError("an answer too large", request=self._request)
                 yield chunk
 
     async def aclose(self) -> None:
@@ -214,5 +276,7 @@ def make_client() -> httpx.AsyncClient:
     """Make the client; it follows no redirects, which could carry a token away."""
     _certificates()  # now, and not in the loop at the first request
     return _Client(
-        transport=AiohttpTransport(), timeout=httpx.Timeout(30.0, connect=5.0)
+        headers={"accept-encoding": "identity"},
+        transport=AiohttpTransport(),
+        timeout=httpx.Timeout(30.0, connect=5.0),
     )

@@ -13,7 +13,7 @@ import structlog
 
 from .bots import WEB
 from .core.conversation import Inbox
-from .errors import ChatwootBotError, KnowledgeError
+from .errors import ChatwootBotError, KnowledgeError, unexpected
 from .knowledge.embeddings import Embedder
 from .knowledge.folder import files_in
 from .knowledge.ingest import Ingest
@@ -109,6 +109,8 @@ async def keep_up(settings: Settings, db: Database, http: httpx.AsyncClient) -> 
             return
         except ChatwootBotError as error:
             log.warning("knowledge not up to date", reason=str(error))
+        except Exception as error:  # noqa: BLE001 - see above
+            log.error("knowledge not up to date", **unexpected(error))
         await asyncio.sleep(AGAIN_S)
 
 

@@ -1,11 +1,17 @@
 """Structured logs: constant messages, values in fixed keys, no text of a contact."""
 
+import io
+import json
 import logging
 import sys
-from typing import Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 
+from .core.text import CONTROLS, visible
+
+# Fields of several lines.
+LONG = ("exception", "stack")
 # httpx would log every URL, openai whole requests at DEBUG; it may use httpx2.
 CLIENTS = ("httpx", "httpcore", "httpx2", "httpcore2", "openai")
 CHATTY = (*CLIENTS, "alembic", "uvicorn.access")
@@ -53,12 +59,41 @@ def _renderers(form: Literal["console", "json"]) -> list[structlog.typing.Proces
     if form == "json":
         return [
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
+            structlog.processors.JSONRenderer(_json, ensure_ascii=False),
         ]
-    # Plain tracebacks: the rich ones print local variables, a contact's text too.
-    plain = structlog.dev.plain_traceback
     return [
+        _show_controls,
         structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(), exception_formatter=plain
-        )
+            colors=sys.stderr.isatty(), exception_formatter=_traceback
+        ),
     ]
+
+
+def _show_controls(
+    _logger: Any, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Show control characters, which a model may put into the name of a tool."""
+    return {_line(name): _shown(name, value) for name, value in event.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value  # rich or not, it is shown by `repr`
+    return visible(value) if name in LONG else _line(value)
+
+
+def _line(text: str) -> str:
+    return visible(text).replace("\n", r"\n")
+
+
+def _traceback(out: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """Write a plain one: the rich ones print local variables, a contact's text too."""
+    plain = io.StringIO()
+    structlog.dev.plain_traceback(plain, error)
+    out.write(visible(plain.getvalue()))
+
+
+def _json(event: Any, **options: Any) -> str:
+    """Return JSON that escapes what a terminal obeys, though JSON would allow it."""
+    line = json.dumps(event, **options)
+    return CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

@@ -46,6 +46,11 @@ class Metrics:
             "Tokens used, prompt and completion",
             registry=self.registry,
         )
+        self.estimated_tokens = Counter(
+            "chatwoot_bot_model_tokens_estimated",
+            "Of these, tokens that the model's server did not count",
+            registry=self.registry,
+        )
         self.cost = Counter(
             "chatwoot_bot_model_cost",
             "What the model has cost, in the currency of the price list",

@@ -12,7 +12,8 @@ import pydantic
 from .errors import SettingsError
 
 MILLION = 1_000_000
-Amount = Annotated[float, pydantic.Field(ge=0, allow_inf_nan=False)]
+# Bounded, so that no product with a count of tokens is infinite.
+Amount = Annotated[float, pydantic.Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class _Price(pydantic.BaseModel):

@@ -18,7 +18,7 @@ import structlog
 from .chatwoot.client import ChatwootClient, Fetched
 from .core.conversation import Status
 from .core.events import Kind
-from .errors import ChatwootBotError, ChatwootError
+from .errors import ChatwootBotError, ChatwootError, unexpected
 from .intake import Intake
 from .store import sweeping
 from .store.arrivals import Arrival
@@ -73,7 +73,11 @@ class Sweep:
         self._clock = clock
 
     async def run(self) -> None:
-        """Sweep until cancelled."""
+        """Sweep until cancelled.
+
+        Whatever fails, the next sweep is tried: a service that fetches nothing is
+        better than none.
+        """
         while True:
             try:
                 found = await self.once()
@@ -81,6 +85,8 @@ class Sweep:
                     log.warning("missed messages fetched", messages=found)
             except ChatwootBotError as error:
                 log.warning("sweep failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - see above
+                log.error("sweep failed", **unexpected(error))
             await asyncio.sleep(self._every_s)
 
     async def once(self) -> int:

@@ -293,6 +293,7 @@ class Turn:
             outcome=outcome,
             model=drafting.model,
             tokens=drafting.bill.tokens or None,
+            estimated=drafting.bill.estimated,
             cost=drafting.bill.cost,
             draft=draft,
             tools=drafting.calls,

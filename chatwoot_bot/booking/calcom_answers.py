@@ -19,7 +19,10 @@ from ..store.bookings import BookingState, Kept
 log = structlog.get_logger(__name__)
 
 # httpx and we hand on what Cal.com, or a proxy before it, has sent.
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+UNREADABLE = (
+    *(AttributeError, LookupError, TypeError, ValueError),
+    *(OverflowError, RecursionError),
+)
 # Cal.com's own words for a 400 or 409, in lower case; the first that fits.
 WORDS: tuple[tuple[str, Problem], ...] = (
     ("maximum number of active bookings", Problem.TOO_MANY),

@@ -137,7 +137,7 @@ def read(response: httpx.Response) -> Answer:
 def _date(response: httpx.Response) -> float | None:
     try:
         return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
@@ -145,5 +145,5 @@ def rails_time(value: Any) -> float | None:
     """Return the Unix seconds of ``2026-07-20 12:00:00``, which is UTC."""
     try:
         return datetime.fromisoformat(value).replace(tzinfo=UTC).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

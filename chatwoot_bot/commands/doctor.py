@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.text import Text
 
 from .. import envfile
@@ -19,8 +18,10 @@ from ..envfile import EnvFile
 from ..errors import SettingsError
 from ..http import make_client
 from ..settings import Settings
+from .console import VisibleConsole
 from .environment import ENV_FILE, doubts
 from .questions import checked_url
+from .terminal import echo
 
 LOOKS = {
     Level.OK: ("✓", "green"),
@@ -105,9 +106,9 @@ def _report(findings: list[Finding], as_json: bool) -> None:
     if as_json:
         fine = all(finding.level is not Level.FAIL for finding in findings)
         checks = [asdict(finding) for finding in findings]
-        typer.echo(json.dumps({"ok": fine, "checks": checks}, indent=2))
+        echo(json.dumps({"ok": fine, "checks": checks}, indent=2))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = VisibleConsole(highlight=False, soft_wrap=True)
     for finding in findings:
         console.print(_line(finding))
     count = {level: sum(f.level is level for f in findings) for level in Level}

@@ -12,6 +12,7 @@ from .. import envfile, logs
 from ..envfile import EnvFile
 from ..errors import ChatwootBotError, SettingsError
 from ..settings import Settings
+from .terminal import echo
 
 ENV_FILE = Path(".env")
 WORD = re.compile(r"\w+")
@@ -43,7 +44,7 @@ def begin(**overrides: object) -> Settings:
         settings = Settings.load({**os.environ, **given}, env_file=file)
     except SettingsError as error:
         for name, why in doubts(file, os.environ).items():
-            typer.secho(f"{name} {why}", fg="yellow", err=True)
+            echo(f"{name} {why}", fg="yellow", err=True)
         raise refused(error) from error
     logs.configure(settings.log_level, settings.log_format)
     for name, why in doubts(file, os.environ).items():
@@ -54,7 +55,7 @@ def begin(**overrides: object) -> Settings:
 
 def refused(error: ChatwootBotError) -> typer.Exit:
     """Say why the start is refused; return the end, with 2 for unusable settings."""
-    typer.secho(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
+    echo(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
     return typer.Exit(2 if isinstance(error, SettingsError) else 1)
 
 

@@ -36,8 +36,10 @@ from ..library import (
 from ..settings import Settings
 from ..store import knowledge as store
 from ..store.engine import Database
+from .console import VisibleConsole
 from .database import visited
 from .environment import load_settings
+from .terminal import echo
 
 T = TypeVar("T")
 # Of each its name and its documents.
@@ -108,7 +110,7 @@ def search(
 def remove(place: Place, inbox: ForInbox = None) -> None:
     """Forget the documents at PLACE; nothing happens to the files."""
     removed = _run(_remove(_settings(), place, _inbox(inbox)))
-    typer.echo(f"{removed} documents removed")
+    echo(f"{removed} documents removed")
     if not removed:
         raise typer.Exit(1)
 
@@ -139,14 +141,14 @@ def _run(work: Coroutine[None, None, T]) -> T:
     try:
         return asyncio.run(work)
     except ChatwootBotError as error:
-        typer.secho(str(error), fg="red", err=True)
+        echo(str(error), fg="red", err=True)
         raise typer.Exit(1) from error
 
 
 @contextlib.asynccontextmanager
 async def _desk(settings: Settings, *, may_make: bool = False) -> AsyncIterator[_Desk]:
     async with visited(settings, may_make=may_make) as db, make_client() as http:
-        yield _Desk(settings, db, http, Console())
+        yield _Desk(settings, db, http, VisibleConsole())
 
 
 async def _add(settings: Settings, place: str, inbox: Inbox | None) -> bool:
@@ -262,7 +264,7 @@ async def _list(settings: Settings) -> None:
             table.add_row(
                 "all" if each.collection == SHARED else each.collection,
                 escape(each.title),
-                each.language,
+                escape(each.language),
                 str(each.chunks),
                 _when(each.added_at),
                 escape(each.uri),

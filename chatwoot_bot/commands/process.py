@@ -14,6 +14,7 @@ import uvloop
 
 from ..errors import ChatwootBotError, PartDiedError
 from .environment import refused
+from .terminal import echo
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,7 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     try:
         _run(main)
     except PartDiedError as error:
-        typer.secho(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
+        echo(f"chatwoot-bot has stopped: {error}", fg="red", err=True)
         raise typer.Exit(1) from error
     except ChatwootBotError as error:
         raise refused(error) from error

@@ -14,6 +14,7 @@ from ..store import purging
 from ..store.engine import Database
 from .database import visited
 from .environment import load_settings
+from .terminal import echo
 
 SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
@@ -35,9 +36,9 @@ def purge(older_than: OlderThan, dry_run: DryRun = False) -> None:
     try:
         said = asyncio.run(_visit(settings, before, count_only=dry_run))
     except ChatwootBotError as error:
-        typer.secho(str(error), fg="red", err=True)
+        echo(str(error), fg="red", err=True)
         raise typer.Exit(1) from error
-    typer.echo(said)
+    echo(said)
 
 
 SPAN = re.compile(r"([1-9]\d{0,4})([dw])")

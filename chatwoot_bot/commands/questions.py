@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pydantic
 from rich.console import Console
+from rich.markup import escape
 from rich.prompt import Confirm, Prompt
 from rich.table import Table
 
@@ -293,7 +294,7 @@ class Questions:
             raise SettingsError({option: f"is missing: choose from {shown}"})
         table = Table(noun, "name")
         for number, name in choices.items():
-            table.add_row(str(number), name)
+            table.add_row(str(number), escape(name))
         self.console.print(table)
         hint = ", several with commas" if several else ""
         while True:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ..app import rules
@@ -19,8 +19,10 @@ from ..store.accept import accept
 from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Outcome
 from ..store.engine import Database
+from .console import VisibleConsole
 from .database import visited
 from .environment import load_settings
+from .terminal import echo
 
 Name = Annotated[
     str | None,
@@ -38,7 +40,7 @@ def replay(name: Name = None, every: Every = False) -> None:
     try:
         done = asyncio.run(_replay(settings, name, every=every))
     except ChatwootBotError as error:
-        typer.secho(str(error), fg="red", err=True)
+        echo(str(error), fg="red", err=True)
         raise typer.Exit(1) from error
     if not done:
         raise typer.Exit(1)
@@ -57,11 +59,13 @@ async def _show(db: Database) -> bool:
     table = Table("name", "conversation", "when", "what went wrong")
     for row in await db.read(dead.list_replies):
         where = str(row["display_id"] or row["conversation_id"])
-        table.add_row(row["key"], where, _when(row["created_at"]), row["error"])
+        table.add_row(
+            row["key"], where, _when(row["created_at"]), escape(row["error"] or "")
+        )
     for row in await db.read(dead.list_deliveries):
         name = f"delivery:{row['id']}"
-        table.add_row(name, "", _when(row["received_at"]), row["reason"])
-    console = Console()
+        table.add_row(name, "", _when(row["received_at"]), escape(row["reason"]))
+    console = VisibleConsole()
     if table.row_count:
         console.print(table)
         console.print("Try again with: chatwoot-bot replay NAME, or --all")
@@ -86,9 +90,9 @@ async def _again(db: Database, settings: Settings, name: str) -> bool:
         else:
             raise NotFoundError("there is no such dead letter")
     except RequestError as error:
-        typer.echo(f"{name}: {error}")
+        echo(f"{name}: {error}")
         return False
-    typer.echo(f"{name}: {became}")
+    echo(f"{name}: {became}")
     return True
 
 

@@ -19,6 +19,7 @@ from ..settings import Settings
 from .environment import begin
 from .listening import bound, unusable
 from .process import run
+from .terminal import echo
 
 ABORT_S = 10.0
 
@@ -107,7 +108,7 @@ class Server(uvicorn.Server):
             raise unusable(host, self._settings.port, error) from error
         port = self.servers[0].sockets[0].getsockname()[1]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
-        typer.secho(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
+        echo(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

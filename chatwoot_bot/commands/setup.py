@@ -13,7 +13,6 @@ from typing import Annotated
 
 import httpx
 import typer
-from rich.console import Console
 
 from .. import envfile
 from ..chatwoot import releases
@@ -23,6 +22,7 @@ from ..chatwoot.shown import Profile
 from ..doctor.addresses import is_private
 from ..errors import ChatwootBotError, ChatwootError, SettingsError
 from ..http import make_client
+from .console import VisibleConsole
 from .questions import Known, Questions, Written, checked_token, known
 
 ADMIN_ENV = "CHATWOOT_ADMIN_TOKEN"  # not a setting: the service never reads it
@@ -75,7 +75,7 @@ def setup(
     dry_run: DryRun = False,
 ) -> None:
     """Connect the bot to Chatwoot and write its settings to .env; repeatable."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = VisibleConsole(highlight=False, soft_wrap=True)
     options = {
         "CHATWOOT_BASE_URL": chatwoot_url,
         "CHATWOOT_ACCOUNT_ID": str(account_id or ""),

@@ -27,6 +27,7 @@ from ..simulator.records import Message
 from ..simulator.script import Plan, Report, run_script
 from ..simulator.server import Simulator
 from ..simulator.terminal import ExpectationError, Terminal, UsageError
+from .console import VisibleConsole
 
 THROWAWAY_SECRET = "simulator-secret"  # noqa: S105 - known to everybody
 THROWAWAY_TOKEN = "simulator-bot-token"  # noqa: S105 - known to everybody
@@ -123,7 +124,7 @@ def simulate(
         script=play.read_text(encoding="utf-8").splitlines() if play else [],
         bare=bare,
     )
-    session = _Session(order, Console(highlight=False))
+    session = _Session(order, VisibleConsole(highlight=False))
     try:
         asyncio.run(session.run())
     except KeyboardInterrupt:

@@ -3,12 +3,11 @@
 import asyncio
 import signal
 
-import typer
-
 from ..app import running
 from ..settings import Settings
 from .environment import begin
 from .process import run
+from .terminal import echo
 
 
 def worker() -> None:
@@ -23,5 +22,5 @@ async def _work(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings, with_worker=True):
-        typer.secho("chatwoot-bot worker is ready", bold=True)
+        echo("chatwoot-bot worker is ready", bold=True)
         await stop.wait()

@@ -132,7 +132,11 @@ MAX_NAME = 1_000
 Id = Annotated[int, pydantic.Field(strict=True, ge=1, le=2**63 - 1)]
 Text = Annotated[str, pydantic.Field(strict=True)]
 Flag = Annotated[bool, pydantic.Field(strict=True)]
-Clock = Annotated[float, pydantic.Field(ge=0, le=1e11, allow_inf_nan=False)]
+# Unix seconds; in the year 5138.
+MAX_CLOCK = 1e11
+Clock = Annotated[float, pydantic.Field(ge=0, le=MAX_CLOCK, allow_inf_nan=False)]
+# Of a payload; Chatwoot's own are below 10, and attributes are the account's affair.
+MAX_DEPTH = 100
 
 
 class _Wire(pydantic.BaseModel):
@@ -264,7 +268,11 @@ def _load(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode()
         payload = DECODER.decode(text)
-        if UNSTORABLE_ESCAPED.search(text):
+        # Looked at only where there may be something to find.
+        if (
+            UNSTORABLE_ESCAPED.search(text)
+            or text.count("[") + text.count("{") > MAX_DEPTH
+        ):
             payload = _storable(payload)
     except (ValueError, RecursionError) as error:
         raise PayloadError("the body is not JSON in UTF-8") from error
@@ -283,13 +291,22 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 UNSTORABLE_ESCAPED = re.compile(r"\\u0000|\\u[dD][89a-fA-F]")
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: Any, depth: int = 0) -> Any:
+    """Return *value* with text that every database takes.
+
+    Raises:
+        PayloadError: it is deeper than whoever reads it later could go.
+    """
+    if depth > MAX_DEPTH:
+        raise PayloadError("the body is nested too deeply")
     if isinstance(value, str):
         return UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [_storable(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_storable(key): _storable(item) for key, item in value.items()}
+        return {
+            _storable(key): _storable(item, depth + 1) for key, item in value.items()
+        }
     return value
 
 
@@ -557,10 +574,15 @@ def moment(value: Any) -> float:
     """
     if not value:
         return 0.0
-    try:
-        return datetime.fromisoformat(value).timestamp()
-    except (TypeError, ValueError):
-        return float(value) if isinstance(value, int | float) else 1.0
+    seconds = value
+    if isinstance(value, str):
+        try:
+            seconds = datetime.fromisoformat(value).timestamp()
+        except (ValueError, OverflowError):
+            return 1.0
+    # Compared before it is converted: a float has no room for 400 digits.
+    known = isinstance(seconds, int | float) and 0 <= seconds <= MAX_CLOCK
+    return float(seconds) if known else 1.0
 
 
 def contact_key(contact_id: int | None, conversation: _Conversation) -> str | None:

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from ..errors import KnowledgeError
+from ..http import MAX_BODY_OF_CALL
 
 OPENAI = "https://api.openai.com/v1"
 # Texts in one request.
@@ -25,6 +26,13 @@ QUESTION_S = 2.0
 # A server that does not answer is not asked again for so long.
 PAUSE_S = 30.0
 MAX_CHARS = 8_000
+# Of an answer, for each text: ten thousand numbers of 25 characters.
+MAX_BYTES = 262_144
+# The server may have sent any JSON.
+UNREADABLE = (
+    *(AttributeError, LookupError, TypeError, ValueError),
+    *(OverflowError, RecursionError),
+)
 
 # The numbers of one, as an array of float32.
 Vector = Sequence[float]
@@ -78,7 +86,11 @@ class Embedder:
         try:
             async with asyncio.timeout(timeout_s):
                 answer = await self._http.post(
-                    self._url, headers=self._headers, json=body, timeout=timeout_s
+                    self._url,
+                    headers=self._headers,
+                    json=body,
+                    timeout=timeout_s,
+                    extensions={MAX_BODY_OF_CALL: MAX_BYTES * len(texts)},
                 )
         except (httpx.HTTPError, TimeoutError) as error:
             raise KnowledgeError("the embeddings server does not answer") from error
@@ -92,7 +104,7 @@ def _vectors(answer: httpx.Response, wanted: int) -> list[Vector]:
         data: list[Any] = answer.json()["data"]
         data = sorted(data, key=lambda each: each.get("index", 0))
         vectors = [_of_length_1(each["embedding"]) for each in data]
-    except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+    except UNREADABLE as error:
         raise KnowledgeError("the embeddings server is not understood") from error
     if len(vectors) != wanted:
         raise KnowledgeError("the embeddings server left something out")

@@ -5,6 +5,7 @@ account's API, for a user's token, knows which portals and languages there are. 
 in an answer has changed between releases, so only what is needed is read.
 """
 
+import asyncio
 import html
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from urllib.parse import quote
 
 import httpx
 
+from ..core.text import storable
 from ..errors import KnowledgeError
+from ..http import MAX_BODY_OF_CALL
 from .documents import MAX_CHARS, MAX_HEADING, MAX_URL, Kind, Raw
 
 # Of 25 articles at most.
@@ -21,6 +24,10 @@ MAX_PAGES = 400
 TIMEOUT_S = 20.0
 # Of an article's number and of its language.
 MAX_WORD = 100
+# Of one answer, from its first byte to the last.
+WHOLE_S = 60.0
+# Some releases send all articles at once.
+MAX_BYTES = 32 * 1_048_576
 PUBLISHED = ("published", 1, None)
 
 
@@ -49,7 +56,13 @@ async def portals_of(
         KnowledgeError: Chatwoot does not tell.
     """
     url = f"{base_url}/api/v1/accounts/{account_id}/portals"
-    answer = await _get(http, url, headers={"api_access_token": token})
+    # A redirect could carry the token away.
+    answer = await _get(http, url, redirects=False, headers={"api_access_token": token})
+    if answer.is_redirect:
+        raise KnowledgeError(
+            f"{url} redirects ({answer.status_code}), which could carry the token "
+            "away: set CHATWOOT_BASE_URL to the address that it leads to"
+        )
     portals = _payload(answer)
     return [
         Portal(_address(base_url, portal), locales)
@@ -64,7 +77,12 @@ def _address(base_url: str, portal: Mapping[str, Any]) -> str:
     # Articles of a portal with a domain of its own are shown there only.
     domain = portal.get("custom_domain")
     base = f"https://{str(domain).removeprefix('https://')}" if domain else base_url
-    return f"{base.rstrip('/')}/hc/{quote(str(portal['slug']))}"
+    return storable(f"{base.rstrip('/')}/hc/{_quoted(portal['slug'])}")
+
+
+def _quoted(value: Any) -> str:
+    """Return *value* for a path; JSON may hold half a letter."""
+    return quote(storable(str(value)))
 
 
 def _locales(portal: Mapping[str, Any]) -> Iterator[str]:
@@ -112,15 +130,15 @@ async def _articles(
     http: httpx.AsyncClient, address: str, locale: str
 ) -> AsyncIterator[Mapping[str, Any]]:
     """Yield the articles of all pages; some releases send all in each."""
-    seen: set[Any] = set()
+    seen: set[str] = set()
     for page in range(1, MAX_PAGES + 1):
-        url = f"{address}/{quote(locale)}/articles.json"
+        url = f"{address}/{_quoted(locale)}/articles.json"
         answer = await _get(http, url, params={"page": page})
-        new = [each for each in _payload(answer) if each.get("id") not in seen]
+        new = [each for each in _payload(answer) if str(each.get("id")) not in seen]
         if not new:
             return
         for article in new:
-            seen.add(article.get("id"))
+            seen.add(str(article.get("id")))
             yield article
 
 
@@ -132,17 +150,17 @@ def _raw(address: str, locale: str, article: Mapping[str, Any]) -> Raw | None:
     category = article.get("category")
     said = category.get("locale") if isinstance(category, dict) else None
     slug = str(article.get("slug") or "")[:MAX_URL]
-    url = f"{address}/articles/{quote(slug, errors='replace')}" if slug else None
+    url = f"{address}/articles/{_quoted(slug)}" if slug else None
     # One character more than may be read shows that there is more.
     text = str(content)[: MAX_CHARS + 1]
     return Raw(
-        uri=f"{address}/{str(article.get('id'))[:MAX_WORD]}",
+        uri=storable(f"{address}/{str(article.get('id'))[:MAX_WORD]}"),
         # The editor writes Markdown, older articles are HTML.
         kind=Kind.HTML if text.lstrip().startswith("<") else Kind.MARKDOWN,
         text=text,
         title=html.unescape(str(title)[:MAX_HEADING]),
         url=url,
-        language=str(article.get("locale") or said or locale)[:MAX_WORD],
+        language=storable(str(article.get("locale") or said or locale)[:MAX_WORD]),
     )
 
 
@@ -150,10 +168,16 @@ async def _get(
     http: httpx.AsyncClient, url: str, *, redirects: bool = True, **options: Any
 ) -> httpx.Response:
     try:
-        answer = await http.get(
-            url, follow_redirects=redirects, timeout=TIMEOUT_S, **options
-        )
-    except httpx.HTTPError as error:
+        # httpx bounds each step; a server that trickles bytes would hold us.
+        async with asyncio.timeout(WHOLE_S):
+            answer = await http.get(
+                url,
+                follow_redirects=redirects,
+                timeout=TIMEOUT_S,
+                extensions={MAX_BODY_OF_CALL: MAX_BYTES},
+                **options,
+            )
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         raise KnowledgeError(f"{url} does not answer") from error
     if answer.status_code >= 400:
         raise KnowledgeError(f"{url} said {answer.status_code}")
@@ -163,7 +187,7 @@ async def _get(
 def _payload(answer: httpx.Response) -> list[dict[str, Any]]:
     try:
         said = answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise KnowledgeError(f"{answer.url} is not what a help centre says") from error
     payload = said.get("payload") if isinstance(said, dict) else said
     if not isinstance(payload, list):

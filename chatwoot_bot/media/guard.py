@@ -79,7 +79,7 @@ class Guard:
 
         It asks no proxy: one would look the name up again, out of sight.
         """
-        return AiohttpTransport(self._connector, proxies=False)
+        return AiohttpTransport(self._connector, proxies=False, checks=False)
 
     def _connector(self) -> aiohttp.TCPConnector:
         return make_connector(

@@ -1,13 +1,82 @@
 """What a responder is: the part that writes the bot's answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..core.conversation import Conversation, Message
 from ..core.outgoing import Option
 from ..core.text import storable
 from ..tools.toolbox import Toolbox
+
+# Of a turn, prompt or completion: far above what any model takes.
+MAX_TOKENS = 10_000_000
+
+
+def counted(value: object) -> int | None:
+    """Return a server's count of tokens; None for what cannot be one."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= 9:
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # Compared first: 1e999 is no integer, and 400 digits are no float.
+    return int(value) if 0 <= value <= MAX_TOKENS else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an answer took, in tokens, as the model's server counts them.
+
+    What cannot be a count is 0.
+
+    Attributes:
+        estimated: the server did not say, at least not of all.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    estimated: bool = False
+
+    def __post_init__(self) -> None:
+        """Bound what an operator's code may have handed on unchecked."""
+        for name in ("prompt", "completion"):
+            object.__setattr__(self, name, counted(getattr(self, name)) or 0)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            prompt=min(self.prompt + other.prompt, MAX_TOKENS),
+            completion=min(self.completion + other.completion, MAX_TOKENS),
+            estimated=self.estimated or other.estimated,
+        )
+
+    @property
+    def total(self) -> int:
+        """Return both together."""
+        return self.prompt + self.completion
+
+
+class Meter:
+    """What models have taken in one turn, also for answers that came to nothing.
+
+    A responder adds each call as soon as it has ended or was stopped, so that a turn
+    which an agent has stopped is billed too.
+
+    Attributes:
+        readings: model and usage of each call; not yet billed.
+    """
+
+    def __init__(self) -> None:
+        self.readings: list[tuple[str | None, Usage]] = []
+
+    def add(self, model: str | None, usage: Usage | None) -> None:
+        """Add a call of *model*; None for one that took nothing that is known."""
+        if usage is not None and usage.total:
+            self.readings.append((model, usage))
+
+    def take(self) -> Sequence[tuple[str | None, Usage]]:
+        """Return the readings, and begin anew."""
+        taken, self.readings = self.readings, []
+        return taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +89,7 @@ class Assignment:
         facts: what it should know of the moment and the contact, for the system prompt.
         memory: what was said before the transcript begins, in short; "" for nothing.
         turn_id: whose answer it will be.
+        meter: for what the responder takes.
     """
 
     transcript: Sequence[Message]
@@ -28,25 +98,7 @@ class Assignment:
     facts: str = ""
     memory: str = ""
     turn_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What an answer took, in tokens, as the model's server counts them."""
-
-    prompt: int = 0
-    completion: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            prompt=self.prompt + other.prompt,
-            completion=self.completion + other.completion,
-        )
-
-    @property
-    def total(self) -> int:
-        """Return both together."""
-        return self.prompt + self.completion
+    meter: Meter = field(default_factory=Meter, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +108,8 @@ class Answer:
     Attributes:
         text: never empty, unless the model calls a human.
         model: who wrote it; None for the mock.
-        usage: in all calls of the model together; None when it did not say.
+        usage: in all calls of the model together; None when it did not say. The
+            `Meter` has more: what was estimated, and calls that came to nothing.
         options: quick replies that go with the text, the best first.
         handover: why a human is called instead of answering, or None. A tool may have
             said so as well; see `Toolbox`.

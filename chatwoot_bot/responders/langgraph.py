@@ -85,7 +85,13 @@ class LangGraphResponder:
         given: Mapping[str, Any] | None = self._input(assignment, run)
         if run.resumes and await memory.has_begun():
             given = None
-        state = await self._run(memory, given, config, listener)
+        state: dict[str, Any] = {}
+        try:
+            await self._run(memory, given, config, listener, state)
+        finally:
+            # Also of what an agent has stopped: what the steps until then have taken.
+            for each in _written(state.get("messages", ())):
+                assignment.meter.add(_model(each), _usage(each))
         toolbox = assignment.toolbox
         answer = _answer(state, handover=toolbox.handover if toolbox else None)
         await self._db.write(checkpoints.finish, run.id)
@@ -97,9 +103,9 @@ class LangGraphResponder:
         given: Mapping[str, Any] | None,
         config: RunnableConfig,
         listener: Listener | None,
-    ) -> Mapping[str, Any]:
-        """Return the state in the end; let *listener* hear what nodes stream."""
-        state: dict[str, Any] = {}
+        state: dict[str, Any],
+    ) -> None:
+        """Keep *state* as the graph's; let *listener* hear what nodes stream."""
         graph = self._graph.copy({"checkpointer": memory})
         stream: AsyncIterator[Any] = graph.astream(
             given,
@@ -114,7 +120,6 @@ class LangGraphResponder:
                 state[INTERRUPT] = piece[INTERRUPT]
             elif mode == "custom" and listener is not None and isinstance(piece, str):
                 listener.hear(piece)
-        return state
 
     async def _begin(self, assignment: Assignment) -> Run:
         transcript = assignment.transcript
@@ -184,10 +189,10 @@ def _answer(state: Mapping[str, Any], *, handover: str | None) -> Answer:
     if not text and handover is None:
         raise ResponderError("the graph has written no answer", retryable=False)
     usage = sum((_usage(each) for each in written), Usage())
-    models = [each.response_metadata.get("model_name") for each in written]
+    models = [model for each in written if (model := _model(each))]
     return Answer(
         text=text,
-        model=next((str(each) for each in reversed(models) if each), None),
+        model=models[-1] if models else None,
         usage=usage if usage.total else None,
         handover=handover,
     )
@@ -206,7 +211,13 @@ def _interrupt(state: Mapping[str, Any]) -> str | None:
 
 
 def _usage(message: AIMessage) -> Usage:
-    counted = message.usage_metadata
-    if counted is None:
-        return Usage()
-    return Usage(prompt=counted["input_tokens"], completion=counted["output_tokens"])
+    """Return what the message has taken; its provider may have counted anything."""
+    told: Mapping[str, Any] = message.usage_metadata or {}
+    return Usage(
+        prompt=told.get("input_tokens", 0), completion=told.get("output_tokens", 0)
+    )
+
+
+def _model(message: AIMessage) -> str | None:
+    name = message.response_metadata.get("model_name")
+    return str(name) if name else None

@@ -8,6 +8,7 @@ what lasts longer is the fallback's business.
 
 import asyncio
 import functools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,11 @@ import tenacity
 from ..core.conversation import Message
 from ..core.text import storable
 from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
+from ..core.window import IMAGE, OVERHEAD, tokens
 from ..errors import ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
-from .base import Answer, Assignment, Listener, Usage
+from .base import Answer, Assignment, Listener, Meter, Usage
 from .streaming import Gathering, Said
 
 log = structlog.get_logger(__name__)
@@ -37,7 +39,10 @@ RETRY_FOR_S = 10.0
 # Of tools in a row, each followed by an answer without them.
 REFUSALS = 3
 # openai hands on what the server sent, unchecked.
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, RecursionError)
+UNREADABLE = (
+    *(AttributeError, LookupError, TypeError, ValueError),
+    *(OverflowError, RecursionError),
+)
 
 
 class OpenAIResponder:
@@ -90,13 +95,13 @@ class OpenAIResponder:
         for number in range(ROUNDS + 1):
             offer = _Offer(toolbox.tools if toolbox else (), last=number == ROUNDS)
             try:
-                said = await self._in_time(messages, offer, listener)
+                said = await self._in_time(messages, offer, assignment.meter, listener)
             except ResponderError as error:
                 if number or error.retryable or not has_images(messages):
                     raise
                 # Many a model has no eyes, and its server says so by a refusal.
                 messages = self._begin(assignment, images=False)
-                said = await self._in_time(messages, offer, listener)
+                said = await self._in_time(messages, offer, assignment.meter, listener)
             usage += said.usage or Usage()
             if toolbox is None or not said.calls:
                 break
@@ -130,8 +135,10 @@ class OpenAIResponder:
             {"role": "system", "content": prompt},
             {"role": "user", "content": "\n".join(lines)},
         ]
-        said = await self._in_time(messages, _Offer(()))
-        return Answer(text=said.text, model=self._model, usage=said.usage)
+        meter = Meter()
+        said = await self._in_time(messages, _Offer(()), meter)
+        usage = sum((used for _, used in meter.take()), Usage())
+        return Answer(text=said.text, model=self._model, usage=usage)
 
     def _begin(
         self, assignment: Assignment, *, images: bool = True
@@ -158,6 +165,7 @@ class OpenAIResponder:
         self,
         messages: Sequence[ModelMessage],
         offer: "_Offer",
+        meter: Meter,
         listener: Listener | None = None,
     ) -> Said:
         retrying = tenacity.AsyncRetrying(
@@ -170,7 +178,7 @@ class OpenAIResponder:
         )
         try:
             async with asyncio.timeout(self._timeout_s):
-                said: Said = await retrying(self._ask, messages, offer, listener)
+                said: Said = await retrying(self._ask, messages, offer, meter, listener)
                 return said
         except TimeoutError as error:
             raise ResponderError(
@@ -183,20 +191,21 @@ class OpenAIResponder:
         self,
         messages: Sequence[ModelMessage],
         offer: "_Offer",
+        meter: Meter,
         listener: Listener | None,
     ) -> Said:
         if listener is not None:
             listener.forget()  # what an attempt or a round before has said
         tools = offer.body() if self._refusals < REFUSALS else {}
         try:
-            said = await self._stream(messages, tools, listener)
+            said = await self._stream(messages, tools, meter, listener)
             if tools:
                 self._refusals = 0
             return said
         except openai.BadRequestError as error:
             if not tools or messages[-1]["role"] == "tool" or _is_misused(error):
                 raise self._refused(error) from error
-            return await self._ask_without_tools(messages, listener)
+            return await self._ask_without_tools(messages, meter, listener)
         except openai.APIStatusError as error:
             raise self._refused(error) from error
         except (openai.OpenAIError, httpx.HTTPError) as error:
@@ -214,13 +223,16 @@ class OpenAIResponder:
             ) from error
 
     async def _ask_without_tools(
-        self, messages: Sequence[ModelMessage], listener: Listener | None
+        self,
+        messages: Sequence[ModelMessage],
+        meter: Meter,
+        listener: Listener | None,
     ) -> Said:
         """Ask a server that says 400: many a local model knows no tools.
 
         If it does so again and again, tools are not offered any more.
         """
-        said = await self._ask(messages, _Offer(()), listener)
+        said = await self._ask(messages, _Offer(()), meter, listener)
         self._refusals += 1
         if self._refusals == REFUSALS:
             log.warning(
@@ -234,6 +246,7 @@ class OpenAIResponder:
         self,
         messages: Sequence[ModelMessage],
         tools: Mapping[str, Any],
+        meter: Meter,
         listener: Listener | None,
     ) -> Said:
         body = {
@@ -253,9 +266,14 @@ class OpenAIResponder:
             stream_cls=openai.AsyncStream[Any],
         )
         gathering = Gathering(listener)
-        async with stream:
-            async for chunk in stream:
-                gathering.take(chunk)
+        try:
+            async with stream:
+                async for chunk in stream:
+                    gathering.take(chunk)
+        finally:
+            # Also of an answer that breaks off, or that an agent has stopped.
+            used = gathering.usage or _estimated(messages, tools, gathering.written)
+            meter.add(self._model, used)
         said = gathering.said()
         if not said.text and not said.calls:
             raise ResponderError(
@@ -282,6 +300,25 @@ class OpenAIResponder:
             retryable=status in (408, 409, 429) or status >= 500 or _is_misused(error),
             kind=str(status),
         )
+
+
+def _estimated(
+    messages: Sequence[ModelMessage], tools: Mapping[str, Any], written: int
+) -> Usage:
+    """Return about what a call takes whose server does not say; see `core.window`."""
+    prompt = tokens(json.dumps(tools, ensure_ascii=False)) if tools else 0
+    for message in messages:
+        content = message["content"] or ""
+        texts = [content] if isinstance(content, str) else []
+        for part in () if isinstance(content, str) else content:
+            if part["type"] == "text":
+                texts.append(part["text"])
+            else:
+                prompt += IMAGE
+        calls = message.get("tool_calls", ())
+        texts += [call["function"]["arguments"] for call in calls]
+        prompt += OVERHEAD + sum(map(tokens, texts))
+    return Usage(prompt=prompt, completion=written, estimated=True)
 
 
 @dataclass(frozen=True, slots=True)

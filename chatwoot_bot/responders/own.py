@@ -2,7 +2,8 @@
 
 `Name` is a class or a function that makes the responder; it takes nothing, or the
 settings. The responder has `respond(assignment, listener)`, which returns an `Answer`
-or only its text, and may have `model` and `summarize`; see `base.Responder`.
+or only its text, and may have `model` and `summarize`; see `base.Responder`. What it
+adds to `assignment.meter` is billed even when the answer is stopped.
 """
 
 import inspect
@@ -85,10 +86,13 @@ class OwnResponder:
         self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Ask the operator's responder."""
+        before = len(assignment.meter.readings)
         said = await self._ask(self._inner.respond, assignment, listener)
         answer = Answer(text=said) if isinstance(said, str) else said
         if not isinstance(answer, Answer):
             raise self._failure(f"returned {type(answer).__name__}, not an Answer")
+        if len(assignment.meter.readings) == before:
+            assignment.meter.add(answer.model, answer.usage)
         asks_for_human = answer.handover or (
             assignment.toolbox is not None and assignment.toolbox.handover
         )

@@ -6,7 +6,8 @@ from typing import Any
 
 from ..core.text import storable
 from ..core.transcript import ToolCall
-from .base import Listener, Usage
+from ..core.window import tokens
+from .base import Listener, Usage, counted
 
 Chunk = Mapping[str, Any]
 # More than a server should let a model call at once.
@@ -30,6 +31,7 @@ class Gathering:
         self._text: list[str] = []
         self._calls: dict[object, ToolCall] = {}
         self._usage: Usage | None = None
+        self._unsaid = 0
 
     def take(self, chunk: Chunk) -> None:
         """Take the next chunk."""
@@ -39,6 +41,9 @@ class Gathering:
             delta = choice["delta"]
             piece = delta.get("content") or ""
             self._text.append(piece)
+            # What it thinks before it speaks is paid for, too.
+            thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
+            self._unsaid += len(thought)
             if self._listener is not None:
                 self._listener.hear(piece)
             for call in delta.get("tool_calls") or ():
@@ -51,6 +56,19 @@ class Gathering:
             calls=tuple(self._calls.values()),
             usage=self._usage,
         )
+
+    @property
+    def usage(self) -> Usage | None:
+        """Return what the server has counted; None when it has not, or not all."""
+        return self._usage
+
+    @property
+    def written(self) -> int:
+        """Return about how many tokens the model has written so far."""
+        texts = ["".join(self._text)]
+        for call in self._calls.values():
+            texts += (call["function"]["name"], call["function"]["arguments"])
+        return sum(map(tokens, texts)) + self._unsaid // 4
 
     def _take_call(self, piece: Mapping[str, Any]) -> None:
         """Take a piece of a call; its number says of which, or else its id does."""
@@ -72,9 +90,19 @@ class Gathering:
         function["arguments"] += said.get("arguments") or ""
 
 
-def _usage(said: Mapping[str, Any]) -> Usage:
-    """Return the counts; some servers name only the sum."""
-    prompt, completion = said.get("prompt_tokens"), said.get("completion_tokens")
-    if prompt is None and completion is None:
-        return Usage(prompt=int(said["total_tokens"]))
-    return Usage(prompt=int(prompt or 0), completion=int(completion or 0))
+def _usage(said: object) -> Usage | None:
+    """Return the counts; some servers name only the sum. None without plausible ones.
+
+    A prompt of no tokens is none: some servers send zeros for what they do not count.
+    """
+    if not isinstance(said, Mapping):
+        return None
+    prompt = counted(said.get("prompt_tokens"))
+    completion = counted(said.get("completion_tokens"))
+    total = counted(said.get("total_tokens"))
+    if prompt and completion is not None:
+        return Usage(prompt=prompt, completion=completion)
+    named = said.get("prompt_tokens"), said.get("completion_tokens")
+    if total and named == (None, None):
+        return Usage(prompt=total)
+    return None

@@ -63,6 +63,8 @@ class ModelStandIn:
 
     Attributes:
         reply: What it answers: a text, tool calls, or a function of the messages.
+        usage: Returns the counts of tokens, from the request and the answer; None
+            for a server that does not count.
         delay_s: How long an answer takes. A stream sends its headers at once and
             spreads the text over the time.
         requests: All bodies of chat requests, in order.
@@ -82,6 +84,7 @@ class ModelStandIn:
     ) -> None:
         self.reply = reply
         self.delay_s = delay_s
+        self.usage: Callable[[Json, Answer], Json | None] = _usage
         self.requests: list[Json] = []
         self.started = self.finished = self.failed = self.aborted = 0
         self._failures: list[int | Literal["timeout"]] = []
@@ -184,7 +187,9 @@ class ModelStandIn:
             yield base | {"choices": [_choice("delta", delta, None)]}
         yield base | {"choices": [_choice("delta", {}, _finish_reason(answer))]}
         if (body.get("stream_options") or {}).get("include_usage"):
-            yield base | {"choices": [], "usage": _usage(body, answer)}
+            usage = self.usage(body, answer)
+            if usage is not None:
+                yield base | {"choices": [], "usage": usage}
 
 
 @dataclass(slots=True)

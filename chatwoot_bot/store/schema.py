@@ -222,6 +222,8 @@ turns = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("model", sa.Text),
     sa.Column("tokens", sa.Integer),
+    # The model's server did not count them, at least not all.
+    sa.Column("estimated", sa.Boolean, nullable=False, server_default=sa.false()),
     # In the currency of the price list; NULL where that knows no price.
     sa.Column("cost", sa.Double),
     # JSON: lists of what the model called, and of what it read.

@@ -17,6 +17,8 @@ from .schema import conversations, spending
 
 # Rows for a day; a turn writes to one of them.
 SHARDS = 8
+# Of a turn; PostgreSQL's integer.
+MAX_TOKENS = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +27,23 @@ class Bill:
 
     Attributes:
         cost: None where nobody knows the price.
+        estimated: the model's server did not count, at least not all.
     """
 
     tokens: int
     cost: float | None
+    estimated: bool = False
+
+    def __add__(self, other: "Bill") -> "Bill":
+        costs = [each.cost for each in (self, other) if each.cost is not None]
+        return Bill(
+            tokens=min(self.tokens + other.tokens, MAX_TOKENS),
+            cost=sum(costs) if costs else None,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+NOTHING = Bill(tokens=0, cost=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

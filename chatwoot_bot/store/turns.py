@@ -65,6 +65,7 @@ class TurnRecord:
     """Why the bot said what it said.
 
     Attributes:
+        estimated: the model's server did not count the tokens, at least not all.
         cost: what the model charged, as far as prices are known.
         tools: what the model called, with `name` and `arguments`.
         sources: what it read for the answer.
@@ -80,6 +81,7 @@ class TurnRecord:
     latency_ms: int
     model: str | None = None
     tokens: int | None = None
+    estimated: bool = False
     cost: float | None = None
     tools: Sequence[Mapping[str, Any]] = ()
     sources: Sequence[Mapping[str, Any]] = ()
@@ -473,6 +475,7 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
             "reason": record.reason,
             "model": record.model,
             "tokens": record.tokens,
+            "estimated": record.estimated,
             "cost": record.cost,
             "tools": _dumped(record.tools),
             "sources": _dumped(record.sources),

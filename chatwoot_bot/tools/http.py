@@ -5,18 +5,21 @@ headers may hold a secret that is for this server only; what a server says is se
 for these secrets before anybody reads it.
 """
 
-import codecs
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 import httpx
 import pydantic
 from pydantic import Field
 
 from ..core.endpoint import PLACEHOLDER, Endpoint
+from ..http import charset_of
 from .base import Call, Effect, Result, Tool, ToolError
+from .secrets import MAX_CHARS as MAX_SECRET
+from .secrets import Redaction
 from .toolbox import IN_DOUBT, DoubtfulError
 
 MAX_BYTES = 65_536
@@ -29,6 +32,9 @@ KINDS: Mapping[str, type] = {
     "number": float,
     "boolean": bool,
 }
+# In a value for the path. Servers and proxies take these for the end of a part of the
+# path, or decode them to something that is one, some more than once.
+BEYOND = "/\\;?#%"
 # Answers of a server that has done nothing; after any other nobody knows.
 UNDONE = frozenset({*range(300, 500)} - {408, 409, 425})
 
@@ -47,9 +53,11 @@ def endpoint_tool(http: httpx.AsyncClient, endpoint: Endpoint) -> Tool:
         effect = Effect.NONE
     elif endpoint.key_header is not None:
         effect = Effect.KEYED
+    redacted = Redaction(endpoint.secret_headers.values())
 
     async def run(given: pydantic.BaseModel, call: Call) -> Result:
-        return await _Exchange(http, endpoint, effect).run(given.model_dump(), call)
+        exchange = _Exchange(http, endpoint, effect, redacted)
+        return await exchange.run(given.model_dump(), call)
 
     return Tool(
         name=endpoint.name,
@@ -65,11 +73,16 @@ class _Exchange:
     """One request, and what its answer means."""
 
     def __init__(
-        self, http: httpx.AsyncClient, endpoint: Endpoint, effect: Effect
+        self,
+        http: httpx.AsyncClient,
+        endpoint: Endpoint,
+        effect: Effect,
+        redacted: Redaction,
     ) -> None:
         self._http = http
         self._endpoint = endpoint
         self._effect = effect
+        self._redacted = redacted
 
     async def run(self, values: Mapping[str, Any], call: Call) -> Result:
         """Ask the server.
@@ -92,14 +105,11 @@ class _Exchange:
 
     def _request(self, values: Mapping[str, Any], call: Call) -> httpx.Request:
         endpoint, conversation = self._endpoint, call.conversation
-        headers = httpx.Headers(
-            {
-                "accept": "application/json, text/*;q=0.9",
-                "accept-encoding": "identity",
-            }
-        )
+        headers = httpx.Headers({"accept": "application/json, text/*;q=0.9"})
         headers.update(endpoint.headers)
         headers.update(endpoint.secret_headers)
+        # Also against the operator's: a compressed answer would be refused.
+        headers["accept-encoding"] = "identity"
         if conversation.account_id is not None:
             headers["x-chatwoot-account-id"] = str(conversation.account_id)
         if conversation.display_id is not None:
@@ -124,23 +134,19 @@ class _Exchange:
 
     async def _read(self, answer: httpx.Response) -> str:
         """Return the body, if it is text; "" for none."""
-        data = b""
+        data = bytearray()
+        # A secret at the end is read whole, or it would be told in part.
         async for piece in answer.aiter_bytes():
             data += piece
-            if len(data) > MAX_BYTES:
+            if len(data) > MAX_BYTES + MAX_SECRET:
                 break
         kind = answer.headers.get("content-type", "text/plain").partition(";")[0]
         if data and not TEXT.fullmatch(kind.strip()):
             return "[The answer is no text.]"
+        text = bytes(data[: MAX_BYTES + MAX_SECRET])
+        told = self._redacted(text.decode(charset_of(answer.headers), "replace"))
         cut = "\n[The rest is left out.]" if len(data) > MAX_BYTES else ""
-        try:
-            charset = codecs.lookup(answer.charset_encoding or "utf-8").name
-        except LookupError:
-            charset = "utf-8"  # what was asked for is done, however it is told
-        text = data[:MAX_BYTES].decode(charset, "replace")
-        for secret in self._endpoint.secret_headers.values():
-            text = text.replace(secret, "…")
-        return text.strip() + cut
+        return told[:MAX_BYTES].strip() + cut
 
     def _judge(self, status: int, text: str) -> Result:
         if 200 <= status < 300:
@@ -165,16 +171,38 @@ def _filled(endpoint: Endpoint, values: Mapping[str, Any]) -> str:
         ToolError: a value would make it another path.
     """
 
-    def value(found: re.Match[str]) -> str:
+    def place(found: re.Match[str]) -> str:
+        value = _written(values[found[1]])
+        if problem := _leaves(value):
+            raise ToolError(f"{found[1]}: {problem}")
+        return quote(value, safe="")
+
+    def field(found: re.Match[str]) -> str:
         return quote(_written(values[found[1]]), safe="")
 
     path, mark, query = endpoint.url.partition("?")
-    filled = PLACEHOLDER.sub(value, path)
-    for before, after in zip(path.split("/"), filled.split("/"), strict=True):
-        if before != after and unquote(after) in ("", ".", ".."):
-            names = ", ".join(PLACEHOLDER.findall(before))
+    for part in path.split("/"):
+        # Two values in one part may make up what each of them may not be.
+        whole = PLACEHOLDER.sub(lambda found: _written(values[found[1]]), part)
+        names = ", ".join(PLACEHOLDER.findall(part))
+        if names and not all(form.strip(". ") for form in _forms(whole)):
             raise ToolError(f"{names}: must not be empty, nor only dots.")
-    return filled + mark + PLACEHOLDER.sub(value, query)
+    return PLACEHOLDER.sub(place, path) + mark + PLACEHOLDER.sub(field, query)
+
+
+def _leaves(value: str) -> str | None:
+    """Return why *value* could lead out of its part of the path, or None."""
+    for form in _forms(value):
+        if found := [each for each in BEYOND if each in form]:
+            return f"must not hold {' '.join(found)}; give it as it is, not encoded."
+        if not form.isprintable():
+            return "must not hold control characters."
+    return None
+
+
+def _forms(value: str) -> tuple[str, str]:
+    """Return *value*, and as a server reads it that takes \uff0e for a dot."""
+    return value, unicodedata.normalize("NFKC", value)
 
 
 def _written(value: object) -> str:

@@ -140,6 +140,7 @@ def _turn_out(row: sa.RowMapping, said: chat.Rows, currency: str) -> TurnOut:
         "tools": console.loaded(row["tools"]),
         "sources": console.loaded(row["sources"]),
         "tokens": row["tokens"],
+        "estimated": row["estimated"],
         "cost": row["cost"],
         "currency": currency,
         "latency_ms": row["latency_ms"],

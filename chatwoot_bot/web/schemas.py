@@ -278,6 +278,9 @@ class TurnOut(TypedDict):
     tools: list[dict[str, Any]]
     sources: list[dict[str, Any]]
     tokens: int | None
+    estimated: Annotated[
+        bool, pydantic.Field(description="The model's server did not count them.")
+    ]
     cost: float | None
     currency: str
     latency_ms: int

@@ -1,5 +1,6 @@
 """The knowledge base as an operator meets it: the command, and the service's start."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -48,6 +49,35 @@ def test_from_a_folder_to_an_answer_and_back(knowledge, tmp_path):
     assert "2 documents removed" in knowledge("remove", "docs")[1]
     assert "Nothing is known yet" in knowledge("list")[1]
     assert knowledge("remove", "docs")[0] == 1
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b2J\u202eend [/red]"
+# What a document may hold; one with control characters is no text.
+TURNED = "\x9b5n\u202etxt [/b]"
+
+
+async def test_what_others_wrote_moves_no_terminal(knowledge, db, tmp_path):
+    """Nor is it taken for a style of rich's, which would end the command."""
+    question = store.Question(
+        collection="",
+        folded="unicorns",
+        question=f"unicorns {HOSTILE}",
+        conversation_id="c_1",
+        asked_at=0.0,
+        count=1,
+    )
+    await db.write(store.collect_question, question)
+    head = f"---\ntitle: Tea {TURNED}\nlanguage: en{TURNED}\n---\n"
+    write(tmp_path / "docs", a=f"{head}# Tea {TURNED}\n\nWe sell green tea.{TURNED}")
+    said = [
+        await asyncio.to_thread(knowledge, *command)
+        for command in (("add", "docs"), ("list",), ("search", "tea"), ("questions",))
+    ]
+
+    for code, text in said:
+        assert code == 0, text
+        assert not set("\x1b\x07\x9b\u202e") & set(text)
+    assert "end [/red]" in said[-1][1]
 
 
 def test_document_of_one_bot_alone(knowledge, tmp_path):

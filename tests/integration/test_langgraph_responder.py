@@ -1,5 +1,6 @@
 """What a graph is given, and what its state in the end means; over both databases."""
 
+import asyncio
 import operator
 import sys
 import types
@@ -89,6 +90,45 @@ async def test_last_text_is_the_answer_with_its_model_and_its_tokens(responder):
 
     usage = Usage(prompt=6, completion=4)
     assert answer == Answer(text="Yes.", model="m-2", usage=usage)
+
+
+async def test_each_model_of_a_graph_is_metered(responder):
+    said = [
+        ({"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}, "m-1"),
+        ({"input_tokens": 10**15, "output_tokens": 4, "total_tokens": -1}, "m-2"),
+        (None, "m-3"),
+    ]
+    nodes = [
+        says("Yes.", usage_metadata=used, response_metadata={"model_name": name})
+        for used, name in said
+    ]
+    given = asked("t_1", message("Hi"))
+    await responder(chain(*nodes).compile()).respond(given)
+
+    assert given.meter.take() == [
+        ("m-1", Usage(prompt=3, completion=2)),
+        ("m-2", Usage(completion=4)),
+    ]
+
+
+async def test_what_a_stopped_graph_has_taken_is_metered(responder):
+    """Its first model has answered; an agent was faster than the second."""
+    begun = asyncio.Event()
+
+    async def wait(state):
+        begun.set()
+        await asyncio.Event().wait()
+
+    used = {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5}
+    first = says("Hm.", usage_metadata=used, response_metadata={"model_name": "m-1"})
+    given = asked("t_1", message("Hi"))
+    thinking = asyncio.create_task(responder(chain(first, wait)).respond(given))
+    await begun.wait()
+    thinking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await thinking
+
+    assert given.meter.take() == [("m-1", Usage(prompt=3, completion=2))]
 
 
 async def test_graph_sees_who_said_what(responder):

@@ -12,6 +12,7 @@ from test_webhook import rows, serving
 from chatwoot_bot.core.conversation import Status
 from chatwoot_bot.core.decision import Policy
 from chatwoot_bot.core.events import Kind
+from chatwoot_bot.responders.base import Answer, Usage
 from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
 from chatwoot_bot.store import memory, schema, spending
 from chatwoot_bot.store.accept import accept
@@ -335,6 +336,66 @@ async def test_limit_on_money_calls_a_human_without_the_model(
     assert stats["today"]["cost"] == pytest.approx(cost)
     assert (stats["currency"], turns[0]["currency"]) == ("USD", "USD")
     assert "chatwoot_bot_model_cost_total 0.0\n" not in metrics
+
+
+COUNTS = {
+    "none": None,
+    "impossible": {"prompt_tokens": 10**30, "completion_tokens": -1},
+    "infinite": {"prompt_tokens": float("inf"), "completion_tokens": "x"},
+}
+
+
+@pytest.mark.parametrize("counts", COUNTS)
+async def test_limit_on_money_works_without_the_counts_of_the_server(
+    database_url, model, counts
+):
+    """Nor does an impossible count keep the contact from an answer."""
+    model.usage = lambda *_: COUNTS[counts]
+    async with connected(database_url, model, MAX_COST_PER_DAY="0.000001") as client:
+        this, visitor = await begin(client)
+        await ask(client, this, visitor, "One")
+        await ask(client, this, visitor, "Two")
+        turns = (await client.get(f"/conversations/{this['id']}/turns")).json()["items"]
+        metrics = (await client.get("/metrics")).text
+
+    assert [turn["reason"] for turn in turns] == ["spend_limit", "default"]
+    assert turns[1]["estimated"]
+    assert 0 < turns[1]["tokens"] < 10_000
+    assert turns[1]["cost"] > 0
+    assert "chatwoot_bot_model_tokens_estimated_total 0.0\n" not in metrics
+
+
+class Stopped:
+    """A responder that is stopped at its first answer, when its model has begun."""
+
+    model = "gpt-4o-mini"
+    asked: list[str]
+    thinking: asyncio.Event
+
+    async def respond(self, assignment, listener=None):
+        self.asked.append(assignment.turn_id)
+        if len(self.asked) > 1:
+            return Answer(text="Done.", model=self.model, usage=Usage(prompt=7))
+        assignment.meter.add(self.model, Usage(prompt=1_000, completion=10))
+        self.thinking.set()
+        await asyncio.Event().wait()
+
+
+async def test_stopped_answer_is_billed(database_url, model):
+    """The contact has written more; what the model has read is paid for."""
+    Stopped.asked, Stopped.thinking = [], asyncio.Event()
+    own = {"RESPONDER": f"{__name__}:Stopped"}
+    async with connected(database_url, model, **own) as client:
+        this, visitor = await begin(client)
+        await say(client, this, visitor, content="One")
+        async with asyncio.timeout(10):
+            await Stopped.thinking.wait()
+        await ask(client, this, visitor, "Two")
+        turns = (await client.get(f"/conversations/{this['id']}/turns")).json()["items"]
+
+    assert [turn["tokens"] for turn in turns] == [7, 1_010]
+    assert turns[1]["cost"] > 0
+    assert not turns[0]["estimated"]
 
 
 async def test_call_of_a_human_has_cost_something_too(database_url, model):

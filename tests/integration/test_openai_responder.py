@@ -11,7 +11,7 @@ from factories import assignment, message
 
 from chatwoot_bot.core.conversation import Attachment, Sender
 from chatwoot_bot.errors import ResponderError
-from chatwoot_bot.responders.base import Answer
+from chatwoot_bot.responders.base import Answer, Usage
 from chatwoot_bot.responders.openai import OpenAIResponder
 
 pytestmark = pytest.mark.anyio
@@ -330,7 +330,6 @@ BREAKS = {
     "no delta": chunk(choices=[{"index": 0}]),
     "null delta": chunk(choices=[{"index": 0, "delta": None}]),
     "no text": chunk(5),
-    "no usage": chunk(choices=[], usage=3),
 }
 
 
@@ -563,6 +562,149 @@ async def test_interrupted_turn_does_not_try_again(http, server):
         await thinking
 
     assert server.call_count == 1
+
+
+# Money.
+
+
+async def metered(http, **changes):
+    """Ask the model; return the answer and what was metered."""
+    given = assignment(TRANSCRIPT)
+    answer = await responder(http, **changes).respond(given)
+    return answer, given.meter.take()
+
+
+async def test_counts_of_the_server_are_metered(http, server):
+    server.mock(return_value=streamed(chunk("We do."), usage(42), DONE))
+
+    assert (await metered(http))[1] == [("m", Usage(prompt=40, completion=2))]
+
+
+ODD_COUNTS = {
+    "nothing": None,
+    "a number": 3,
+    "a text": "many",
+    "a list": [1],
+    "no counts": {},
+    "only the prompt": {"prompt_tokens": 5},
+    "huge": {"prompt_tokens": 10**30, "completion_tokens": 10**30},
+    "below zero": {"prompt_tokens": -5, "completion_tokens": -5},
+    "infinite": {"prompt_tokens": float("inf"), "completion_tokens": 1},
+    "no number": {"prompt_tokens": float("nan"), "completion_tokens": 1},
+    "400 digits": {"total_tokens": 10**400},
+    "texts": {"prompt_tokens": "12 or so", "completion_tokens": "9" * 5_000},
+    "flags": {"prompt_tokens": True, "completion_tokens": False},
+    "lists": {"prompt_tokens": [1], "completion_tokens": {}},
+    "zeros": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+}
+
+
+@pytest.mark.parametrize("counts", ODD_COUNTS)
+async def test_missing_or_impossible_counts_are_estimated(http, server, counts):
+    """A server that counts nothing, or wrongly, must not make the limits blind."""
+    last = chunk(choices=[], usage=ODD_COUNTS[counts])
+    server.mock(return_value=streamed(chunk("We do. " * 20), last, DONE))
+    answer, [(model, used)] = await metered(http)
+
+    assert (answer.text, answer.usage) == (("We do. " * 20).strip(), None)
+    assert (model, used.estimated) == ("m", True)
+    assert used.completion == 35
+    # The prompt, what was said, and the description of the tool.
+    assert 60 < used.prompt < 200
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        {"prompt_tokens": "40", "completion_tokens": "2"},
+        {"prompt_tokens": 40.0, "completion_tokens": 2.0},
+    ],
+)
+async def test_counts_in_another_form_are_taken(http, server, counts):
+    last = chunk(choices=[], usage=counts)
+    server.mock(return_value=streamed(chunk("We do."), last, DONE))
+
+    assert (await metered(http))[0].usage == Usage(prompt=40, completion=2)
+
+
+async def test_picture_is_part_of_the_estimate(http, server):
+    picture = Attachment(
+        kind="image", line="[image]", image="data:image/png;base64,AAAA"
+    )
+    shown = message("Look [image]", attachments=(picture,))
+    server.mock(return_value=answered())
+    given = assignment([shown], tools=())
+    await responder(http).respond(given)
+
+    [(_, used)] = given.meter.take()
+    assert 800 < used.prompt < 850
+
+
+async def test_thoughts_are_part_of_the_estimate(http, server):
+    thought = chunk(
+        choices=[{"index": 0, "delta": {"reasoning_content": "Hm. " * 100}}]
+    )
+    server.mock(return_value=streamed(thought, chunk("We do."), DONE))
+
+    [(_, used)] = (await metered(http))[1]
+    assert used.completion == 102
+
+
+async def test_stopped_call_is_metered(http, server):
+    """The model has read the prompt and written half an answer."""
+    stream = Stream(chunk("Half an ans"), asyncio.Event())
+    server.mock(return_value=streamed(stream))
+    given, heard = assignment(TRANSCRIPT), Heard()
+    thinking = asyncio.create_task(responder(http).respond(given, heard))
+    await heard.something.wait()
+    thinking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await thinking
+
+    [(model, used)] = given.meter.take()
+    assert (model, used.completion, used.estimated) == ("m", 3, True)
+    assert used.prompt > 60
+
+
+class Heard:
+    """Hears an answer, and says that it has begun."""
+
+    def __init__(self):
+        self.something = asyncio.Event()
+
+    def hear(self, piece):
+        if piece:
+            self.something.set()
+
+    def forget(self):
+        pass
+
+
+async def test_each_try_is_metered(http, server):
+    half = streamed(chunk("Half an ans"), httpx.ReadError("gone"))
+    whole = streamed(chunk("We do."), usage(42), DONE)
+    server.mock(side_effect=[half, whole])
+    _, [(_, first), (_, second)] = await metered(http)
+
+    assert (first.completion, first.estimated) == (3, True)
+    assert second == Usage(prompt=40, completion=2)
+
+
+async def test_refused_call_takes_nothing(http, server):
+    server.mock(return_value=httpx.Response(401))
+    given = assignment(TRANSCRIPT)
+    with pytest.raises(ResponderError):
+        await responder(http).respond(given)
+
+    assert given.meter.take() == []
+
+
+async def test_summary_is_estimated_too(http, server):
+    server.mock(return_value=answered())
+    summary = await responder(http).summarize(TRANSCRIPT)
+
+    assert summary.usage.estimated
+    assert summary.usage.total > 20
 
 
 # Secrets.

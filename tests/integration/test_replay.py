@@ -98,3 +98,24 @@ async def test_what_is_still_not_understood_stays(environ):
     assert result.exit_code == 1
     assert "still not understood: id" in result.output
     assert stored == []
+
+
+async def test_error_that_looks_like_a_style_is_shown(environ):
+    """Another server's words stand in it."""
+    db = Database(environ["DATABASE_URL"])
+    await db.open()
+    await db.write(
+        quarantine,
+        Delivery(
+            delivery_id="d_1",
+            outcome=Outcome.QUARANTINED,
+            reason="answered 422: \x1b[2J[/red]",
+            body=b"{}",
+            received_at=NOW,
+        ),
+    )
+    await db.close()
+    result = await asyncio.to_thread(CliRunner().invoke, app, ["replay"], env=environ)
+
+    assert result.exit_code == 0
+    assert r"\x1b[2J[/red]" in result.output

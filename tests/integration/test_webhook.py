@@ -387,6 +387,27 @@ async def test_model_that_may_take_longer_than_contacts_wait_is_told(
     assert "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS" in said
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"PUBLIC_URL": "https://bot.example.com"}, True),
+        ({"CORS_ORIGINS": "https://shop.example.com"}, True),
+        ({"HOST": "0.0.0.0"}, True),
+        ({"HOST": "0.0.0.0", "MAX_COST_PER_DAY": "5"}, False),
+        ({"HOST": "0.0.0.0", "OPENAI_API_KEY": ""}, False),
+        ({"HOST": "127.0.0.1"}, False),
+        ({}, False),
+    ],
+)
+async def test_open_purse_is_told_of(database_url, capsys, given, told):
+    """Strangers may spend what they like on the operator's model."""
+    settings = {"OPENAI_API_KEY": "sk-1"} | given
+    async with serving(database_url, worker=False, **settings):
+        said = capsys.readouterr().out
+
+    assert ("MAX_COST_PER_DAY is not set" in said) is told
+
+
 async def test_what_does_nothing_without_a_model_is_told(
     database_url, capsys, tmp_path
 ):

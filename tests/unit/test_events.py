@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatwoot_bot.core.conversation import Sender, Status
-from chatwoot_bot.core.events import Event, Kind, from_rest, parse
+from chatwoot_bot.core.events import (
+    Event,
+    Kind,
+    from_rest,
+    moment,
+    parse,
+    row_from_rest,
+)
 from chatwoot_bot.errors import PayloadError
 
 CONTACT, AGENT, BOT = Kind.CONTACT_MESSAGE, Kind.AGENT_REPLY, Kind.BOT_MESSAGE
@@ -615,6 +622,43 @@ def test_first_reply_is_text_in_webhooks_and_a_number_elsewhere(value, replied):
     assert event.conversation.agent_replied is replied
 
 
+FOREVER = 1e11
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, 0.0),
+        (False, 0.0),
+        ("", 0.0),
+        (1784538914, 1784538914.0),
+        ("2026-07-20T09:15:14Z", 1784538914.0),
+        (0.5, 0.5),
+        (FOREVER, FOREVER),
+        # Nobody can read these, but there was a reply.
+        (10**400, 1.0),
+        (-(10**400), 1.0),
+        (1e999, 1.0),
+        (-1e999, 1.0),
+        (float("nan"), 1.0),
+        (-1, 1.0),
+        (2 * FOREVER, 1.0),
+        (True, 1.0),
+        ("yesterday", 1.0),
+        ("0001-01-01T00:00:00", 1.0),
+        ("0001-01-01T00:00:00+23:59", 1.0),
+        ("9999-12-31T23:59:59-23:59", 1.0),
+        ("1900-01-01T00:00:00Z", 1.0),
+        ("2026-07-20T09:15:14" + "9" * 5_000, 1.0),
+        ([1], 1.0),
+        ({"a": 1}, 1.0),
+    ],
+)
+def test_moment_is_within_the_time_of_people(value, seconds):
+    """One odd number must end neither a delivery nor the sweep."""
+    assert moment(value) == seconds
+
+
 def test_a_conversation_without_a_number_is_not_seen():
     """There would be no way to post into it."""
     assert read(delivery(conversation={"id": None})).conversation is None
@@ -686,7 +730,6 @@ def test_unknown_event_is_no_error(payload):
         b"[" * 100_000,
         b"[" * 100_000 + b"]" * 100_000,
         b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
-        b'{"content":' + b'{"a":' * 900 + b'"\\u0000"' + b"}" * 901,
         b'{"id":' + b"9" * 5_000 + b"}",
     ],
     ids=lambda body: ascii(body[:24]),
@@ -814,7 +857,10 @@ def test_characters_that_postgresql_refuses_are_replaced(written, read_as):
 # What is awkward in one way or the other; hypothesis's own text has no surrogates.
 text = st.text("aé😀 \\\x00\ud83d\ude00\udfff", max_size=4)
 leaf = text | st.sampled_from(
-    [None, True, 0, 1, -1, 2**63, 10**400, 0.5, 1e300, float("nan"), float("inf")]
+    [
+        *(None, True, 0, 1, -1, 2**63, 10**400, 0.5, 1e300),
+        *(float("nan"), float("inf"), "0001-01-01T00:00:00", "9999-12-31T23:59-23:59"),
+    ]
 )
 anything = (
     leaf
@@ -898,6 +944,79 @@ def test_any_json_is_read_or_refused(value):
 def test_any_bent_delivery_is_read_or_refused(payload):
     """Nor a release of Chatwoot that nobody has seen yet."""
     check_storable(json.dumps(payload).encode())
+
+
+AWKWARD = [
+    *(None, True, -1, 0.5, "", "x", [], {}, [None], {"id": {}}),
+    *(10**400, -(10**400), 2**63, 1e300),
+    "0001-01-01T00:00:00",
+    "\ud83d",
+]
+# As JSON that no Python value becomes.
+RAW = ["1e999", "-1e999", "NaN", "1" * 5_000, "[" * 900 + "]" * 900]
+
+
+def field_names():
+    """Yield each field of any known body, once, in a body that has it."""
+    known = set()
+    for payload in SHAPES:
+        for path in paths(payload):
+            if path[-2:] not in known:
+                known.add(path[-2:])
+                yield payload, path
+
+
+def with_mark(payload, path):
+    """Return *payload* as JSON with a mark in the place of a field."""
+    payload = json.loads(json.dumps(payload))
+    place = payload
+    for parent in path[:-1]:
+        place = place[parent]
+    place[path[-1]] = "@@"
+    return json.dumps(payload)
+
+
+@pytest.mark.parametrize("depth", [120, 900, 100_000])
+def test_deep_delivery_is_refused(depth):
+    """What reads it later would have to go as deep."""
+    marked = with_mark(delivery(), ("conversation", "custom_attributes"))
+    body = marked.replace('"@@"', '{"a":' + "[" * depth + "]" * depth + "}")
+    with pytest.raises(PayloadError, match=r"nested|JSON"):
+        parse(body.encode())
+
+
+def test_each_field_may_be_anything():
+    """One field at a time, in every body that Chatwoot is known to send."""
+    written = [*map(json.dumps, AWKWARD), *RAW]
+    for payload, path in field_names():
+        marked = with_mark(payload, path)
+        for value in written:
+            check_storable(marked.replace('"@@"', value).encode())
+
+
+ROW = example("rest_list_conversations__response")["data"]["payload"][0]
+
+
+def nested(depth):
+    value = "x"
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("depth", [50, 120, 600, 900, 5_000])
+def test_deep_row_of_a_list_is_read_or_refused(depth):
+    """The decoder goes deeper than we do."""
+    row = {**ROW, "custom_attributes": {"a": nested(depth)}}
+    for fetch in (
+        lambda: row_from_rest(row, 1),
+        lambda: from_rest(row, ROW["last_non_activity_message"], 1),
+    ):
+        try:
+            assert fetch().conversation.display_id == ROW["id"]
+        except PayloadError as error:
+            assert depth >= 120
+            assert "nested" in str(error)
 
 
 def test_fetched_message_is_read_like_a_delivered_one():
