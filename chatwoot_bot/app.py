@@ -575,6 +575,7 @@ def _sweep(
         account_id=settings.chatwoot_account_id,
         serves=settings.serves,
         names=settings.names,
+        ignores=settings.ignores,
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )

@@ -22,7 +22,7 @@ from .core.endpoint import Endpoint
 from .core.events import Event
 from .core.hours import parse_hours
 from .core.prompt import split_rules
-from .core.rules import Rule
+from .core.rules import Rule, left_alone
 from .core.slots import MAX_MINUTES
 from .envfile import EnvFile
 from .envfile import read as read_env_file
@@ -197,6 +197,7 @@ class Settings(pydantic.BaseModel):
     bot_rules: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sentences)] = ()
     contact_attributes: Annotated[tuple[str, ...], Commas] = ()
     remember_contacts: bool = False
+    ignore_contacts: Annotated[tuple[str, ...], Commas] = ()
     quiet_seconds: float = Field(1.5, ge=0, le=3_600)
     max_wait_seconds: float = Field(10.0, ge=0, le=3_600)
     history_messages: int = Field(40, ge=1, le=1_000)
@@ -393,7 +394,15 @@ class Settings(pydantic.BaseModel):
             return "no_conversation"  # there is nowhere to post an answer
         if not self.serves(event.inbox_id):
             return "other_inbox"
-        return None
+        return "ignored_contact" if self.ignores(event) else None
+
+    def ignores(self, event: Event) -> bool:
+        """Return whether an event is of a contact whom the bot leaves alone."""
+        seen = event.conversation
+        if seen is None or not seen.addresses:
+            return False
+        bot = self if event.inbox_id is None else self.bot_for(event.inbox_id).settings
+        return left_alone(seen.addresses, bot.ignore_contacts)
 
     def names(self, inbox_id: int | None) -> bool:
         """Return whether the operator has said that the inbox is ours."""

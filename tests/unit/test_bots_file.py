@@ -110,6 +110,11 @@ WRONG = [
         "would call a human always; name one of says, labels",
     ),
     (
+        "[[bots]]\n[[bots.handoff.rules]]\nignore = true",
+        "2 handoff.rules[1]",
+        "would ignore everybody; name one of says, labels",
+    ),
+    (
         "[[bots]]\n[[bots.handoff.rules]]\nhours = 'inside'",
         "3 handoff.rules[1].hours",
         "needs business_hours of the bot, or BUSINESS_HOURS",
