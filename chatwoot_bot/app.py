@@ -41,7 +41,7 @@ from .handover import Handover
 from .http import make_client
 from .hub import Hub
 from .intake import Intake
-from .language import keywords
+from .language import wishes
 from .media.fetch import Fetcher
 from .media.guard import Guard
 from .media.guard import origin_of as host_of
@@ -400,7 +400,8 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
 
 def _policy(bot: BotSettings) -> Policy:
     return Policy(
-        handover_keywords=_keywords(bot),
+        handover_keywords=bot.settings.handoff_keywords,
+        wishes=None if _has_keywords(bot) else wishes(),
         rules=bot.rules,
         hours=_hours(bot.settings),
         max_bot_turns=bot.settings.max_bot_turns,
@@ -411,10 +412,9 @@ def _policy(bot: BotSettings) -> Policy:
     )
 
 
-def _keywords(bot: BotSettings) -> tuple[str, ...]:
-    """Return the bot's own, where no keyword at all is a choice too."""
-    own = bot.settings.handoff_keywords
-    return own if own or "handoff_keywords" in bot.own else keywords()
+def _has_keywords(bot: BotSettings) -> bool:
+    """Return whether they are the bot's own; no keyword at all is a choice too."""
+    return bool(bot.settings.handoff_keywords) or "handoff_keywords" in bot.own
 
 
 def _hours(settings: Settings) -> Hours | None:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from .conversation import Conversation, Message, State, Status
 from .hours import Hours
-from .phrases import holds_any
+from .phrases import Wishes, holds_any
 from .rules import Rule
 
 
@@ -52,6 +52,8 @@ class Policy:
     """The operator's choices for one bot, read once from the settings.
 
     Attributes:
+        handover_keywords: the operator's own.
+        wishes: of a bot without them, how contacts ask for a person.
         rules: call a human without asking the model.
         hours: when agents are at work; None for always.
         max_bot_turns: answers without a human or a resolve; 0 is no limit.
@@ -63,6 +65,7 @@ class Policy:
     """
 
     handover_keywords: tuple[str, ...] = ()
+    wishes: Wishes | None = None
     rules: tuple[Rule, ...] = ()
     hours: Hours | None = None
     max_bot_turns: int = 0
@@ -185,5 +188,10 @@ def _too_much(
 
 
 def asks_for_human(text: str, policy: Policy) -> bool:
-    """Return whether *text* holds a handover keyword as whole words, in any case."""
+    """Return whether *text* holds a handover keyword as whole words, in any case.
+
+    Without keywords of the operator's it has to be meant; see `Wishes`.
+    """
+    if policy.wishes is not None and policy.wishes.asks(text):
+        return True
     return holds_any(text, policy.handover_keywords)

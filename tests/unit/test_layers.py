@@ -28,7 +28,7 @@ ALLOWED = {
     "metrics": {"breaker"},
     "settings": {"bots", "core", "envfile", "errors", "presets", "prices", "store"},
     "answering": {"breaker", "core", "errors", "responders", "settings", "store"},
-    "language": set(),
+    "language": {"core"},
     "core": {"core", "errors"},
     "knowledge": {"core", "errors", "knowledge", "media", "store"},
     "library": {"bots", "core", "errors", "knowledge", "settings", "store"},
