@@ -67,6 +67,7 @@ from .web.pace import Strangers
 from .web.presence import Presence
 from .web.rooms import Rooms
 from .web.routes import ROUTES
+from .wording import wording
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -360,6 +361,8 @@ def _handover(bot: BotSettings) -> Handover:
         hours=_hours(settings),
         languages=bot.languages,
         routing=_routing(settings),
+        command=f"{settings.bot_command} on" if settings.bot_command else "",
+        say=wording(settings.agents_language),
     )
 
 
@@ -395,6 +398,7 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
         routing=_routing(bot.settings),
         attributes=bot.settings.contact_attributes,
         remembers=bot.settings.remember_contacts,
+        say=wording(bot.settings.agents_language),
     )
 
 

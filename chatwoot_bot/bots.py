@@ -55,6 +55,7 @@ KEYS: Mapping[str, Key] = {
     "max_bot_turns": ("handoff", "max_turns"),
     "contact_messages_per_hour": ("handoff", "max_messages_per_hour"),
     "max_cost_per_conversation": ("handoff", "max_cost"),
+    "agents_language": ("agents_language",),
     "handoff_message": ("handoff", "message"),
     "handoff_keywords": ("handoff", "keywords"),
     "handoff_team_id": ("handoff", "team"),
@@ -165,6 +166,7 @@ class _Bot(_Table):
     token_env: Variable | None = None
     secret_env: Variable | None = None
     languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
+    agents_language: Text | None = None
     business_hours: Text | None = None
     timezone: Text | None = None
     booking_url: Text | None = None

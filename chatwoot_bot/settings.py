@@ -27,6 +27,7 @@ from .core.slots import MAX_MINUTES
 from .envfile import EnvFile
 from .envfile import read as read_env_file
 from .errors import SettingsError
+from .language import languages
 from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
 from .prices import read_prices
 
@@ -107,6 +108,12 @@ def _unless_none(value: str) -> str:
 
 def _sentences(value: Any) -> Any:
     return split_rules(value) if isinstance(value, str) else value
+
+
+def _language(value: str) -> str:
+    if value not in languages():
+        raise ValueError(f"must be one of {', '.join(languages())}")
+    return value
 
 
 def _hours(value: str) -> str:
@@ -227,6 +234,7 @@ class Settings(pydantic.BaseModel):
     bot_off_label: Name = "bot-off"
     bot_switch_attribute: Name = "bot"
     handoff_keywords: Annotated[tuple[str, ...], Commas] = ()
+    agents_language: Annotated[str, pydantic.AfterValidator(_language)] = "en"
     business_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
     timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"
 

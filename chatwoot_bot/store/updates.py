@@ -162,13 +162,14 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
         external_id=said.external_id,
         in_doubt_until=None,
     )
+    rules = story.rules.serving(story.now.inbox)
     note = {
         "key": f"{reply['key']}.undelivered.{said.external_id}",
         "conversation_id": story.now.id,
         "turn_id": reply["turn_id"],
         "position": 98,
         "kind": "note",
-        "content": UNDELIVERED.format(error=error),
+        "content": rules.say(UNDELIVERED).format(error=error),
         "state": "open",
         "created_at": arrival.received_at,
     }
@@ -180,7 +181,7 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
             story.tx,
             story.now.id,
             reply["turn_id"],
-            story.rules.serving(story.now.inbox).routing,
+            rules.routing,
             arrival.received_at,
         )
     story.change(due_at=arrival.received_at)

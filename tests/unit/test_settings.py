@@ -25,7 +25,7 @@ CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
 OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY OPENROUTER_API_KEY
 OLLAMA_MODEL LLM_TIMEOUT_SECONDS LLM_FALLBACK RESPONDER
 OPENAI_FALLBACK_API_KEY OPENAI_FALLBACK_BASE_URL OPENAI_FALLBACK_MODEL
-TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS IGNORE_CONTACTS
+TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS IGNORE_CONTACTS AGENTS_LANGUAGE
 BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
 HISTORY_MESSAGES MAX_CONCURRENT_TURNS MAX_BOT_TURNS DELIVERY_DEADLINE_HOURS
 ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
@@ -710,3 +710,10 @@ def test_each_bot_leaves_its_own_contacts_alone(tmp_path):
     assert settings.elsewhere(event(3, "+4830")) is None
     assert settings.elsewhere(event(4, "1@g.us")) is None
     assert settings.elsewhere(event(4)) is None
+
+
+def test_language_of_the_agents_is_one_of_the_twelve():
+    assert Settings.load({"AGENTS_LANGUAGE": "de"}).agents_language == "de"
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"AGENTS_LANGUAGE": "German"})
+    assert "must be one of ar, de, en" in caught.value.problems["AGENTS_LANGUAGE"]
