@@ -41,7 +41,7 @@ from .handover import Handover
 from .http import make_client
 from .hub import Hub
 from .intake import Intake
-from .language import keywords
+from .language import wishes
 from .media.fetch import Fetcher
 from .media.guard import Guard
 from .media.guard import origin_of as host_of
@@ -67,6 +67,7 @@ from .web.pace import Strangers
 from .web.presence import Presence
 from .web.rooms import Rooms
 from .web.routes import ROUTES
+from .wording import wording
 from .worker import Worker
 
 log = structlog.get_logger(__name__)
@@ -375,6 +376,8 @@ def _handover(bot: BotSettings) -> Handover:
         hours=_hours(settings),
         languages=bot.languages,
         routing=_routing(settings),
+        command=f"{settings.bot_command} on" if settings.bot_command else "",
+        say=wording(settings.agents_language),
     )
 
 
@@ -410,12 +413,14 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
         routing=_routing(bot.settings),
         attributes=bot.settings.contact_attributes,
         remembers=bot.settings.remember_contacts,
+        say=wording(bot.settings.agents_language),
     )
 
 
 def _policy(bot: BotSettings) -> Policy:
     return Policy(
-        handover_keywords=_keywords(bot),
+        handover_keywords=bot.settings.handoff_keywords,
+        wishes=None if _has_keywords(bot) else wishes(),
         rules=bot.rules,
         hours=_hours(bot.settings),
         max_bot_turns=bot.settings.max_bot_turns,
@@ -426,10 +431,9 @@ def _policy(bot: BotSettings) -> Policy:
     )
 
 
-def _keywords(bot: BotSettings) -> tuple[str, ...]:
-    """Return the bot's own, where no keyword at all is a choice too."""
-    own = bot.settings.handoff_keywords
-    return own if own or "handoff_keywords" in bot.own else keywords()
+def _has_keywords(bot: BotSettings) -> bool:
+    """Return whether they are the bot's own; no keyword at all is a choice too."""
+    return bool(bot.settings.handoff_keywords) or "handoff_keywords" in bot.own
 
 
 def _hours(settings: Settings) -> Hours | None:
@@ -590,6 +594,7 @@ def _sweep(
         account_id=settings.chatwoot_account_id,
         serves=settings.serves,
         names=settings.names,
+        ignores=settings.ignores,
         every_s=settings.sweep_interval_seconds,
         not_older_than_s=settings.delivery_deadline_hours * 3_600,
     )

@@ -19,7 +19,7 @@ import pydantic
 
 from .core.conversation import Inbox
 from .core.endpoint import Endpoint
-from .core.rules import Rule, When, attribute_mark, label_mark
+from .core.rules import Rule, When, attribute_mark, contact_mark, label_mark
 from .endpoints import HttpTool
 from .language import languages
 from .tables import TABLE, Text, Variable
@@ -36,6 +36,7 @@ KEYS: Mapping[str, Key] = {
     "bot_rules": ("guardrails",),
     "contact_attributes": ("contact_attributes",),
     "remember_contacts": ("remember_contacts",),
+    "ignore_contacts": ("ignore_contacts",),
     "openai_model": ("model",),
     "openai_base_url": ("base_url",),
     "openai_api_key": ("api_key_env",),
@@ -54,6 +55,7 @@ KEYS: Mapping[str, Key] = {
     "max_bot_turns": ("handoff", "max_turns"),
     "contact_messages_per_hour": ("handoff", "max_messages_per_hour"),
     "max_cost_per_conversation": ("handoff", "max_cost"),
+    "agents_language": ("agents_language",),
     "handoff_message": ("handoff", "message"),
     "handoff_keywords": ("handoff", "keywords"),
     "handoff_team_id": ("handoff", "team"),
@@ -124,13 +126,15 @@ class _Rule(_Table):
     says: Texts = []
     labels: Texts = []
     attributes: Attributes = {}
+    contacts: Texts = []
+    ignore: bool = False
     hours: Annotated[When, pydantic.Strict(False)] | None = None
     first_message: bool = False
     unsupported: bool = False
 
     def conditions(self) -> dict[str, Any]:
         """Return what the rule names, by its keys."""
-        named = self.model_dump(exclude={"because"}, exclude_defaults=True)
+        named = self.model_dump(exclude={"because", "ignore"}, exclude_defaults=True)
         return {name: value for name, value in named.items() if value}
 
 
@@ -156,6 +160,7 @@ class _Bot(_Table):
     guardrails: Texts | None = None
     contact_attributes: Texts | None = None
     remember_contacts: bool | None = None
+    ignore_contacts: Texts | None = None
     model: Text | None = None
     base_url: Text | None = None
     api_key_env: Variable | None = None
@@ -165,6 +170,7 @@ class _Bot(_Table):
     token_env: Variable | None = None
     secret_env: Variable | None = None
     languages: Annotated[Texts, pydantic.AfterValidator(_languages)] = []
+    agents_language: Text | None = None
     business_hours: Text | None = None
     timezone: Text | None = None
     booking_url: Text | None = None
@@ -460,9 +466,11 @@ def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]
     for number, rule in enumerate(rules):
         conditions = rule.conditions()
         if not conditions and not reading.is_wrong_within((*key, number)):
-            names = ", ".join(name for name in _Rule.model_fields if name != "because")
+            no_conditions = ("because", "ignore")
+            fields = [name for name in _Rule.model_fields if name not in no_conditions]
+            does = "ignore everybody" if rule.ignore else "call a human always"
             reading.refuse(
-                (*key, number), f"would call a human always; name one of {names}"
+                (*key, number), f"would {does}; name one of {', '.join(fields)}"
             )
         shown = "; ".join(_shown(*condition) for condition in conditions.items())
         yield Rule(
@@ -471,6 +479,8 @@ def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]
             says=tuple(rule.says),
             labels=tuple(map(label_mark, rule.labels)),
             attributes=tuple(attribute_mark(*pair) for pair in rule.attributes.items()),
+            contacts=tuple(map(contact_mark, rule.contacts)),
+            ignore=rule.ignore,
             hours=rule.hours,
             first_message=rule.first_message,
             unsupported=rule.unsupported,

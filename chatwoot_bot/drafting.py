@@ -246,7 +246,9 @@ class Drafting:
             handover = self._engine.handover
             rest = [draft for draft in rest if draft.kind is not ReplyKind.RESOLVE]
             rest += handover.for_agents(situation.transcript, decision.reason)
-        note = note_instead("\n\n".join(draft.content for draft in public))
+        text = "\n\n".join(draft.content for draft in public)
+        channel = situation.conversation.chatwoot_channel
+        note = note_instead(text, channel, self._engine.rules.say)
         return [Draft(ReplyKind.NOTE, note), *rest], decision
 
     def time_left_s(self, situation: Situation) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .core.conversation import Message, Sender
 from .core.hours import Hours
-from .core.notes import note
+from .core.notes import Say, note
 from .core.routing import Routing
 from .language import Language, language_of
 from .store.replies import Draft, ReplyKind
@@ -54,6 +54,8 @@ class Handover:
         message: what the contact is told, as it is; None for the built-in text in
             the language of the conversation.
         hours: when agents are at work; None for always.
+        command: hands a conversation back, in a private note; "" for none.
+        say: says an English text in the agents' language.
         languages: codes of those that the bot speaks; all when empty.
     """
 
@@ -61,6 +63,8 @@ class Handover:
     hours: Hours | None = None
     routing: Routing = field(default_factory=Routing)
     languages: tuple[str, ...] = ()
+    command: str = ""
+    say: Say = str
 
     def tell(
         self,
@@ -79,8 +83,10 @@ class Handover:
         """
         language = _language(transcript, self.languages)
         parts = [language.apology] if reason in APOLOGIZED else []
-        parts.append(self.message or language.handover)
-        if self.hours is not None and not self.hours.is_open(now):
+        closed = self.hours is not None and not self.hours.is_open(now)
+        if self.message or not closed:
+            parts.append(self.message or language.handover)
+        if self.hours is not None and closed:
             opening = self.hours.next_opening(now)
             day = language.weekdays[opening.weekday()]
             when = f"{day}, {opening:%H:%M}"
@@ -96,9 +102,11 @@ class Handover:
 
         The note shows the last messages until a summary takes their place.
         """
-        why = REASONS[reason].format(detail=detail)
+        # Some details are the operator's or the model's words, and stay as they are.
+        why = self.say(REASONS[reason]).format(detail=self.say(detail))
         kind = ReplyKind.NOTE if reason in WITHOUT_MODEL else ReplyKind.HANDOVER_NOTE
-        drafts = [Draft(kind, note(why, transcript))]
+        text = note(why, transcript, command=self.command, say=self.say)
+        drafts = [Draft(kind, text)]
         if self.routing:
             drafts.insert(0, Draft(ReplyKind.ROUTING, self.routing.to_json()))
         return drafts

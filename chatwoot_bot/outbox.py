@@ -15,7 +15,7 @@ from .channels.base import Channel, Presence
 from .core.conversation import Conversation
 from .core.decision import MAX_FAILURES
 from .core.links import Ways
-from .core.notes import with_summary
+from .core.notes import undelivered, with_summary
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ChatwootBotError, ChatwootError, ResponderError
@@ -36,7 +36,6 @@ LOOK_EVERY_S = 2.0
 # Agents read the last messages instead of a summary that takes longer.
 SUMMARY_S = 10.0
 
-REFUSED = "The bot's reply could not be delivered: {error}"
 TOO_LATE = "no answer until DELIVERY_DEADLINE_HOURS had passed"
 
 
@@ -275,7 +274,7 @@ class Outbox:
             reply,
             error=error,
             in_doubt=in_doubt,
-            note=REFUSED.format(error=error),
+            note=undelivered(reply.content, error, self._engine.rules.say),
             routing=self._engine.rules.routing,
             now=now,
         )
@@ -298,6 +297,7 @@ class Outbox:
             self._lease,
             reply,
             routing=self._engine.rules.routing,
+            say=self._engine.rules.say,
             now=now,
         )
         self._engine.metrics.replies.labels("withdrawn").inc()

@@ -22,11 +22,12 @@ from .core.endpoint import Endpoint
 from .core.events import Event
 from .core.hours import parse_hours
 from .core.prompt import split_rules
-from .core.rules import Rule
+from .core.rules import Rule, left_alone
 from .core.slots import MAX_MINUTES
 from .envfile import EnvFile
 from .envfile import read as read_env_file
 from .errors import SettingsError
+from .language import languages
 from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
 from .prices import read_prices
 
@@ -111,6 +112,12 @@ def _unless_none(value: str) -> str:
 
 def _sentences(value: Any) -> Any:
     return split_rules(value) if isinstance(value, str) else value
+
+
+def _language(value: str) -> str:
+    if value not in languages():
+        raise ValueError(f"must be one of {', '.join(languages())}")
+    return value
 
 
 def _hours(value: str) -> str:
@@ -201,6 +208,7 @@ class Settings(pydantic.BaseModel):
     bot_rules: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sentences)] = ()
     contact_attributes: Annotated[tuple[str, ...], Commas] = ()
     remember_contacts: bool = False
+    ignore_contacts: Annotated[tuple[str, ...], Commas] = ()
     quiet_seconds: float = Field(1.5, ge=0, le=3_600)
     max_wait_seconds: float = Field(10.0, ge=0, le=3_600)
     history_messages: int = Field(40, ge=1, le=1_000)
@@ -230,6 +238,7 @@ class Settings(pydantic.BaseModel):
     bot_off_label: Name = "bot-off"
     bot_switch_attribute: Name = "bot"
     handoff_keywords: Annotated[tuple[str, ...], Commas] = ()
+    agents_language: Annotated[str, pydantic.AfterValidator(_language)] = "en"
     business_hours: Annotated[str, pydantic.AfterValidator(_hours)] | None = None
     timezone: Annotated[str, pydantic.AfterValidator(_timezone)] = "UTC"
 
@@ -397,7 +406,15 @@ class Settings(pydantic.BaseModel):
             return "no_conversation"  # there is nowhere to post an answer
         if not self.serves(event.inbox_id):
             return "other_inbox"
-        return None
+        return "ignored_contact" if self.ignores(event) else None
+
+    def ignores(self, event: Event) -> bool:
+        """Return whether an event is of a contact whom the bot leaves alone."""
+        seen = event.conversation
+        if seen is None or not seen.addresses:
+            return False
+        bot = self if event.inbox_id is None else self.bot_for(event.inbox_id).settings
+        return left_alone(seen.addresses, bot.ignore_contacts)
 
     def names(self, inbox_id: int | None) -> bool:
         """Return whether the operator has said that the inbox is ours."""

@@ -17,7 +17,7 @@ import structlog
 
 from .chatwoot.client import ChatwootClient, Fetched
 from .core.conversation import Status
-from .core.events import Kind
+from .core.events import Event, Kind
 from .errors import ChatwootBotError, ChatwootError, unexpected
 from .intake import Intake
 from .store import sweeping
@@ -42,6 +42,7 @@ class Sweep:
         account_id: to list conversations of; None when not set.
         serves: returns whether an inbox is any business of ours.
         names: returns whether the operator has said so.
+        ignores: returns whether an event is of a contact who is left alone.
         every_s: how often.
         not_older_than_s: messages beyond that age are left alone.
     """
@@ -59,6 +60,7 @@ class Sweep:
         every_s: float,
         not_older_than_s: float,
         clock: Callable[[], float] = time.time,
+        ignores: Callable[[Event], bool] = lambda _: False,
     ) -> None:
         self._db = db
         self._intake = intake
@@ -67,6 +69,7 @@ class Sweep:
         self._account_id = account_id
         self._serves = serves
         self._names = names
+        self._ignores = ignores
         self._has_bot: Mapping[int, bool] = {}
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
@@ -119,6 +122,7 @@ class Sweep:
             # Chatwoot shows whole seconds.
             fetched.written_at >= int(oldest)
             and self._serves(event.inbox_id)
+            and not self._ignores(event)
             # A user's token shows the conversations of other bots too.
             and (self._names(event.inbox_id) or event.inbox_id in self._has_bot)
         )

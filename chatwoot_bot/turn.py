@@ -153,7 +153,7 @@ class Turn:
             return decision
         now, conversation = self.engine.clock(), situation.conversation
         borne = NO_STRAIN
-        if policy.is_strict:
+        if policy.is_strict(conversation):
             borne = await self.engine.db.glance(strain, conversation, policy, now=now)
         owed_since = min(message.owed_at for message in situation.owed)
         tired = give_up(
@@ -249,7 +249,10 @@ class Turn:
         """Say nothing: a human answers, or nobody need."""
         if not situation.owed:
             return End()
-        await self.engine.db.write(turns.leave, self.lease, seen=situation.owed)
+        ignored = decision.route is Route.IGNORE
+        await self.engine.db.write(
+            turns.leave, self.lease, seen=situation.owed, ignored=ignored
+        )
         self.log.info("left to a human", reason=decision.reason)
         self._count(decision, "silent")
         return End(record=self._record(decision, "silent"))

@@ -19,6 +19,9 @@ SENDERS = {
     Kind.BOT_MESSAGE: Sender.BOT,
     Kind.DELETED: Sender.CONTACT,
     Kind.UNDELIVERED: Sender.BOT,
+    Kind.EMPTY: Sender.CONTACT,
+    Kind.REACTION: Sender.CONTACT,
+    Kind.MACHINE_MESSAGE: Sender.CONTACT,
 }
 message_ids = itertools.count(1_000)
 

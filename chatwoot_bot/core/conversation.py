@@ -117,6 +117,7 @@ class Message:
         owed_at: Unix seconds since when; `created_at` unless an agent asked for
             another answer.
         closes: the conversation was resolved after it.
+        edited_at: Unix seconds of the last edit; None for none.
     """
 
     id: int
@@ -129,6 +130,7 @@ class Message:
     attachments: tuple[Attachment, ...] = ()
     closes: bool = False
     owed_at: float = 0.0
+    edited_at: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)

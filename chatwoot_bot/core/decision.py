@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from .conversation import Conversation, Message, State, Status
 from .hours import Hours
-from .phrases import holds_any
+from .phrases import Wishes, holds_any
 from .rules import Rule
 
 
@@ -40,6 +40,9 @@ class Decision:
 
 # A turn that has failed three times will fail again.
 MAX_FAILURES = 3
+MAIL_CHANNEL = "Channel::Email"
+# A person writes fewer; a machine that answers the bot writes on without an end.
+MAIL_MESSAGES_PER_HOUR = 10
 # More than a run of deploys and crashes that had other causes.
 MAX_ATTEMPTS = 20
 
@@ -49,16 +52,20 @@ class Policy:
     """The operator's choices for one bot, read once from the settings.
 
     Attributes:
+        handover_keywords: the operator's own.
+        wishes: of a bot without them, how contacts ask for a person.
         rules: call a human without asking the model.
         hours: when agents are at work; None for always.
         max_bot_turns: answers without a human or a resolve; 0 is no limit.
         answer_deadline_s: a contact who waits longer gets a human.
-        contact_messages_per_hour: of one contact; more call a human. 0 is no limit.
+        contact_messages_per_hour: of one contact; more call a human. 0 is no limit
+            but `MAIL_MESSAGES_PER_HOUR` for mail.
         max_cost_per_conversation: in the currency of the price list; 0 is no limit.
         max_cost_per_day: of all conversations together; 0 is no limit.
     """
 
     handover_keywords: tuple[str, ...] = ()
+    wishes: Wishes | None = None
     rules: tuple[Rule, ...] = ()
     hours: Hours | None = None
     max_bot_turns: int = 0
@@ -67,10 +74,14 @@ class Policy:
     max_cost_per_conversation: float = 0.0
     max_cost_per_day: float = 0.0
 
-    @property
-    def is_strict(self) -> bool:
-        """Whether a `Strain` has to be known."""
-        return bool(self.contact_messages_per_hour or self.max_cost_per_day)
+    def is_strict(self, conversation: Conversation) -> bool:
+        """Return whether a `Strain` has to be known."""
+        return bool(self.messages_per_hour(conversation) or self.max_cost_per_day)
+
+    def messages_per_hour(self, conversation: Conversation) -> int:
+        """Return how many messages of one contact are answered; 0 is no limit."""
+        mail = conversation.chatwoot_channel == MAIL_CHANNEL
+        return self.contact_messages_per_hour or (MAIL_MESSAGES_PER_HOUR if mail else 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,9 @@ def decide(
     if conversation.status is Status.RESOLVED:
         # Chatwoot reopens on a message unless the contact is muted or blocked.
         return Decision(Route.IGNORE, "resolved")
+    for rule in policy.rules:
+        if rule.ignore and rule.fits(messages, conversation, policy.hours):
+            return Decision(Route.IGNORE, "operator_rule", rule.because)
     called = _call(messages, conversation, policy)
     return called or Decision(Route.BOT, "default")
 
@@ -125,7 +139,7 @@ def _call(
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
     for rule in policy.rules:
-        if rule.fits(messages, conversation, policy.hours):
+        if not rule.ignore and rule.fits(messages, conversation, policy.hours):
             reason = "unsupported" if rule.unsupported else "operator_rule"
             return Decision(Route.HANDOVER, reason, rule.because)
     if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:
@@ -164,7 +178,7 @@ def _too_much(
     conversation: Conversation, policy: Policy, strain: Strain
 ) -> Decision | None:
     """Return which limit on messages and money is reached, or None."""
-    if 0 < policy.contact_messages_per_hour < strain.messages_in_hour:
+    if 0 < policy.messages_per_hour(conversation) < strain.messages_in_hour:
         return Decision(Route.HANDOVER, "rate_limit")
     if 0 < policy.max_cost_per_conversation <= conversation.spent:
         return Decision(Route.HANDOVER, "spend_limit", "of one conversation")
@@ -174,5 +188,10 @@ def _too_much(
 
 
 def asks_for_human(text: str, policy: Policy) -> bool:
-    """Return whether *text* holds a handover keyword as whole words, in any case."""
+    """Return whether *text* holds a handover keyword as whole words, in any case.
+
+    Without keywords of the operator's it has to be meant; see `Wishes`.
+    """
+    if policy.wishes is not None and policy.wishes.asks(text):
+        return True
     return holds_any(text, policy.handover_keywords)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import pydantic
 
 from ..errors import PayloadError
-from . import attachments, updates
+from . import attachments, mail, updates
 from .conversation import Attachment, Sender, Status
 from .outgoing import TWILIO_WHATSAPP
 from .rules import UNSUPPORTED
@@ -32,6 +32,9 @@ class Kind(StrEnum):
     AGENT_NOTE = "agent_note"  # a human's private note: it may ask something of us
     BOT_MESSAGE = "bot_message"  # ours, a template, an automation: transcript only
     UNSUPPORTED = "unsupported"  # a contact sent what Chatwoot itself cannot show
+    EMPTY = "empty"  # a contact's message whose content comes with an update
+    REACTION = "reaction"  # a contact's emoji on a message
+    MACHINE_MESSAGE = "machine_message"  # a mail that takes no reply: for the team
     EDITED = "edited"  # a contact's message has another text now, or a transcript
     DELETED = "deleted"  # a message was taken back
     UNDELIVERED = "undelivered"  # an outgoing message did not reach the contact
@@ -59,6 +62,8 @@ class Sighting:
         attributes: the custom ones; None when not shown.
         contact_attributes: the contact's custom ones; None when not shown.
         contact: see `contact_key`; None when not shown.
+        addresses: the contact's identifier, e-mail address, telephone number and
+            source, as far as they are shown.
     """
 
     display_id: int
@@ -72,6 +77,7 @@ class Sighting:
     attributes: Mapping[str, Any] | None = None
     contact_attributes: Mapping[str, Any] | None = None
     contact: str | None = None
+    addresses: tuple[str, ...] = ()
 
     @property
     def agent_replied(self) -> bool:
@@ -91,6 +97,7 @@ class Said:
         private: a note that the contact does not see.
         by_user: posted with a user's token, ours for example, or by hand.
         submitted_to: Chatwoot's id of the message with the form or the options.
+        reacts_to: Chatwoot's id of the message that a reaction is to.
         error: why an outgoing message did not reach the contact.
     """
 
@@ -103,6 +110,7 @@ class Said:
     private: bool = False
     by_user: bool = False
     submitted_to: int | None = None
+    reacts_to: int | None = None
     error: str | None = None
 
 
@@ -152,6 +160,10 @@ class _Named(_Wire):
     type: Text | None = None
     blocked: Flag | None = None
     custom_attributes: Any = None
+    # Read where they are as expected, like those of a conversation.
+    identifier: Any = None
+    email: Any = None
+    phone_number: Any = None
 
 
 class _Meta(_Wire):
@@ -194,6 +206,10 @@ class _Envelope(_Wire):
     conversation: _Conversation | None = None
     current_conversation: _Conversation | None = None
 
+
+MAIL = "incoming_email"
+# Of a contact; e-mail addresses have up to 254 characters.
+MAX_ADDRESS = 300
 
 # Nested messages and REST show the type as a number.
 MESSAGE_TYPES = ("incoming", "outgoing", "activity", "template")
@@ -357,17 +373,20 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
     envelope = _validated(_Envelope, payload)
     message = _validated(_Message, payload)
     kind, reason = classify(message)
+    attributes = message.content_attributes or {}
     attached = attachments.read(message.attachments or ())
     if kind is Kind.UNSUPPORTED:
         attached = (Attachment(kind=UNSUPPORTED, line="[a message of unknown form]"),)
     said = Said(
         external_id=message.id,
-        sender=SENDERS[kind],
+        # What Chatwoot says by itself is nobody's word, the bot's least of all.
+        sender=Sender.SYSTEM if reason == "template" else SENDERS[kind],
         content=_content(message, attached),
         attachments=attached,
         reply_key=_reply_key(message),
         private=bool(message.private),
         by_user=message.sender is not None and message.sender.type == "user",
+        reacts_to=_id(attributes.get("in_reply_to")),
     )
     if name != "message_created":
         kind, reason, said = _updated(message, envelope.conversation, kind, said)
@@ -392,7 +411,7 @@ def _updated(
     """
     attributes = message.content_attributes or {}
     type_ = _message_type(message)
-    if attributes.get("deleted"):
+    if _is_deleted(attributes):
         sender = Sender.CONTACT if type_ == "incoming" else Sender.BOT
         return Kind.DELETED, "deleted", replace(said, sender=sender)
     if kind is Kind.CONTACT_MESSAGE and _is_edited(message, said):
@@ -410,10 +429,8 @@ def _updated(
 
 
 def _is_edited(message: _Message, said: Said) -> bool:
-    """Return whether the text may be another: edited, or heard in a voice note."""
-    if said.attachments:
-        return any(attachment.text for attachment in said.attachments)
-    return bool(message.content)
+    """Return whether the text may be another: edited, or only now complete."""
+    return bool(said.attachments or message.content)
 
 
 def _submitted(
@@ -437,6 +454,9 @@ def _submitted(
 SENDERS = {
     Kind.CONTACT_MESSAGE: Sender.CONTACT,
     Kind.UNSUPPORTED: Sender.CONTACT,
+    Kind.EMPTY: Sender.CONTACT,
+    Kind.REACTION: Sender.CONTACT,
+    Kind.MACHINE_MESSAGE: Sender.CONTACT,
     Kind.AGENT_REPLY: Sender.AGENT,
     Kind.AGENT_NOTE: Sender.AGENT,
     Kind.BOT_MESSAGE: Sender.BOT,
@@ -447,11 +467,14 @@ SENDERS = {
 def classify(message: _Message) -> tuple[Kind, str]:
     """Return what *message* is, and the rule that says so.
 
-    The sender's class is read by shape: a contact in a webhook has no `type`.
+    Its form decides before its sender and its text do: a call has a text too. The
+    sender's class is read by shape: a contact in a webhook has no `type`.
     """
     attributes = message.content_attributes or {}
-    if attributes.get("deleted"):
+    if _is_deleted(attributes):
         return Kind.OTHER, "deleted"
+    if message.content_type == "voice_call":
+        return Kind.OTHER, "voice_call"  # it rings at the agents' desks
     match _message_type(message):
         case "incoming":
             return _classify_incoming(message, attributes)
@@ -465,6 +488,11 @@ def classify(message: _Message) -> tuple[Kind, str]:
             return Kind.OTHER, "unknown_message_type"
 
 
+def _is_deleted(attributes: Mapping[str, Any]) -> bool:
+    """Return whether the message was taken back; in forks its text stays."""
+    return bool(attributes.get("deleted") or attributes.get("deleted_by_contact"))
+
+
 def _classify_incoming(
     message: _Message, attributes: Mapping[str, Any]
 ) -> tuple[Kind, str]:
@@ -472,15 +500,20 @@ def _classify_incoming(
         return Kind.OTHER, "private"
     if message.sender and message.sender.blocked:
         return Kind.OTHER, "blocked_contact"
+    if attributes.get("is_reaction"):
+        taken_back = not (message.content or "").strip()
+        return Kind.OTHER if taken_back else Kind.REACTION, "reaction"
     if attributes.get("is_unsupported"):
         return Kind.UNSUPPORTED, "unsupported"
     email = attributes.get("email")
     if isinstance(email, dict) and email.get("auto_reply"):
         return Kind.OTHER, "auto_reply"
+    if message.content_type == MAIL and mail.is_machine(_address(message.sender)):
+        return Kind.MACHINE_MESSAGE, "no_reply_sender"
     if not (message.content or "").strip() and not (
         message.attachments or _content(message, ())
     ):
-        return Kind.OTHER, "empty"
+        return Kind.EMPTY, "empty"
     return Kind.CONTACT_MESSAGE, ""
 
 
@@ -490,6 +523,8 @@ def _classify_outgoing(
     if _reply_key(message):
         # Known by the key, whatever token (bot's or user's) posted it.
         return Kind.BOT_MESSAGE, "own_echo"
+    if attributes.get("is_reaction"):
+        return Kind.OTHER, "reaction"  # nobody has answered anything with it
     if message.private:
         by_human = message.sender is not None and message.sender.type == "user"
         return Kind.AGENT_NOTE if by_human else Kind.OTHER, "private"
@@ -515,10 +550,14 @@ def _message_type(message: _Message) -> str:
 def _content(message: _Message, attached: Sequence[Attachment]) -> str:
     """Return the text, and a line for each attachment."""
     text = (message.content or "")[:MAX_CONTENT]
-    email = (message.content_attributes or {}).get("email")
-    if isinstance(email, dict) and isinstance(email.get("text_content"), dict):
-        # Chatwoot leaves quoted history in `content` and cuts it here.
-        text = _text(email["text_content"].get("quoted")) or text
+    attributes = message.content_attributes or {}
+    email = attributes.get("email")
+    if isinstance(email, dict):
+        text = mail.own_words(email, text)[:MAX_CONTENT]
+    flow = attributes.get("whatsapp_flow_response")
+    if isinstance(flow, dict):
+        # The text is a fixed sentence.
+        text = "\n".join((text.strip(), *updates.flow_lines(flow)))
     if message.content_type == "sticker":
         # LINE's: the text is the address of a picture.
         text = "[sticker]"
@@ -528,6 +567,15 @@ def _content(message: _Message, attached: Sequence[Attachment]) -> str:
 
 def _text(value: Any) -> str:
     return value[:MAX_CONTENT].strip() if isinstance(value, str) else ""
+
+
+def _id(value: Any) -> int | None:
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value if number and 0 < value < 2**63 else None
+
+
+def _address(sender: _Named | None) -> str:
+    return _text(sender.email) if sender else ""
 
 
 def _reply_key(message: _Message) -> str | None:
@@ -564,7 +612,18 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         attributes=_attributes(conversation.custom_attributes),
         contact_attributes=_attributes(contact.custom_attributes) if contact else None,
         contact=contact_key(contact.id if contact else None, conversation),
+        addresses=_addresses(contact, conversation),
     )
+
+
+def _addresses(contact: _Named | None, conversation: _Conversation) -> tuple[str, ...]:
+    """Return what a contact may be known by to whoever wants to ignore them."""
+    inbox = conversation.contact_inbox
+    source = inbox.get("source_id") if isinstance(inbox, dict) else None
+    shown = [source]
+    if contact is not None:
+        shown = [contact.identifier, contact.email, contact.phone_number, source]
+    return tuple(text[:MAX_ADDRESS] for each in shown if (text := _text(each)))
 
 
 def moment(value: Any) -> float:

@@ -1,27 +1,79 @@
-"""What agents read of a conversation in a private note."""
+"""What agents read of a conversation in a private note.
 
-from collections.abc import Sequence
+The matter first, because Chatwoot's list of conversations shows the first words alone;
+then the reason, and how to hand the conversation back; then the last messages. All
+texts are in English here; `Say` says them in the agents' language.
+"""
+
+import re
+from collections.abc import Callable, Sequence
 
 from .conversation import Message, Sender
+
+Say = Callable[[str], str]
 
 # A note shows this much of the conversation.
 SHOWN = 6
 SHOWN_CHARACTERS = 300
+MATTER_CHARACTERS = 160
 SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
+NO_TEXT = "The contact has written no text."
+HAND_BACK = (
+    "To hand the conversation back to the bot, write `{command}` as a private note."
+)
+# What Chatwoot answered to a reply, in words.
+NOT_DELIVERED = "This reply of the bot was not delivered:"
+REFUSALS = {
+    "401": "Chatwoot does not accept the bot's access token.",
+    "403": "Chatwoot does not allow the bot to write in this conversation.",
+    "404": "Chatwoot does not know the conversation any more.",
+}
+REFUSED = "Chatwoot refused it: {error}"
+OTHERWISE = "The reason: {error}"
+ANSWERED = re.compile(r"answered (\d{3})(?:: (.*))?")
 
 
-def note(why: str, transcript: Sequence[Message]) -> str:
-    """Return a note that says *why*, and shows the last messages."""
-    return f"{why}\n\n{_last_messages(transcript)}".strip()
+def note(
+    why: str, transcript: Sequence[Message], *, command: str = "", say: Say = str
+) -> str:
+    """Return a note with the matter, *why*, and the last messages.
+
+    Args:
+        why: in the agents' language already.
+        command: hands the conversation back; "" for none.
+    """
+    said = [m.content for m in transcript if m.content and m.sender is Sender.CONTACT]
+    matter = _shortened(said[-1], MATTER_CHARACTERS) if said else say(NO_TEXT)
+    # One paragraph: a summary takes the place of what is before and behind it.
+    reason = " ".join(why.split())
+    if command:
+        reason = f"{reason} {say(HAND_BACK).format(command=command)}"
+    return f"{matter}\n\n{reason}\n\n{_last_messages(transcript, say)}".strip()
 
 
 def with_summary(note: str, summary: str) -> str:
-    """Return *note* with *summary* in the place of the last messages."""
-    why = note.partition("\n\n")[0]
-    return f"{why}\n\n**Summary:** {summary}"
+    """Return *note* with *summary* in the place of the matter and the last messages."""
+    _, _, rest = note.partition("\n\n")
+    reason = rest.partition("\n\n")[0]
+    return f"{summary.strip()}\n\n{reason}"
 
 
-def _last_messages(transcript: Sequence[Message]) -> str:
+def undelivered(text: str, error: str, say: Say = str) -> str:
+    """Return a note on a reply that Chatwoot did not take, with its text and why.
+
+    Args:
+        error: what was logged of it.
+    """
+    found = ANSWERED.search(error)
+    reason = say(OTHERWISE).format(error=_shortened(error))
+    if found is not None and found[1] in REFUSALS:
+        reason = say(REFUSALS[found[1]])
+    elif found is not None and found[2]:
+        reason = say(REFUSED).format(error=_shortened(found[2]))
+    return f"{say(NOT_DELIVERED)}\n\n{text}\n\n{reason}"
+
+
+def _last_messages(transcript: Sequence[Message], say: Say) -> str:
     shown = [
         (SPEAKERS[message.sender], message.content)
         for message in transcript
@@ -29,14 +81,14 @@ def _last_messages(transcript: Sequence[Message]) -> str:
     ]
     # Blanks go away, so a little more than what is shown is enough to shorten.
     lines = [
-        f"> **{speaker}:** {_shortened(content[: 4 * SHOWN_CHARACTERS])}"
+        f"- **{say(speaker)}:** {_shortened(content[: 4 * SHOWN_CHARACTERS])}"
         for speaker, content in shown[-SHOWN:]
     ]
     return "\n".join(lines)
 
 
-def _shortened(text: str) -> str:
+def _shortened(text: str, limit: int = SHOWN_CHARACTERS) -> str:
     line = " ".join(text.split())
-    if len(line) <= SHOWN_CHARACTERS:
+    if len(line) <= limit:
         return line
-    return f"{line[: SHOWN_CHARACTERS - 1]}…"
+    return f"{line[: limit - 1]}…"

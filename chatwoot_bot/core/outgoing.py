@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
+from .notes import Say
 from .splitting import size, split
 
 # One class, two channels; told apart by the contact's address (`core.events`).
@@ -137,9 +138,32 @@ def _names(text: str, title: str) -> bool:
     return False
 
 
-def note_instead(text: str) -> str:
-    """Return the private note that agents get when *text* cannot be said."""
-    return (
-        "The contact cannot be written to now: the channel's time for replies is over "
-        f"(WhatsApp: 24 hours after their last message). The bot's reply:\n\n{text}"
-    )
+# Chatwoot's class -> the name that agents know.
+NAMES = {
+    "Channel::Whatsapp": "WhatsApp",
+    "Channel::FacebookPage": "Facebook",
+    "Channel::Instagram": "Instagram",
+    "Channel::Telegram": "Telegram",
+    "Channel::Line": "LINE",
+    "Channel::Tiktok": "TikTok",
+    "Channel::TwilioSms": "SMS",
+    TWILIO_WHATSAPP: "WhatsApp",
+    "Channel::Sms": "SMS",
+}
+CLOSED = "{channel} accepts no reply to this contact now. The bot's reply was:"
+CLOSED_CHANNEL = (
+    "The channel accepts no reply to this contact now. The bot's reply was:"
+)
+LATE = "WhatsApp takes replies only within 24 hours of the contact's last message."
+
+
+def note_instead(text: str, channel: str | None = None, say: Say = str) -> str:
+    """Return the private note that agents get when *text* cannot be said.
+
+    Args:
+        channel: Chatwoot's class; None when unknown.
+    """
+    name = NAMES.get(channel or "")
+    closed = say(CLOSED).format(channel=name) if name else say(CLOSED_CHANNEL)
+    hint = f"\n\n{say(LATE)}" if name == "WhatsApp" else ""
+    return f"{closed}\n\n{text}{hint}"

@@ -1,6 +1,8 @@
 """Words and phrases in a contact's text: as whole words, in any case."""
 
 import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 # Characters of a text that are looked at, the first ones: more than a visitor may
@@ -45,3 +47,139 @@ def _word(phrase: str) -> str:
 
 def _folded(text: str) -> str:
     return " ".join(text.casefold().split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How one language asks for a person.
+
+    In its phrases ``{a|b}`` stands for either.
+
+    Attributes:
+        keywords: ask wherever they stand.
+        alone: ask where nothing else is said than what is `polite`.
+        negations: up to `NEAR` words before a keyword, undo it.
+        undone: up to `NEAR` words after it.
+        others: have a keyword in them and mean something else.
+    """
+
+    keywords: tuple[str, ...]
+    alone: tuple[str, ...] = ()
+    polite: tuple[str, ...] = ()
+    negations: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
+# Words between a keyword and what undoes it; of an unseparated language characters.
+NEAR = 4
+# Within a clause, and no further than this.
+REACH = 80
+# Of a long text its beginning and its end are read.
+READ = 2_000
+# A message with a word alone in it is no longer.
+SHORT = 60
+CLAUSE = re.compile(
+    "[.,;:!?\u2026\u060c\u061b\u061f\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
+)
+SAID = re.compile(r"[^\W_]")
+
+
+class Wishes:
+    """Find out whether a text asks for a person, in any of several languages.
+
+    The patterns have no repetition, so the work grows with the text and no faster.
+    """
+
+    def __init__(self, wishes: Sequence[Wish]) -> None:
+        self._wishes = [_Compiled(wish) for wish in wishes]
+        keywords = [phrase for wish in wishes for phrase in wish.keywords]
+        alone = [phrase for wish in wishes for phrase in wish.alone]
+        # Asked first: most messages have neither.
+        self._any = _either(keywords + alone)
+
+    def asks(self, text: str) -> bool:
+        """Return whether *text* asks for a person, and means it."""
+        if len(text) > 2 * READ:
+            text = f"{text[:READ]}\n{text[-READ:]}"
+        text = _plain(text)
+        if not self._any.search(text):
+            return False
+        return any(wish.asks(text) for wish in self._wishes)
+
+
+class _Compiled:
+    """The patterns of one language."""
+
+    def __init__(self, wish: Wish) -> None:
+        self._keywords = _either(wish.keywords)
+        self._alone, self._polite = _either(wish.alone), _either(wish.polite)
+        self._negations, self._undone = _either(wish.negations), _either(wish.undone)
+        self._others = _either(wish.others)
+
+    def asks(self, text: str) -> bool:
+        if self._stands_alone(text):
+            return True
+        return any(
+            self._is_meant(text, *m.span()) for m in self._keywords.finditer(text)
+        )
+
+    def _stands_alone(self, text: str) -> bool:
+        if len(text) > SHORT or not self._alone.search(text):
+            return False
+        rest = self._polite.sub(" ", self._alone.sub(" ", text))
+        return not SAID.search(rest)
+
+    def _is_meant(self, text: str, start: int, end: int) -> bool:
+        before = CLAUSE.split(text[max(start - REACH, 0) : start])[-1]
+        after = CLAUSE.split(text[end : end + REACH])[0]
+        if self._negations.search(_last(before)) or self._undone.search(_first(after)):
+            return False
+        from_ = max(start - REACH, 0)
+        around = self._others.finditer(text, from_, end + REACH)
+        return not any(m.start() < end and start < m.end() for m in around)
+
+
+def _last(text: str) -> str:
+    if UNSEPARATED.search(text):
+        return text[-NEAR:]
+    return " ".join(text.split()[-NEAR:])
+
+
+def _first(text: str) -> str:
+    if UNSEPARATED.search(text):
+        return text[: 2 * NEAR]
+    return " ".join(text.split()[:NEAR])
+
+
+@lru_cache(maxsize=512)
+def _either_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
+    plain = [_plain(phrase) for phrase in phrases]
+    apart = [_alternatives(each) for each in plain if not UNSEPARATED.search(each)]
+    found = [_alternatives(each) for each in plain if UNSEPARATED.search(each)]
+    if apart:
+        found.append(rf"(?<!\w)(?:{'|'.join(apart)})(?!\w)")
+    return re.compile("|".join(found) or r"(?!)")
+
+
+def _either(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Match any of *phrases*, the longest first."""
+    return _either_of(tuple(sorted(phrases, key=len, reverse=True)))
+
+
+def _alternatives(phrase: str) -> str:
+    """Return the pattern of a phrase with ``{a|b}`` in it."""
+    parts = re.split(r"[{}]", phrase)
+    for number, part in enumerate(parts):
+        either = "|".join(map(re.escape, part.split("|")))
+        parts[number] = f"(?:{either})" if number % 2 else re.escape(part)
+    return "".join(parts)
+
+
+def _plain(text: str) -> str:
+    """Fold *text* as `_folded` does, and what is typed in several ways."""
+    return _folded(text.translate(TYPED)).replace("\u0307", "")
+
+
+# Apostrophes; and Turkish has two letters i, in either case.
+TYPED = str.maketrans("\u2019\u02bc\u0130\u0131", "''ii")

@@ -1,12 +1,13 @@
 """The operator's rules for a bot: when a human is called without asking the model.
 
-Pure. Of a conversation's labels and custom attributes only what a rule names is kept,
-as *marks*: they are customers' data.
+And whom the bot leaves alone. Pure. Of a conversation's labels and custom attributes
+only what a rule names is kept, as *marks*: they are customers' data.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Any
 
 from .conversation import Conversation, Message
@@ -15,6 +16,26 @@ from .phrases import holds_any
 
 # The kind of an attachment that stands for what Chatwoot itself cannot show.
 UNSUPPORTED = "unsupported"
+
+
+# Identifiers of WhatsApp's groups, channels and broadcasts, as bridges to API inboxes
+# pass them on: whoever writes there does not write to the company alone.
+GROUPS = ("*@g.us", "*@newsletter", "*@broadcast")
+
+
+def left_alone(addresses: Iterable[str], patterns: Iterable[str]) -> bool:
+    """Return whether a contact is none that the bot answers.
+
+    Args:
+        addresses: identifier, e-mail address, telephone number, source.
+        patterns: whole addresses, in any case; ``*`` stands for anything. Groups are
+            left alone as well, unless ``none`` is among them.
+    """
+    wanted = [pattern.casefold() for pattern in patterns]
+    if "none" not in wanted:
+        wanted += GROUPS
+    known = [address.casefold() for address in addresses]
+    return any(fnmatchcase(each, pattern) for each in known for pattern in wanted)
 
 
 class When(StrEnum):
@@ -28,11 +49,15 @@ class When(StrEnum):
 class Rule:
     """A human is called where all that the rule names holds; of several, one.
 
+    Or the message is ignored, which no human learns of either.
+
     Attributes:
         because: what the agents read.
         says: phrases of the contact; see `phrases.holds_any`.
         labels: marks of labels.
         attributes: marks of custom attributes.
+        contacts: marks of patterns; see `left_alone`.
+        ignore: nobody is called, and nothing is answered.
         hours: when the contact wrote.
         first_message: the bot has not answered yet in this request.
         unsupported: the contact sent what Chatwoot cannot show.
@@ -42,6 +67,8 @@ class Rule:
     says: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
+    contacts: tuple[str, ...] = ()
+    ignore: bool = False
     hours: When | None = None
     first_message: bool = False
     unsupported: bool = False
@@ -77,7 +104,7 @@ class Rule:
             # An agent who gave it to the bot has seen its labels and the clock.
             yield not conversation.released
         marks = conversation.marks.split("\n")
-        for wanted in filter(None, (self.labels, self.attributes)):
+        for wanted in filter(None, (self.labels, self.attributes, self.contacts)):
             yield not set(wanted).isdisjoint(marks)
         if self.hours is not None and hours is not None:
             yield hours.is_open(now) is (self.hours is When.INSIDE)
@@ -95,18 +122,35 @@ def attribute_mark(name: str, value: Any) -> str:
     return f"attribute {name}={str(value).casefold()}"
 
 
+def contact_mark(pattern: str) -> str:
+    """Return the mark of contacts whose address fits *pattern*."""
+    return f"{CONTACT}{pattern.casefold()}"
+
+
+CONTACT = "contact "
+
+
 def marks(
     rules: Iterable[Rule],
     labels: Iterable[str],
     *attributes: Mapping[str, Any] | None,
+    addresses: Iterable[str] = (),
 ) -> str:
     """Return the marks that *rules* name, one a line.
 
     Args:
         attributes: the conversation's, the contact's.
+        addresses: the contact's; see `left_alone`.
     """
+    rules = list(rules)
     shown = {label_mark(label) for label in labels}
     for each in attributes:
         shown |= {attribute_mark(name, value) for name, value in (each or {}).items()}
     named = {mark for rule in rules for mark in (*rule.labels, *rule.attributes)}
+    known = [address.casefold() for address in addresses]
+    for mark in {mark for rule in rules for mark in rule.contacts}:
+        pattern = mark.removeprefix(CONTACT)
+        if any(fnmatchcase(address, pattern) for address in known):
+            named.add(mark)
+            shown.add(mark)
     return "\n".join(sorted(shown & named))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from .clusters import cluster_start
 from .transcript import LIQUID
 
 
@@ -72,6 +73,7 @@ def _cut(text: str, limit: int) -> tuple[str, str]:
             return text[:head_end], text[rest_start:]
     inside = next((r for r in regions if r.start < end < r.end), None)
     if inside is None:
+        end = cluster_start(text, end)
         return text[:end], text[end:]
     if inside.start > 0:
         return text[: inside.start], text[inside.start :]
@@ -104,7 +106,7 @@ def _cut_inside(text: str, region: _Region, room: int) -> tuple[str, str]:
         at = text.rfind(" ", first, last + 1)
     rest_start = at + 1
     if at < 0:
-        at = rest_start = last
+        at = rest_start = max(cluster_start(text, last), first)
     head = text[:at] + region.closer
     if rest_start >= region.tail:
         return head, text[region.end :]

@@ -52,7 +52,10 @@ def accept(
     known = _known_messages(tx, stories, effective)
     for story, (arrival, result) in zip(stories, effective, strict=True):
         story.take(arrival, result, known)
-        if arrival.event.kind in UPDATES:
+        again = arrival.event.kind is Kind.CONTACT_MESSAGE
+        if arrival.event.kind in UPDATES or (
+            again and result.outcome is Outcome.DUPLICATE
+        ):
             updates.take(story, arrival, result, known)
     close_stories(tx, stories)
     tell(tx, results)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from ..core.conversation import Inbox, State
 from ..core.decision import Decision, Policy
 from ..core.events import Event
+from ..core.notes import Say
 from ..core.remote import Remote
 from ..core.routing import Routing
 from .deliveries import Outcome
@@ -27,6 +28,7 @@ class Rules:
         routing: where a conversation goes when a human is called.
         attributes: the custom ones that the model may know.
         remembers: whether it may know of the contact's earlier requests.
+        say: says an English text in the agents' language.
         bots: the rules of the inboxes that have a bot of their own.
     """
 
@@ -38,6 +40,7 @@ class Rules:
     routing: Routing = field(default_factory=Routing)
     attributes: tuple[str, ...] = ()
     remembers: bool = False
+    say: Say = str
     bots: Mapping[Inbox, "Rules"] = field(default_factory=dict)
 
     def serving(self, inbox: Inbox) -> "Rules":

@@ -49,12 +49,13 @@ def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None
     transcript = _transcript(story)
     asked = _last_asked(transcript)
     resolved = story.now.status is Status.RESOLVED
-    text = NOTES[command].format(prefix=story.rules.remote.prefix)
+    say = story.rules.serving(story.now.inbox).say
+    text = say(NOTES[command]).format(prefix=story.rules.remote.prefix)
     kind = ReplyKind.NOTE
     if command is Command.RETRY and (resolved or not asked):
-        command, text = Command.HELP, RESOLVED if resolved else NOTHING_TO_RETRY
+        command, text = Command.HELP, say(RESOLVED if resolved else NOTHING_TO_RETRY)
     if command is Command.SUMMARY:
-        kind, text = ReplyKind.HANDOVER_NOTE, note(text, transcript)
+        kind, text = ReplyKind.HANDOVER_NOTE, note(text, transcript, say=say)
     key = f"note_{story.now.account_id}_{said.external_id}"
     if not _answer(story, key, kind, text, arrival.received_at):
         return  # the same note has come before
@@ -92,7 +93,8 @@ def heed_switch(
     else:
         return
     key = f"switch_{story.now.id}_{story.now.version}_{switch}"
-    _answer(story, key, ReplyKind.NOTE, SWITCHED[switch], now)
+    text = story.rules.serving(story.now.inbox).say(SWITCHED[switch])
+    _answer(story, key, ReplyKind.NOTE, text, now)
     _have_notes_said(story, now, result)
 
 

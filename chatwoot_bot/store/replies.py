@@ -22,6 +22,7 @@ from ..core.conversation import (
     next_state,
     status_to_tell,
 )
+from ..core.notes import Say
 from ..core.outgoing import Option, note_instead
 from ..core.routing import Routing
 from .conversations import forget_owed, insert_new
@@ -335,6 +336,7 @@ def withdraw(
     *,
     now: float,
     routing: Routing = NOWHERE,
+    say: Say = str,
 ) -> bool:
     """Tell agents what cannot be said any more, *reply* and the parts after it.
 
@@ -353,7 +355,8 @@ def withdraw(
     ]
     for part in parts:
         change(tx, replies, {"key": part.key, "state": "open"}, state="dropped")
-    note = note_instead("\n\n".join(part.content for part in parts))
+    text = "\n\n".join(part.content for part in parts)
+    note = note_instead(text, conversation.chatwoot_channel, say)
     _insert_note(tx, reply, conversation.id, "withdrawn", note, now)
     if conversation.state is not State.AI:
         return False

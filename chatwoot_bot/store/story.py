@@ -4,8 +4,9 @@ Control events take effect at once; a contact's message only makes the conversat
 due. Nothing is written here but what silences the bot; `accept` writes the rest.
 """
 
+from dataclasses import replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -23,10 +24,12 @@ from ..core.conversation import (
     status_to_tell,
     status_trigger,
 )
-from ..core.decision import Decision, Route, decide
+from ..core.decision import MAIL_CHANNEL, Decision, Route, decide
 from ..core.events import UPDATES, Event, Kind, Said, Sighting
+from ..core.mail import fingerprint
 from ..core.remote import Switch
 from ..core.rules import marks
+from ..core.updates import reaction
 from . import memory, remote, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
@@ -36,6 +39,21 @@ from .schema import messages, replies
 from .states import note_change
 
 Key = tuple[Any, ...]
+# The same mail again is a machine's, if it is longer than this.
+LOOP_CHARACTERS = 20
+LOOP_MAILS = 10
+NO_QUESTIONS = frozenset(
+    (Kind.UNSUPPORTED, Kind.REACTION, Kind.EMPTY, Kind.MACHINE_MESSAGE)
+)
+
+
+class Recorder(Protocol):
+    """What stores a contact's message: as a new one, or in the place of another."""
+
+    def __call__(
+        self, arrival: Arrival, said: Said, result: Accepted, *, owed: bool = False
+    ) -> None:
+        """Store it."""
 
 
 def key_of(conversation: Conversation, said: Said) -> Key | None:
@@ -215,7 +233,8 @@ class Story:
         older = 0 < seen.updated_at < self.now.status_at
         if not rules or seen.labels is None or older:
             return
-        new = marks(rules, seen.labels, seen.attributes, seen.contact_attributes)
+        shown = seen.attributes, seen.contact_attributes
+        new = marks(rules, seen.labels, *shown, addresses=seen.addresses)
         if new != self.now.marks:
             self.change(marks=new)
 
@@ -298,9 +317,9 @@ class Story:
         """Record a new message, and let it mean what it means."""
         match arrival.event.kind:
             case Kind.CONTACT_MESSAGE:
-                self._take_question(arrival, said, result)
-            case Kind.UNSUPPORTED:
-                self._take_unsupported(arrival, said, result)
+                self.take_question(arrival, said, result)
+            case kind if kind in NO_QUESTIONS:
+                self._take_other(arrival, said, result)
             case Kind.AGENT_NOTE:
                 remote.obey(self, arrival, said, result)
             case Kind.AGENT_REPLY:
@@ -333,16 +352,30 @@ class Story:
         seen = arrival.event.conversation
         return seen is not None and 0 < seen.updated_at < self.now.held_at
 
-    def _take_question(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+    def take_question(
+        self,
+        arrival: Arrival,
+        said: Said,
+        result: Accepted,
+        record: Recorder | None = None,
+    ) -> None:
+        """Take a contact's message, and let it be answered by whoever is to.
+
+        Args:
+            record: stores it, if it is no new one.
+        """
         result.outcome = Outcome.ACCEPTED
         self._come_back(arrival, result)
         result.decision = self._decide(arrival, said)
+        if result.decision.route is Route.BOT and self._is_mail_loop(said):
+            result.decision = Decision(Route.IGNORE, "mail_loop")
+            self.show_to_humans(arrival.received_at)
         if self.human_mode:
             self.show_to_humans(arrival.received_at)
         elif result.decision.route is Route.BOT and self._was_shown_to_humans():
             self.want_status(Status.PENDING, arrival.received_at)
         owed = result.decision.route in (Route.BOT, Route.HANDOVER)
-        self._record(arrival, said, result, owed=owed)
+        (record or self._record)(arrival, said, result, owed=owed)
         if owed:
             self._make_due(arrival, result)
 
@@ -374,7 +407,31 @@ class Story:
     def _take_unsupported(self, arrival: Arrival, said: Said, result: Accepted) -> None:
         """Ignore what nobody can read here, unless a rule calls a human for it."""
         if self._decide(arrival, said).reason in ("unsupported", "operator_rule"):
-            self._take_question(arrival, said, result)
+            self.take_question(arrival, said, result)
+
+    def _take_other(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        """Take what comes from a contact and asks nothing, or not yet."""
+        match arrival.event.kind:
+            case Kind.UNSUPPORTED:
+                self._take_unsupported(arrival, said, result)
+            case Kind.REACTION:
+                self._take_reaction(arrival, said, result)
+            case Kind.EMPTY:
+                # An update brings its content; see `updates`.
+                self._record(arrival, said, result)
+            case _:
+                # A machine's mail: an answer would find nobody, or another machine.
+                self._record(arrival, said, result)
+                self.show_to_humans(arrival.received_at)
+
+    def _take_reaction(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        """Show the model a contact's reaction, if it is to answer anyway."""
+        if self.now.owed_since is None:
+            return
+        named = {"account": self.now.account_id, "external": said.reacts_to}
+        to = self.tx.execute(_SAID, named).scalar()
+        line = reaction(said.content, to or "")
+        self._record(arrival, replace(said, content=line), result)
 
     def _decide(self, arrival: Arrival, said: Said) -> Decision:
         question = Message(
@@ -390,6 +447,18 @@ class Story:
             human_mode=self.human_mode,
             policy=self.rules.serving(self.now.inbox).policy,
         )
+
+    def _is_mail_loop(self, said: Said) -> bool:
+        """Return whether it is the same mail again, as machines answer an answer."""
+        if self.now.chatwoot_channel != MAIL_CHANNEL:
+            return False
+        mine = fingerprint(said.content)
+        if len(mine) < LOOP_CHARACTERS:
+            return False  # "hello?" may be asked twice
+        earlier = self.tx.execute(_SAID_BEFORE, {"conversation": self.now.id})
+        before = [row["content"] for row, _ in self.new_messages]
+        before += earlier.scalars()
+        return any(fingerprint(text) == mine for text in before if text)
 
     def _make_due(self, arrival: Arrival, result: Accepted) -> None:
         now = arrival.received_at
@@ -471,6 +540,19 @@ class Story:
             self.change(due_at=arrival.received_at)
 
 
+_SAID = sa.select(messages.c.content).where(
+    messages.c.account_id == sa.bindparam("account"),
+    messages.c.external_id == sa.bindparam("external"),
+)
+_SAID_BEFORE = (
+    sa.select(messages.c.content)
+    .where(
+        messages.c.conversation_id == sa.bindparam("conversation"),
+        messages.c.sender == Sender.CONTACT,
+    )
+    .order_by(messages.c.id.desc())
+    .limit(LOOP_MAILS)
+)
 _PLACE = sa.func.coalesce(messages.c.external_id, messages.c.id)
 _LAST_PLACE = sa.select(sa.func.max(messages.c.external_id)).where(
     messages.c.conversation_id == sa.bindparam("conversation")

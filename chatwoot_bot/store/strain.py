@@ -23,10 +23,8 @@ def strain(
         now: Unix seconds.
     """
     written, today = 0, 0.0
-    if policy.contact_messages_per_hour:
-        written = _written(
-            tx, conversation, policy.contact_messages_per_hour + 1, since=now - HOUR_S
-        )
+    if limit := policy.messages_per_hour(conversation):
+        written = _written(tx, conversation, limit + 1, since=now - HOUR_S)
     if policy.max_cost_per_day:
         today = spending.on_day(tx, now).cost
     return Strain(messages_in_hour=written, spent_today=today)

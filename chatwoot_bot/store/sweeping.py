@@ -56,7 +56,7 @@ def newest_known(tx: sa.Connection, account_id: int, display_id: int) -> int:
     """Return Chatwoot's id of the newest message that is stored; 0 for none.
 
     A template does not count, nor another bot's message: it may have been delivered
-    where the contact's message before it was not.
+    where the contact's message before it was not. Nor does one that came empty.
     """
     found: int | None = tx.execute(
         _NEWEST_KNOWN, {"account": account_id, "number": display_id}
@@ -70,6 +70,8 @@ _NEWEST_KNOWN = (
     .where(
         conversations.c.account_id == sa.bindparam("account"),
         conversations.c.display_id == sa.bindparam("number"),
-        (messages.c.sender != Sender.BOT) | messages.c.turn_id.is_not(None),
+        messages.c.sender.not_in((Sender.BOT, Sender.SYSTEM))
+        | messages.c.turn_id.is_not(None),
+        (messages.c.content != "") | messages.c.content.is_(None),
     )
 )

@@ -312,8 +312,13 @@ def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
     change(tx, conversations, {"id": conversation.id}, bot_turns=turns)
 
 
-def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
+def leave(
+    tx: sa.Connection, lease: Lease, *, seen: Sequence[Message], ignored: bool = False
+) -> None:
     """Owe *seen* no answer: a human holds the conversation, or nobody need answer.
+
+    Args:
+        ignored: a rule of the operator's says so, whoever holds it.
 
     If the bot has got it back meanwhile, nothing happens and the next turn answers.
 
@@ -322,7 +327,7 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
     """
     conversation, human_mode = held(tx, lease)
     resolved = conversation.status is Status.RESOLVED
-    if human_mode or resolved or conversation.state is not State.AI:
+    if ignored or human_mode or resolved or conversation.state is not State.AI:
         _mark_answered(tx, seen, None)
         settle(tx, conversation.id)
     if human_mode and looks_pending(conversation) and not resolved:

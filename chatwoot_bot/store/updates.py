@@ -1,8 +1,11 @@
 """What `message_updated` does to a message that we have: edited, deleted, not arrived.
 
-Each may come again, and with every later receipt; the second time nothing changes.
+Some channels send a message without its content first; the update that brings it is
+that message. Each may come again, and with every later receipt; the second time
+nothing changes.
 """
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,6 +46,9 @@ def take(story: Story, arrival: Arrival, result: Accepted, known: set[Key]) -> N
         case Kind.DELETED if said.sender is Sender.CONTACT:
             _bury(story, arrival, said, result)
             known.add(key)
+        case Kind.EDITED | Kind.CONTACT_MESSAGE if _is_empty(story, said, key):
+            record = partial(_fill, story, key)
+            story.take_question(arrival, said, result, record)
         case Kind.EDITED:
             _edit(story, arrival, said, key, result)
         case _:
@@ -56,8 +62,8 @@ def _edit(
     """Take the new text; an answer that is being written must not miss it."""
     edited: dict[str, Any] = {"content": said.content}
     if said.attachments:
-        if _has_words(story, key):
-            return  # we have listened ourselves, and transcripts differ
+        if not any(each.text for each in said.attachments) or _has_words(story, key):
+            return  # a receipt; or we have listened ourselves, and transcripts differ
         edited["attachments"] = dump(said.attachments)
     for row, _ in _arriving(story, said):
         row.update(edited)
@@ -66,6 +72,37 @@ def _edit(
     result.changed = result.changed or owed is not None
     if owed and story.now.leased and story.now.restarts < MAX_RESTARTS:
         result.interrupts = "superseded"
+
+
+def _is_empty(story: Story, said: Said, key: Key) -> bool:
+    """Return whether a message came without content, which *said* brings."""
+    if not said.content:
+        return False
+    arriving = [row for row, _ in _arriving(story, said)]
+    if arriving:
+        return any(row["content"] == "" for row in arriving)
+    if not isinstance(key[1], int):
+        return False  # of the web chat, where nothing is empty
+    return story.tx.execute(_EMPTY, _named(key)).first() is not None
+
+
+def _fill(
+    story: Story,
+    key: Key,
+    arrival: Arrival,
+    said: Said,
+    result: Accepted,
+    *,
+    owed: bool = False,
+) -> None:
+    """Give an empty message its content; the contact waits from now on."""
+    values = {"content": said.content, "attachments": dump(said.attachments)}
+    for row, _ in _arriving(story, said):
+        row.update(values, owed=owed)
+    now = {"now": arrival.received_at, "is_owed": owed}
+    filled = story.tx.execute(_FILL, {**_named(key), **values, **now}).scalar()
+    result.message_id = filled
+    result.changed = True
 
 
 def _has_words(story: Story, key: Key) -> bool:
@@ -125,13 +162,14 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
         external_id=said.external_id,
         in_doubt_until=None,
     )
+    rules = story.rules.serving(story.now.inbox)
     note = {
         "key": f"{reply['key']}.undelivered.{said.external_id}",
         "conversation_id": story.now.id,
         "turn_id": reply["turn_id"],
         "position": 98,
         "kind": "note",
-        "content": UNDELIVERED.format(error=error),
+        "content": rules.say(UNDELIVERED).format(error=error),
         "state": "open",
         "created_at": arrival.received_at,
     }
@@ -143,7 +181,7 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
             story.tx,
             story.now.id,
             reply["turn_id"],
-            story.rules.serving(story.now.inbox).routing,
+            rules.routing,
             arrival.received_at,
         )
     story.change(due_at=arrival.received_at)
@@ -185,6 +223,21 @@ _NAMED = (
     messages.c.external_id == sa.bindparam("external"),
 )
 _IS_OWED = sa.select(messages.c.owed).where(*_NAMED)
+_EMPTY: sa.Select[Any] = sa.select(messages.c.id).where(
+    *_NAMED, messages.c.content == "", messages.c.deleted_at.is_(None)
+)
+_FILL = (
+    sa.update(messages)
+    .where(*_NAMED, messages.c.content == "", messages.c.deleted_at.is_(None))
+    .values(
+        content=sa.bindparam("content"),
+        attachments=sa.bindparam("attachments", type_=sa.Text),
+        owed=sa.bindparam("is_owed", type_=sa.Boolean),
+        owed_at=sa.bindparam("now", type_=sa.Double),
+        edited_at=sa.bindparam("now", type_=sa.Double),
+    )
+    .returning(messages.c.id)
+)
 _ATTACHED = sa.select(messages.c.attachments).where(*_NAMED)
 _DELETE = (
     sa.update(messages)

@@ -88,8 +88,9 @@ async def test_agents_find_the_conversation_where_it_belongs_and_summed_up(tmp_p
     assert set(now.label_list) == {"billing", "vip"}
     assert now.custom_attributes == {"plan": "gold", "source": "bot"}
     assert note.content == (
-        "The contact asked for a human, so the bot has stepped back.\n\n"
-        f"**Summary:** {SUMMARY}"
+        f"{SUMMARY}\n\n"
+        "The contact asked for a human, so the bot has stepped back. "
+        "To hand the conversation back to the bot, write `/bot on` as a private note."
     )
 
 
@@ -129,7 +130,7 @@ async def test_summary_that_fails_leaves_the_last_messages(tmp_path):
 
         [note] = chatwoot.notes(cid)
 
-    assert "> **Contact:** I want a human for order 4711." in note.content
+    assert "- **Contact:** I want a human for order 4711." in note.content
 
 
 async def test_outside_working_hours_the_contact_learns_when_somebody_is_back(tmp_path):
@@ -145,7 +146,7 @@ async def test_outside_working_hours_the_contact_learns_when_somebody_is_back(tm
             said = await chatwoot.contact_says("I want a human.")
             [told] = await chatwoot.wait_for_replies(said.conversation_id, 1)
 
-    assert "They are back on Sunday, 03:00" in told.content
+    assert "when our team is back on Sunday, 03:00" in told.content
 
 
 async def test_with_a_users_token_the_contact_learns_that_nobody_is_there(tmp_path):
@@ -189,7 +190,7 @@ async def test_agent_switches_the_bot_by_private_notes(tmp_path):
         summary = chatwoot.notes(cid)[-1].content
 
     assert silent == 1
-    assert "> **Contact:** Anybody?" in summary
+    assert "- **Contact:** Anybody?" in summary
 
 
 async def test_label_silences_the_bot(tmp_path):

@@ -132,7 +132,7 @@ async def test_each_bot_calls_humans_in_its_own_way(tmp_path):
         of_ada, of_bob = (chatwoot.world.conversations[cid] for cid in ids)
 
     assert adas.content.startswith("Ich gebe Sie an einen Kollegen weiter")
-    assert "They are back on Sunday, 03:00" in bobs.content
+    assert "when our team is back on Sunday, 03:00" in bobs.content
     assert (of_ada.team_id, of_ada.label_list) == (2, ())
     assert (of_bob.team_id, of_bob.label_list) == (None, ("workshop",))
 

@@ -181,3 +181,17 @@ def lists(chatwoot):
 
 async def sweeps(chatwoot, times):
     await chatwoot.until(lambda: len(lists(chatwoot)) > times)
+
+
+async def test_sweep_leaves_ignored_contacts_alone(tmp_path):
+    async with simulated() as chatwoot:
+        here = USER | {"SWEEP_INTERVAL_SECONDS": 1}
+        await started_once(tmp_path, chatwoot, **here)
+        missed = await chatwoot.contact_says("Hi")
+        chatwoot.world.conversations[
+            missed.conversation_id
+        ].contact.identifier = "1@g.us"
+        with connected(tmp_path, chatwoot, **here):
+            await sweeps(chatwoot, 2)
+
+        assert not chatwoot.replies(missed.conversation_id)

@@ -112,7 +112,7 @@ async def test_summary_is_a_note_that_the_model_may_improve(db):
 
     [(kind, text)] = await notes(db)
     assert kind is ReplyKind.HANDOVER_NOTE or kind == "handover_note"
-    assert "> **Contact:** Where is it?" in text
+    assert "- **Contact:** Where is it?" in text
     assert (await conversation(db)).state is State.AI
 
 

@@ -10,9 +10,9 @@ from arrivals import RULES, says, shows
 
 from chatwoot_bot.core.attachments import lines, replaced, with_words
 from chatwoot_bot.core.conversation import Attachment, Sender, State, Status
-from chatwoot_bot.core.decision import Route
+from chatwoot_bot.core.decision import Decision, Route
 from chatwoot_bot.core.events import Kind
-from chatwoot_bot.store import dead, human, replies, schema, turns
+from chatwoot_bot.store import dead, human, replies, schema, sweeping, turns
 from chatwoot_bot.store.accept import accept
 from chatwoot_bot.store.conversations import find
 from chatwoot_bot.store.deliveries import Outcome
@@ -512,3 +512,124 @@ async def test_deletion_of_what_human_mode_left_alone(db):
     now = await conversation(db)
     assert (result.interrupts, now.owed_since) == (None, None)
     assert (now.wanted_status, now.due_at) == (Status.OPEN, 1_000.0)
+
+
+# Content that comes later.
+
+
+def empty(message_id, **options):
+    return says(Kind.EMPTY, message_id=message_id, content="", **options)
+
+
+def photo():
+    return (Attachment(kind="image", line="[image]", url="https://x/1.png"),)
+
+
+def brings(message_id, **options):
+    arrival = says(
+        message_id=message_id, content="[image]", attachments=photo(), **options
+    )
+    return changed(arrival, kind=Kind.EDITED, reason="not_message_created")
+
+
+async def test_update_that_brings_the_content_is_that_message(db):
+    """Instagram sends a picture like that; it waits for an answer from then on."""
+    first = await take(db, empty(5_001, at=1_000.0))
+    result = await take(db, brings(5_001, at=1_005.0))
+    again = await take(db, brings(5_001, at=1_006.0))
+    _, situation = await claim(db, now=1_010.0)
+
+    assert (first.decision, again.decision) == (None, None)
+    assert (result.outcome, result.decision.route) == (Outcome.ACCEPTED, Route.BOT)
+    [owed] = situation.owed
+    assert (owed.content, owed.owed_at, owed.edited_at) == ("[image]", 1_005.0, None)
+    assert owed.attachments == photo()
+    assert situation.conversation.owed_since == 1_005.0
+
+
+async def test_content_that_comes_in_the_same_moment_is_answered(db):
+    """Both deliveries may be accepted in one transaction."""
+    both = [empty(5_001, at=1_000.0), brings(5_001, at=1_000.0)]
+    await db.write(accept, both, RULES)
+    _, situation = await claim(db)
+
+    assert [message.content for message in situation.owed] == ["[image]"]
+
+
+async def test_content_that_the_sweep_finds_is_answered(db):
+    """Then the update itself was lost."""
+    await take(db, empty(5_001, at=1_000.0))
+    known = await db.read(sweeping.newest_known, 1, 150)
+    result = await take(
+        db, says(message_id=5_001, content="[image]", attachments=photo(), at=1_005.0)
+    )
+
+    assert known == 0
+    assert (result.outcome, result.decision.route) == (Outcome.ACCEPTED, Route.BOT)
+
+
+async def test_content_that_comes_to_a_human_is_only_stored(db):
+    await take(db, empty(5_001, at=1_000.0))
+    await take(db, says(Kind.AGENT_REPLY, at=1_001.0, clock=150.0))
+    result = await take(db, brings(5_001, at=1_005.0, clock=160.0))
+
+    assert result.decision.route is Route.HUMAN
+    assert ("[image]", False) in await rows(db, schema.messages, "content", "owed")
+
+
+async def test_receipt_of_a_picture_changes_nothing(db):
+    await take(db, says(message_id=5_001, content="[image]", attachments=photo()))
+    result = await take(db, brings(5_001))
+
+    assert (result.decision, result.changed) == (None, False)
+
+
+async def test_empty_message_that_is_deleted_stays_empty(db):
+    await take(db, empty(5_001, at=1_000.0))
+    await take(db, deletes(5_001))
+    result = await take(db, brings(5_001))
+
+    assert result.decision is None
+    assert await rows(db, schema.messages, "content", "owed") == [(None, False)]
+
+
+# Reactions, and mails without a reader.
+
+
+async def test_reaction_is_shown_to_the_model_only_beside_a_question(db):
+    await replied(db)
+    react = says(Kind.REACTION, content="👍", clock=150.0)
+    react = changed(react, said={"reacts_to": REPLY})
+    alone = await take(db, dataclasses.replace(react))
+    await take(db, says(content="And in red?", at=1_020.0, clock=160.0))
+    other = says(Kind.REACTION, content="❤️", at=1_021.0, clock=161.0)
+    beside = await take(db, changed(other, said={"reacts_to": REPLY}))
+    _, situation = await claim(db, now=1_040.0)
+
+    assert (alone.decision, beside.decision) == (None, None)
+    assert [message.content for message in situation.owed] == ["And in red?"]
+    said = [message.content for message in situation.transcript]
+    assert "[reaction ❤️ to: It is on its way.]" in said
+    assert not any("👍" in text for text in said)
+
+
+async def test_mail_that_takes_no_reply_is_for_the_team(db):
+    """An answer would find nobody; pending, nobody would find the mail."""
+    result = await take(db, says(Kind.MACHINE_MESSAGE, at=1_000.0))
+    found = await conversation(db)
+
+    assert result.decision is None
+    assert (found.wanted_status, found.owed_since) == (Status.OPEN, None)
+
+
+async def test_same_mail_again_is_answered_once(db):
+    """Two automatic answers would write to each other for ever."""
+    text = "Ticket {}: we are closed until Monday."
+    for number in range(3):
+        arrival = says(content=text.format(number), at=1_000.0 + number)
+        mail = changed(arrival, seen={"channel": "Channel::Email"})
+        result = await take(db, mail)
+        if number == 0:
+            assert result.decision.route is Route.BOT
+        else:
+            assert result.decision == Decision(Route.IGNORE, "mail_loop")

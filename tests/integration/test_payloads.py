@@ -126,21 +126,21 @@ ALONE = {
     # Maria has answered before, as `first_reply_created_at` says.
     "message_created__private_note": Row("private", "human open"),
     "message_created__template_csat_webwidget": Row(
-        "template", "ai resolved", ("ai: Please rate the conversation",)
+        "template", "ai resolved", ("system: Please rate the conversation",)
     ),
     "message_created__template_csat_whatsapp": Row(
         "template",
         "ai resolved",
         (
-            "ai: Please rate this conversation, https://chat.example.com/survey/"
+            "system: Please rate this conversation, https://chat.example.com/survey/"
             "responses/1e6f3370-43ab-47fa-b3a1-41d4c617b87b",
         ),
     ),
     "message_created__template_greeting": Row(
-        "template", "ai pending", ("ai: Welcome to Acme Store! How can we help?",)
+        "template", "ai pending", ("system: Welcome to Acme Store! How can we help?",)
     ),
     "message_created__template_input_email": Row(
-        "template", "ai pending", ("ai: Get notified by email",)
+        "template", "ai pending", ("system: Get notified by email",)
     ),
     "message_updated__audio_transcribed": KNOWN,
     "message_updated__csat_response": Row("not_message_created", "ai resolved"),
@@ -181,7 +181,7 @@ IN_CONTEXT = [
         Row(
             "template",
             "ai pending",
-            (QUESTION + OWED, "ai: Welcome to Acme Store! How can we help?"),
+            (QUESTION + OWED, "system: Welcome to Acme Store! How can we help?"),
         ),
     ),
     (
@@ -248,7 +248,7 @@ IN_CONTEXT = [
     (
         ("message_created__template_input_email",),
         "message_updated__input_email_response",
-        Row("not_message_created", "ai pending", ("ai: Get notified by email",)),
+        Row("not_message_created", "ai pending", ("system: Get notified by email",)),
     ),
 ]
 

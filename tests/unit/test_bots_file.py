@@ -7,6 +7,7 @@ import pytest
 
 from chatwoot_bot.app import rules
 from chatwoot_bot.bots import KEYS, Source, _Bot, _Handoff, _Rule
+from chatwoot_bot.core.decision import asks_for_human
 from chatwoot_bot.core.endpoint import Parameter
 from chatwoot_bot.core.rules import Rule, When
 from chatwoot_bot.endpoints import HttpTool
@@ -108,6 +109,11 @@ WRONG = [
         "[[bots]]\n[[bots.handoff.rules]]\nbecause = 'x'",
         "2 handoff.rules[1]",
         "would call a human always; name one of says, labels",
+    ),
+    (
+        "[[bots]]\n[[bots.handoff.rules]]\nignore = true",
+        "2 handoff.rules[1]",
+        "would ignore everybody; name one of says, labels",
     ),
     (
         "[[bots]]\n[[bots.handoff.rules]]\nhours = 'inside'",
@@ -612,5 +618,6 @@ def test_no_keywords_at_all_are_a_choice(written):
 
     known = rules(written(text))
 
-    assert known.serving(3).policy.handover_keywords == ()
-    assert known.serving(4).policy.handover_keywords
+    assert known.serving(3).policy.wishes is None
+    assert not asks_for_human("A human, please", known.serving(3).policy)
+    assert asks_for_human("A human, please", known.serving(4).policy)

@@ -204,6 +204,7 @@ def test_turn_limit_calls_a_human(limit, answered, route):
 @pytest.mark.parametrize(
     ("policy", "spent", "strain", "reason"),
     [
+        ({}, 0, {"messages_in_hour": 500}, None),
         ({"contact_messages_per_hour": 5}, 0, {"messages_in_hour": 5}, None),
         ({"contact_messages_per_hour": 5}, 0, {"messages_in_hour": 6}, "rate_limit"),
         ({}, 9.0, {"messages_in_hour": 600, "spent_today": 9.0}, None),
@@ -223,3 +224,23 @@ def test_limits_on_messages_and_money_call_a_human(policy, spent, strain, reason
     )
 
     assert (decision and decision.reason) == reason
+
+
+@pytest.mark.parametrize(
+    ("own", "messages", "reason"),
+    [(0, 10, None), (0, 11, "rate_limit"), (50, 11, None), (5, 6, "rate_limit")],
+)
+def test_mail_has_a_limit_without_a_setting(own, messages, reason):
+    """Two machines that answer each other end sometime."""
+    policy = Policy(contact_messages_per_hour=own)
+    mail = conversation(chatwoot_channel="Channel::Email")
+    decided = give_up(
+        mail,
+        owed_since=0.0,
+        now=0.0,
+        policy=policy,
+        strain=Strain(messages_in_hour=messages),
+    )
+
+    assert policy.is_strict(mail)
+    assert (decided and decided.reason) == reason

@@ -332,14 +332,6 @@ def test_transcript_of_chatwoot_is_used():
     assert event.message.attachments[0].text == "Hi, I wanted to ask where my order is."
 
 
-def test_voice_note_without_a_transcript_is_told_again_for_nothing():
-    """The enterprise edition does so right after the message."""
-    told = example("message_updated__audio_transcribed")
-    told["attachments"][0]["transcribed_text"] = ""
-
-    assert read(told).kind is Kind.OTHER
-
-
 def test_every_attachment_has_a_line():
     """Three photos are three photos."""
     photos = [{"file_type": "image"}] * 3
@@ -385,10 +377,10 @@ def test_mail_without_a_cut_text_is_read_whole(email):
     ("changes", "reason"),
     [
         ({"private": True}, "private"),
-        ({"content": None}, "empty"),
-        ({"content": " \n\t"}, "empty"),
-        ({"content": "", "attachments": []}, "empty"),
         ({"content_attributes": {"deleted": True}}, "deleted"),
+        ({"content_attributes": {"deleted_by_contact": True}}, "deleted"),
+        ({"content_type": "voice_call"}, "voice_call"),
+        ({"content": "", "content_attributes": {"is_reaction": True}}, "reaction"),
         ({"content_attributes": {"email": {"auto_reply": True}}}, "auto_reply"),
         ({"sender": {"id": 163, "blocked": True}}, "blocked_contact"),
         ({"message_type": "activity"}, "activity"),
@@ -406,6 +398,107 @@ def test_what_is_never_answered(changes, reason):
 
     assert (event.kind, event.reason) == (Kind.OTHER, reason)
     assert event.message.sender is Sender.SYSTEM
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"content": None}, {"content": " \n\t"}, {"content": "", "attachments": []}],
+)
+def test_message_without_content_waits_for_its_update(changes):
+    event = read(delivery(**changes))
+
+    assert (event.kind, event.reason) == (Kind.EMPTY, "empty")
+    assert (event.message.sender, event.message.content) == (Sender.CONTACT, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"content_type": "voice_call"}, Kind.OTHER),
+        ({"content_type": "voice_call", "message_type": "outgoing"}, Kind.OTHER),
+        (
+            {
+                "content": "👍",
+                "content_attributes": {"is_reaction": True},
+                "message_type": "outgoing",
+                "sender": None,
+            },
+            Kind.OTHER,
+        ),
+        ({"content": "👍", "content_attributes": {"is_reaction": True}}, Kind.REACTION),
+        (
+            {
+                "event": "message_updated",
+                "content_attributes": {"deleted_by_contact": True},
+            },
+            Kind.DELETED,
+        ),
+    ],
+)
+def test_form_of_a_message_decides_before_its_text_does(changes, kind):
+    """A call has a text, and a reaction on the paired phone no sender."""
+    assert read(delivery(**changes)).kind is kind
+
+
+def test_reaction_names_the_message_it_is_on():
+    attributes = {"is_reaction": True, "in_reply_to": 1910}
+    event = read(delivery(content="👍", content_attributes=attributes))
+
+    assert event.message.reacts_to == 1910
+
+
+@pytest.mark.parametrize("fields", [{"city": "Ulm"}, '{"city": "Ulm"}'], ids=repr)
+def test_answer_to_a_whatsapp_flow_shows_its_fields(fields):
+    """The text itself is a fixed sentence, the same for every answer."""
+    flow = {"name": "flow", "body": "Sent", "response_json": fields}
+    attributes = {"whatsapp_flow_response": flow}
+    event = read(delivery(content="Flow submitted", content_attributes=attributes))
+
+    assert event.message.content == "Flow submitted\ncity: Ulm"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "message_created__template_csat_webwidget",
+        "message_created__template_greeting",
+        "message_created__template_input_email",
+    ],
+)
+def test_template_is_nobodys_word(name):
+    assert read(example(name)).message.sender is Sender.SYSTEM
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("no-reply@parcel.example.com", Kind.MACHINE_MESSAGE),
+        ("lena@example.com", Kind.CONTACT_MESSAGE),
+        (None, Kind.CONTACT_MESSAGE),
+    ],
+)
+def test_mail_of_an_address_without_a_reader_is_a_machines(address, kind):
+    mail = example("message_created__incoming_email")
+    mail["sender"]["email"] = address
+
+    assert read(mail).kind is kind
+
+
+def test_contact_is_shown_with_all_addresses():
+    sender = {
+        "id": 163,
+        "identifier": "120363041234567890@g.us",
+        "email": None,
+        "phone_number": "+4930123456",
+    }
+    shown = {"meta": {"sender": sender}, "contact_inbox": {"source_id": "4930123456"}}
+    event = read(delivery(shown))
+
+    assert event.conversation.addresses == (
+        "120363041234567890@g.us",
+        "+4930123456",
+        "4930123456",
+    )
 
 
 def test_what_chatwoot_cannot_show_is_an_attachment_that_nobody_can_read():

@@ -15,7 +15,9 @@ from chatwoot_bot.handover import (
     WITHOUT_MODEL,
     Handover,
 )
+from chatwoot_bot.language import languages
 from chatwoot_bot.store.replies import ReplyKind
+from chatwoot_bot.wording import wording
 
 ENGLISH = [message("Hello, where is my order? I want a human.")]
 GERMAN = [message("Guten Tag, wo ist meine Bestellung? Ich habe sie bezahlt.")]
@@ -59,9 +61,9 @@ def test_contact_who_had_to_wait_reads_an_apology(reason):
         (FRIDAY_NOON, None, ""),
         (FRIDAY_NOON, True, ""),
         (FRIDAY_NOON, False, "Nobody of our team is at their desk right now"),
-        (SATURDAY, None, "They are back on Monday, 09:00"),
+        (SATURDAY, None, "when our team is back on Monday, 09:00"),
         # One message about being away is enough.
-        (SATURDAY, False, "They are back on Monday, 09:00"),
+        (SATURDAY, False, "when our team is back on Monday, 09:00"),
     ],
 )
 def test_contact_learns_when_to_expect_somebody(now, online, says):
@@ -69,7 +71,7 @@ def test_contact_learns_when_to_expect_somebody(now, online, says):
 
     assert says in text
     assert ("desk" in text) == (says.startswith("Nobody"))
-    assert ("back on" in text) == (says.startswith("They"))
+    assert ("back on" in text) == (says.startswith("when"))
 
 
 def test_agents_read_why_and_the_last_messages():
@@ -83,16 +85,18 @@ def test_agents_read_why_and_the_last_messages():
     [(kind, note, _)] = Handover().for_agents(transcript, "turn_limit")
 
     assert kind is ReplyKind.HANDOVER_NOTE
-    assert note.startswith("The bot has answered as often as it may")
-    assert note.count("\n> ") == SHOWN
-    assert "> **Bot:** I do not know." in note
+    matter, why, _ = note.split("\n\n")
+    assert matter == "x" * 159 + "…"
+    assert why.startswith("The bot has answered as often as it may")
+    assert note.count("\n- ") == SHOWN
+    assert "- **Bot:** I do not know." in note
     assert note.endswith("x…")
 
 
 def test_model_that_calls_a_human_says_why():
     [(_, note, _)] = Handover().for_agents(ENGLISH, "model_asked", "wants a refund")
 
-    assert note.startswith("The bot's model called a human: wants a refund")
+    assert "\n\nThe bot's model called a human: wants a refund\n\n" in note
 
 
 @pytest.mark.parametrize("reason", REASONS)
@@ -106,8 +110,7 @@ def test_summary_takes_the_place_of_the_last_messages():
     [(_, note, _)] = Handover().for_agents(ENGLISH, "asked_for_human")
 
     assert with_summary(note, "Wants a refund.") == (
-        "The contact asked for a human, so the bot has stepped back.\n\n"
-        "**Summary:** Wants a refund."
+        "Wants a refund.\n\nThe contact asked for a human, so the bot has stepped back."
     )
 
 
@@ -130,3 +133,34 @@ def test_no_routing_is_nothing_to_do():
         kind is not ReplyKind.ROUTING
         for kind, _, _ in Handover().for_agents([], "turn_limit")
     )
+
+
+@pytest.mark.parametrize("language", languages().values(), ids=languages())
+def test_out_of_hours_the_contact_reads_one_promise(language):
+    """Not "as soon as possible" and a day beside it."""
+    text = tell([], hours=HOURS, now=SATURDAY, languages=(language.code,))
+
+    day = f"{language.weekdays[0]}, 09:00"
+    assert text == language.out_of_hours.format(opening=day)
+    assert language.handover not in text
+
+
+def test_operators_own_message_stays_beside_the_day():
+    text = tell(message="Hold on!", hours=HOURS, now=SATURDAY)
+
+    assert text.startswith("Hold on! A colleague will answer you here")
+
+
+def test_note_ends_its_reason_with_how_to_hand_back():
+    [(_, note, _)] = Handover(command="/bot on").for_agents(ENGLISH, "turn_limit")
+    _, why, _ = note.split("\n\n")
+
+    assert why.endswith("write `/bot on` as a private note.")
+
+
+def test_note_is_in_the_agents_language_whatever_the_contact_speaks():
+    handover = Handover(command="/bot on", say=wording("de"))
+    [(_, note, _)] = handover.for_agents(ENGLISH, "spend_limit", "of one day")
+
+    assert "die Grenze eines Tages. Um das Gespräch an den Bot zurückzugeben" in note
+    assert "- **Kontakt:** Hello" in note

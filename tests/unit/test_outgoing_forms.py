@@ -134,6 +134,21 @@ def test_options_that_a_channel_would_reject_are_lines(channel, options):
     assert part.text.startswith("Which?\n\n1. ")
 
 
-def test_note_says_why_and_has_the_reply():
+@pytest.mark.parametrize(
+    ("channel", "name", "is_late"),
+    [
+        (None, "The channel", False),
+        ("Channel::Api", "The channel", False),
+        ("Channel::Instagram", "Instagram", False),
+        ("Channel::FacebookPage", "Facebook", False),
+        ("Channel::Whatsapp", "WhatsApp", True),
+        (TWILIO_WHATSAPP, "WhatsApp", True),
+    ],
+)
+def test_note_names_the_channel_and_has_the_reply(channel, name, is_late):
     """An agent can call instead, and knows what the bot found out."""
-    assert note_instead("Yes, we do.").endswith("\n\nYes, we do.")
+    note = note_instead("Yes, we do.", channel)
+
+    assert note.startswith(f"{name} accepts no reply")
+    assert "\n\nYes, we do." in note
+    assert ("24 hours" in note) is is_late

@@ -13,7 +13,9 @@ from chatwoot_bot.core.rules import (
     Rule,
     When,
     attribute_mark,
+    contact_mark,
     label_mark,
+    left_alone,
     marks,
 )
 
@@ -22,6 +24,7 @@ FRIDAY = datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()
 SATURDAY = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
 ODD = Attachment(kind="unsupported", line="[a message of unknown form]")
 VIP = label_mark("vip")
+STAFF = contact_mark("*@example.com")
 
 
 def called(rule, *messages, **state):
@@ -136,3 +139,52 @@ def test_only_what_a_rule_names_is_kept():
 )
 def test_phrases(text, phrases, holds):
     assert holds_any(text, phrases) == holds
+
+
+@pytest.mark.parametrize(
+    ("rule", "messages", "state", "route"),
+    [
+        ({"contacts": (STAFF,)}, ["hi"], {"marks": STAFF}, Route.IGNORE),
+        ({"contacts": (STAFF,)}, ["hi"], {}, Route.BOT),
+        ({"labels": (VIP,)}, ["hi"], {"marks": VIP}, Route.IGNORE),
+        ({"says": ("ping",)}, ["ping"], {}, Route.IGNORE),
+        ({"labels": (VIP,)}, ["hi"], {"marks": VIP, "released": True}, Route.BOT),
+    ],
+)
+def test_rule_may_ignore_instead_of_calling_a_human(rule, messages, state, route):
+    decision = called({"ignore": True, **rule}, *map(message, messages), **state)
+
+    assert decision.route is route
+
+
+@pytest.mark.parametrize(
+    ("address", "marked"),
+    [
+        ("lena@Example.com", True),
+        ("lena@example.com.evil.test", False),
+        ("+49301234", False),
+    ],
+)
+def test_of_addresses_only_those_that_a_rule_names_are_marked(address, marked):
+    rules = [Rule(because="x", contacts=(STAFF,), ignore=True)]
+
+    assert marks(rules, (), addresses=[address]) == (STAFF if marked else "")
+
+
+@pytest.mark.parametrize(
+    ("address", "patterns", "alone"),
+    [
+        ("120363041234567890@g.us", (), True),
+        ("120363041234567890@NEWSLETTER", (), True),
+        ("status@broadcast", (), True),
+        ("120363041234567890@g.us", ("none",), False),
+        ("120363041234567890@g.us", ("*@partner.example.com",), True),
+        ("491701234@s.whatsapp.net", (), False),
+        ("Eve@Partner.example.com", ("*@partner.example.com",), True),
+        ("eve@partner.example.com", ("none", "*@partner.example.com"), True),
+        ("+49800123", ("+49800*",), True),
+        ("+498001234", ("+49800123",), False),
+    ],
+)
+def test_contacts_whom_the_bot_leaves_alone(address, patterns, alone):
+    assert left_alone([address], patterns) is alone

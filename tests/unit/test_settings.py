@@ -4,6 +4,7 @@ import traceback
 
 import pytest
 
+from chatwoot_bot.core.events import Event, Kind, Sighting
 from chatwoot_bot.errors import SettingsError
 from chatwoot_bot.presets import (
     GROQ_BASE_URL,
@@ -24,7 +25,7 @@ CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
 OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY OPENROUTER_API_KEY
 OLLAMA_MODEL LLM_TIMEOUT_SECONDS LLM_FALLBACK RESPONDER
 OPENAI_FALLBACK_API_KEY OPENAI_FALLBACK_BASE_URL OPENAI_FALLBACK_MODEL
-TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS
+TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS IGNORE_CONTACTS AGENTS_LANGUAGE
 BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
 HISTORY_MESSAGES MAX_CONCURRENT_TURNS MAX_BOT_TURNS DELIVERY_DEADLINE_HOURS
 ANSWER_DEADLINE_SECONDS VERIFY_BEFORE_REPLY SWEEP_INTERVAL_SECONDS SHADOW
@@ -691,3 +692,28 @@ def test_url_with_a_password_is_refused_without_showing_it(name):
 
     assert "without a name and a password" in str(refused.value)
     assert "hush" not in str(refused.value)
+
+
+def test_each_bot_leaves_its_own_contacts_alone(tmp_path):
+    """An event of theirs is none of the bot's business, whatever it says."""
+    file = tmp_path / "bots.toml"
+    file.write_text("[[bots]]\n[[bots]]\ninboxes = [4]\nignore_contacts = ['none']")
+    settings = Settings.load({"BOTS_FILE": str(file), "IGNORE_CONTACTS": "+49*"})
+
+    def event(inbox_id, *addresses):
+        seen = Sighting(display_id=1, addresses=addresses)
+        return Event(name="x", kind=Kind.OTHER, inbox_id=inbox_id, conversation=seen)
+
+    assert settings.elsewhere(event(3, "1@g.us")) == "ignored_contact"
+    assert settings.elsewhere(event(3, "4711", "+4930")) == "ignored_contact"
+    assert settings.elsewhere(event(None, "+4930")) == "ignored_contact"
+    assert settings.elsewhere(event(3, "+4830")) is None
+    assert settings.elsewhere(event(4, "1@g.us")) is None
+    assert settings.elsewhere(event(4)) is None
+
+
+def test_language_of_the_agents_is_one_of_the_twelve():
+    assert Settings.load({"AGENTS_LANGUAGE": "de"}).agents_language == "de"
+    with pytest.raises(SettingsError) as caught:
+        Settings.load({"AGENTS_LANGUAGE": "German"})
+    assert "must be one of ar, de, en" in caught.value.problems["AGENTS_LANGUAGE"]

@@ -191,3 +191,27 @@ def test_file_of_an_edited_message_is_left_out():
     sent = message("Never mind", attachments=(invoice("Total 5"),))
 
     assert for_model([sent], prompt="p")[1]["content"] == "Never mind"
+
+
+@pytest.mark.parametrize(
+    ("edited_at", "answered_at", "marked"),
+    [(None, 10.0, False), (20.0, 10.0, True), (5.0, 10.0, False), (20.0, None, False)],
+)
+def test_change_after_the_answer_is_marked(edited_at, answered_at, marked):
+    """Else the new question stands above an answer to the old one."""
+    said = [message("In red?", edited_at=edited_at, created_at=1.0)]
+    if answered_at is not None:
+        said.append(
+            message("No.", sender=Sender.BOT, created_at=answered_at, owed=False)
+        )
+    said.append(message("And in blue?", created_at=30.0))
+
+    lines = for_model(said, prompt="p")
+
+    assert ("changed this message after" in lines[1]["content"]) is marked
+
+
+def test_templates_are_not_shown_to_the_model():
+    said = [message("Hello"), message("Rate us", sender=Sender.SYSTEM)]
+
+    assert [line["content"] for line in for_model(said, prompt="p")] == ["p", "Hello"]

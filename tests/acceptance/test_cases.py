@@ -1,0 +1,207 @@
+"""Deliveries of `tests/cases/`, as public reports describe them, and their effect.
+
+Each file is played as it is, against a service and a Chatwoot of its own.
+"""
+
+import json
+import time
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from scene import installed
+
+from chatwoot_bot.core.clusters import is_boundary
+from chatwoot_bot.core.splitting import size
+from chatwoot_bot.simulator.llm import ToolCall, echo
+from chatwoot_bot.simulator.records import Draft
+
+pytestmark = pytest.mark.anyio
+
+CASES = Path(__file__).parents[1] / "cases"
+BEFORE = Draft(content="Hello", message_type="incoming", sender_type="contact")
+ENGLISH = "I am passing you on to a colleague"
+
+
+def case(number):
+    [path] = CASES.glob(f"{number}-*.json")
+    return json.loads(path.read_text())
+
+
+class Played:
+    """A case under way: its deliveries come one by one."""
+
+    def __init__(self, content, here):
+        self.content, self.here = content, here
+        self.deliveries = [s["deliver"] for s in content["steps"] if "deliver" in s]
+
+    async def deliver(self, body):
+        """Deliver *body*; return what the service says of it."""
+        text = json.dumps(body, ensure_ascii=False)
+        now = repr(time.time())
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(
+                self.here.url, content=text.replace('"$NOW"', now).encode()
+            )
+        assert answer.status_code == 200
+        return answer.json()
+
+    async def play(self):
+        """Deliver everything, and wait wherever the case waits."""
+        for step in self.content["steps"]:
+            if "deliver" in step:
+                await self.deliver(step["deliver"])
+            else:
+                await self.here.quiet()
+
+    def asked(self):
+        """What the contact has just said, by request of the model."""
+        return self.here.asked()
+
+    def answers(self, conversation):
+        return self.here.answers(conversation)
+
+
+@asynccontextmanager
+async def begun(folder, number, **options):
+    """A service beside a Chatwoot that has the case's conversations."""
+    content = case(number)
+    shown = {
+        step["deliver"]["conversation"]["id"]: step["deliver"]["conversation"]
+        for step in content["steps"]
+        if "deliver" in step
+    }
+    channels = {each["channel"] for each in shown.values()}
+    with installed(folder, ANSWER_DEADLINE_SECONDS=20) as installation:
+        async with installation.scene(channel=channels.pop(), **options) as here:
+            world = here.chatwoot.world
+            for number in shown:
+                contact = world.ledger.new_contact("Lena")
+                target = world.new_conversation(contact, id=number)
+                # Without a message of the contact, some channels take no reply.
+                world.ledger.store(target, BEFORE)
+            yield Played(content, here)
+
+
+async def test_quoted_history_of_html_only_mail_is_not_the_contacts_word(tmp_path):
+    """The quoted mail says: just write "human"; nobody asked for one."""
+    async with begun(tmp_path, 10) as played:
+        await played.play()
+
+    assert played.asked() == ["Thanks, that solved it!\n\nLena"]
+    assert len(played.answers(152)) == 1
+    assert played.here.chatwoot.notes(152) == []
+
+
+async def test_sender_that_takes_no_replies_gets_none(tmp_path):
+    """Two machines would write to each other for ever; the team sees it instead."""
+    async with begun(tmp_path, 11) as played:
+        await played.play()
+
+    assert played.answers(152) == []
+    assert played.here.conversation(152).status == "open"
+
+
+async def test_call_is_not_answered_in_writing(tmp_path):
+    async with begun(tmp_path, 12) as played:
+        await played.play()
+
+    assert played.answers(150) == []
+    assert played.asked() == []
+
+
+async def test_reaction_on_the_paired_phone_leaves_the_conversation_to_the_bot(
+    tmp_path,
+):
+    async with begun(tmp_path, 13) as played:
+        await played.play()
+
+    assert played.answers(150) == [
+        "Answer to: Do you have lamps?",
+        "Answer to: In red?",
+    ]
+
+
+async def test_attachment_that_comes_with_an_update_is_that_message(tmp_path):
+    async with begun(tmp_path, 14) as played:
+        empty, filled, after = played.deliveries
+        assert (await played.deliver(empty))["reason"] == "empty"
+        await played.deliver(filled)
+        await played.here.quiet()
+        assert [asked[:6] for asked in played.asked()] == ["[audio"]
+        assert len(played.answers(150)) == 1
+
+        await played.deliver(after)
+        await played.here.quiet()
+
+    lines = played.here.shown("did you hear it?")
+    assert [line[:6] for line in lines] == ["[audio", "Answer", "did yo"]
+    assert len(played.answers(150)) == 2
+
+
+async def test_message_deleted_for_everyone_is_not_answered_though_its_text_stays(
+    tmp_path,
+):
+    async with begun(tmp_path, 15, model={"delay_s": 3.0}) as played:
+        said, deleted = played.deliveries
+        await played.deliver(said)
+        await played.here.model.until(lambda: played.here.model.started == 1)
+        await played.deliver(deleted)
+        await played.here.model.until(lambda: played.here.model.aborted == 1)
+        await played.here.quiet()
+
+    assert played.answers(150) == []
+
+
+async def test_group_is_left_alone(tmp_path):
+    async with begun(tmp_path, 16) as played:
+        [said] = played.deliveries
+        assert (await played.deliver(said))["reason"] == "ignored_contact"
+        await played.here.quiet()
+
+    assert played.answers(150) == []
+
+
+async def test_contact_whose_language_we_lack_reads_english_not_a_neighbours(tmp_path):
+    def escalates(messages):
+        if "Anybody else?" in str(messages[-1]["content"]):
+            return echo(messages)
+        return ToolCall(name="escalate_to_human", arguments={})
+
+    async with begun(tmp_path, 17, model={"reply": escalates}) as played:
+        await played.play()
+        for number in range(300, 305):
+            await played.here.chatwoot.wait_for_replies(number, 1)
+
+    for number in range(300, 305):
+        [told] = played.answers(number)
+        assert told.startswith(ENGLISH)
+
+
+async def test_keyword_inside_another_meaning_calls_nobody(tmp_path):
+    async with begun(tmp_path, 18) as played:
+        await played.play()
+
+    for number in range(400, 404):
+        assert [answer[:9] for answer in played.answers(number)] == ["Answer to"]
+
+
+async def test_family_is_not_torn_at_the_length_limit(tmp_path):
+    [answer] = case(21)["model"]["answers"]
+
+    def says(messages):
+        asked = str(messages[-1]["content"])
+        return answer["text"] if "party?" in asked else echo(messages)
+
+    async with begun(tmp_path, 21, model={"reply": says}) as played:
+        await played.play()
+        said = played.here.chatwoot.until
+        await said(lambda: "".join(played.answers(150)) == answer["text"])
+
+    parts = played.answers(150)
+    whole = "".join(parts)
+    assert all(size(part) <= 160 for part in parts)
+    assert len(parts) > 1
+    ends = [sum(map(len, parts[:n])) for n in range(1, len(parts))]
+    assert all(is_boundary(whole, end) for end in ends)
