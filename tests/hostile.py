@@ -181,11 +181,12 @@ def slowest(pattern: re.Pattern) -> tuple[float, str, int]:
             text = (head + unit * (length // len(unit) + 1))[:length] + tail
             if isinstance(pattern.pattern, bytes):
                 text = text.encode("latin-1")
-            took = max(best(use, pattern, text) for use in uses)
-            if took > worst[0]:
-                worst = (took, f"{head!r} + {unit!r} * n + {tail!r}", length)
-            if took > LIMIT_S:
-                return worst
+            for use in uses:
+                took = best(use, pattern, text)
+                if took > worst[0]:
+                    worst = (took, f"{head!r} + {unit!r} * n + {tail!r}", length)
+                if took > LIMIT_S:
+                    return worst
     return worst
 
 
