@@ -23,7 +23,7 @@ from chatwoot_bot.handover import Handover
 from chatwoot_bot.knowledge.documents import Kind, Raw
 from chatwoot_bot.knowledge.documents import parse as take_apart
 from chatwoot_bot.knowledge.terms import terms_of
-from chatwoot_bot.language import keywords, language_of
+from chatwoot_bot.language import language_of, wishes
 from chatwoot_bot.media import kinds, reading
 from chatwoot_bot.simulator.liquid import render
 from chatwoot_bot.simulator.llm import WORD
@@ -62,7 +62,7 @@ USES = {
     "a mail": lambda text: split(text, 25_000),
     "a link and blanks": lambda text: split(f"[a](x{text}", 25_000),
     "a file": reading._tidy,
-    "a keyword": lambda text: holds_any(text, tuple(keywords())),
+    "a wish for a person": lambda text: wishes().asks(text),
     "the terms of a document": lambda text: terms_of(text, "en"),
     "options": lambda text: compose(text, [Option(text[:100])], None),
     "a template": lambda text: render(text, {}),
