@@ -28,18 +28,21 @@ OTHERS = (
     "|do|temat|tarih|gönderildi|kime|konu|отправлено|дата|кому|тема|تاريخ|إلى|الموضوع"
     "|发送时间|收件人|主题|寄件日期|收件者|主旨|skickat|till|ämne|sendt|til|emne"
 )
-HEADER_FROM = re.compile(rf"[>*\s]*(?:{FROM})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
-HEADER = re.compile(rf"[>*\s]*(?:{OTHERS})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
+HEADER_FROM = re.compile(rf"[>*\s]{{0,20}}+(?:{FROM})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
+HEADER = re.compile(rf"[>*\s]{{0,20}}+(?:{OTHERS})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
 RULER = re.compile(
-    r"[>\s]*-{2,}\s?(?:original message|original-nachricht|ursprüngliche nachricht"
+    r"[>\s]{0,20}+-{2,20}+\s?"
+    r"(?:original message|original-nachricht|ursprüngliche nachricht"
     r"|message d'origine|message original|mensaje original|mensagem original"
     r"|messaggio originale|oorspronkelijk bericht|wiadomość oryginalna"
     r"|orijinal mesaj|исходное сообщение|الرسالة الأصلية|原始邮件|forwarded message"
-    r"|weitergeleitete nachricht)\s?-{2,}",
+    r"|weitergeleitete nachricht)\s?--",
     re.IGNORECASE,
 )
 # "On Mon, 20 Jul 2026 at 11:15, Support <…> wrote:", perhaps over two lines.
-BEGINS = re.compile(r"[>\s]*(?:on|am|le|el|em|il|op|w dniu|dnia)\s", re.IGNORECASE)
+BEGINS = re.compile(
+    r"[>\s]{0,20}+(?:on|am|le|el|em|il|op|w dniu|dnia)\s", re.IGNORECASE
+)
 ENDS = re.compile(
     r"(?:wrote|schrieb[^:]{0,80}|a écrit|escribió|escreveu|ha scritto|schreef[^:]{0,80}"
     r"|napisał(?:a|\(a\))?|şunu yazdı|пишет|написал(?:а|\(а\))?|كتب|写道)\s?[:：]\s*$",  # noqa: RUF001
@@ -47,9 +50,9 @@ ENDS = re.compile(
 )
 
 MACHINE = re.compile(
-    r"(?:.*[._+-])?(?:no|do[._-]?not)[._-]?reply(?:[._+-].*)?"
+    r"\A(?:(?:.{0,64}[._+-])?(?:no|do[._-]?not)[._-]?reply(?:[._+-].{0,64})?"
     r"|(?:mailer-daemon|mail-daemon|postmaster|mdaemon)"
-    r"|bounces?(?:[._+-].*)?|(?:.*[._+-])bounces?",
+    r"|bounces?(?:[._+-].{0,64})?|(?:.{0,64}[._+-])bounces?)\Z",
     re.IGNORECASE,
 )
 
