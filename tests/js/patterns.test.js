@@ -9,7 +9,7 @@ const LENGTH = 64_000;
 const LENGTHS = [24, 1_000, 8_000, LENGTH];
 const LIMIT_MS = 50;
 const HOPELESS_MS = 10 * LIMIT_MS;
-const TRIES = 3;
+const TRIES = 5;
 const CLASSES = { d: '0', D: 'x', s: ' ', S: 'x', w: 'x', W: '!', b: '', B: '' };
 const CONTROLS = { n: '\n', r: '\r', t: '\t', f: '\f', v: '\v', 0: '\0' };
 // After one of these a slash begins an expression; after anything else it divides.
@@ -91,15 +91,26 @@ function units(body) {
   return [...found];
 }
 
-function uses(pattern, text) {
-  const all = new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
-  const started = process.cpuUsage();
-  text.match(all);
-  new RegExp(pattern.source, pattern.flags).test(text);
-  text.replace(all, '');
-  text.split(all);
-  const { user, system } = process.cpuUsage(started);
-  return (user + system) / 1_000;
+const USES = [
+  (one, all, text) => one.test(text),
+  (one, all, text) => text.match(all),
+  (one, all, text) => text.replace(all, ''),
+  (one, all, text) => text.split(all),
+];
+
+// Returns the ms of this process's own time, at best; a busy machine takes none of it.
+function best(use, pattern, text) {
+  let ms = Infinity;
+  for (let tried = 0; tried < TRIES; tried += 1) {
+    const one = new RegExp(pattern.source, pattern.flags);
+    const all = new RegExp(pattern.source, `${pattern.flags.replace(/[gy]/g, '')}g`);
+    const started = process.cpuUsage();
+    use(one, all, text);
+    const { user, system } = process.cpuUsage(started);
+    ms = Math.min(ms, (user + system) / 1_000);
+    if (ms <= LIMIT_MS || ms > HOPELESS_MS) break;
+  }
+  return ms;
 }
 
 // Returns the longest time in ms, and what took it.
@@ -114,13 +125,11 @@ function slowest(pattern) {
   for (const [head, unit] of texts) {
     for (const length of LENGTHS) {
       const text = `${head}${unit.repeat(length / unit.length + 1).slice(0, length)}\0`;
-      let ms = Infinity;
-      for (let tried = 0; tried < TRIES; tried += 1) {
-        ms = Math.min(ms, uses(pattern, text));
-        if (ms < LIMIT_MS || ms > HOPELESS_MS) break;
+      for (const use of USES) {
+        const ms = best(use, pattern, text);
+        if (ms > worst.ms) worst = { ms, text: [head, unit] };
+        if (ms > LIMIT_MS) return worst;
       }
-      if (ms > worst.ms) worst = { ms, text: [head, unit] };
-      if (ms > LIMIT_MS) return worst;
     }
   }
   return worst;
