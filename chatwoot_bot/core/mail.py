@@ -95,7 +95,8 @@ def _begins_history(lines: Sequence[str], number: int) -> bool:
             for whole in (line, f"{line} {following}")
         )
     if HEADER_FROM.match(line):
-        block = [each for each in lines[number + 1 :][:HEADER_LINES] if each.strip()]
+        following_lines = lines[number + 1 : number + 1 + HEADER_LINES]
+        block = [each for each in following_lines if each.strip()]
         return sum(HEADER.match(each[:MAX_LINE]) is not None for each in block) > 1
     return False
 
