@@ -13,6 +13,8 @@ from typing import Any
 MAX_CHARACTERS = 100_000
 # A header block is quoted with its lines together.
 HEADER_LINES = 6
+# Whoever writes more lines than this quotes nothing.
+MAX_LINES = 2_000
 # Longer lines are no attribution, and no header.
 MAX_LINE = 300
 
@@ -75,7 +77,7 @@ def without_history(text: str) -> str:
     """Cut *text* where a quoted mail begins; what would leave nothing stays whole."""
     text = text[:MAX_CHARACTERS]
     lines = text.splitlines()
-    for number in range(1, len(lines)):
+    for number in range(1, min(len(lines), MAX_LINES)):
         if _begins_history(lines, number):
             own = "\n".join(lines[:number]).strip().rstrip("_").rstrip()
             return own or text.strip()
