@@ -13,6 +13,8 @@ from typing import Any
 MAX_CHARACTERS = 100_000
 # A header block is quoted with its lines together.
 HEADER_LINES = 6
+# Whoever writes more lines than this quotes nothing.
+MAX_LINES = 2_000
 # Longer lines are no attribution, and no header.
 MAX_LINE = 300
 
@@ -78,7 +80,7 @@ def without_history(text: str) -> str:
     """Cut *text* where a quoted mail begins; what would leave nothing stays whole."""
     text = text[:MAX_CHARACTERS]
     lines = text.splitlines()
-    for number in range(1, len(lines)):
+    for number in range(1, min(len(lines), MAX_LINES)):
         if _begins_history(lines, number):
             own = "\n".join(lines[:number]).strip().rstrip("_").rstrip()
             return own or text.strip()
@@ -98,7 +100,8 @@ def _begins_history(lines: Sequence[str], number: int) -> bool:
             for whole in (line, f"{line} {following}")
         )
     if HEADER_FROM.match(line):
-        block = [each for each in lines[number + 1 :][:HEADER_LINES] if each.strip()]
+        following_lines = lines[number + 1 : number + 1 + HEADER_LINES]
+        block = [each for each in following_lines if each.strip()]
         return sum(HEADER.match(each[:MAX_LINE]) is not None for each in block) > 1
     return False
 

@@ -21,8 +21,8 @@ NO_TEXT = "The contact has written no text."
 HAND_BACK = (
     "To hand the conversation back to the bot, write `{command}` as a private note."
 )
-# What Chatwoot answered to a reply, in words.
 NOT_DELIVERED = "This reply of the bot was not delivered:"
+# What an answer of Chatwoot without any words means.
 REFUSALS = {
     "401": "Chatwoot does not accept the bot's access token.",
     "403": "Chatwoot does not allow the bot to write in this conversation.",
@@ -66,10 +66,11 @@ def undelivered(text: str, error: str, say: Say = str) -> str:
     """
     found = ANSWERED.search(error)
     reason = say(OTHERWISE).format(error=_shortened(error))
-    if found is not None and found[1] in REFUSALS:
-        reason = say(REFUSALS[found[1]])
-    elif found is not None and found[2]:
+    if found is not None and found[2]:
+        # One status has many causes; Chatwoot's own words name the right one.
         reason = say(REFUSED).format(error=_shortened(found[2]))
+    elif found is not None and found[1] in REFUSALS:
+        reason = say(REFUSALS[found[1]])
     return f"{say(NOT_DELIVERED)}\n\n{text}\n\n{reason}"
 
 

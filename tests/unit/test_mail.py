@@ -100,3 +100,16 @@ def test_automatic_mails_differ_in_numbers_alone():
 
     assert first == fingerprint("ticket 4712: we are closed until 4 May.")
     assert first != fingerprint("Ticket: thank you!")
+
+
+@pytest.mark.parametrize(
+    "text", ["a\n" + "From: " * 90_000, "On " * 90_000 + " wrote:"]
+)
+def test_line_that_never_ends_is_no_history(text):
+    assert without_history(text) == text[:100_000].strip()
+
+
+def test_attribution_without_a_date_is_a_sentence():
+    text = "Hello,\nOn Monday my colleague wrote:"
+
+    assert without_history(text) == text

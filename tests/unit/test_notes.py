@@ -76,7 +76,11 @@ def test_summary_takes_the_place_of_the_matter_and_the_messages():
             "Chatwoot refused it: Validation failed",
         ),
         (
-            "POST /api/v1/x answered 404: Resource could not be found",
+            "POST /api/v1/x answered 401: Account is suspended",
+            "Chatwoot refused it: Account is suspended",
+        ),
+        (
+            "POST /x answered 404",
             "Chatwoot does not know the conversation any more.",
         ),
         ("POST /x answered 401", "Chatwoot does not accept the bot's access token."),

@@ -9,6 +9,7 @@ from factories import delivery, example
 from chatwoot_bot.core.conversation import Sender
 from chatwoot_bot.core.events import Kind, parse
 from chatwoot_bot.core.outgoing import TWILIO_WHATSAPP
+from chatwoot_bot.core.updates import flow_lines, reaction
 
 
 def read(payload):
@@ -239,3 +240,45 @@ def test_channel_and_its_window_are_read(conversation, channel, can_reply):
     seen = read(delivery(conversation)).conversation
 
     assert (seen.channel, seen.can_reply) == (channel, can_reply)
+
+
+# What a contact filled in in a WhatsApp Flow, and reacted to.
+
+
+@pytest.mark.parametrize(
+    ("fields", "lines"),
+    [
+        ({"flow_token": "x", "city": " Ulm ", "age": 7}, ["city: Ulm", "age: 7"]),
+        ({"topics": ["a", {"b": 1}, "c"], "news": True}, ["topics: a, c", "news: yes"]),
+        ({"news": False, "nested": {"a": 1}, "empty": ""}, ["news: no"]),
+        ('{"city": "Ulm"}', ["city: Ulm"]),
+        ('{"city": ', []),
+        ("[" * 40_000, []),
+        ('{"a": "' + "b" * 60_000 + '"}', []),
+        ([1], []),
+        (None, []),
+        ({"long": "b" * 9_000}, [f"long: {'b' * 500}"]),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_fields_of_a_flow_are_lines(fields, lines):
+    """Whatever a form sends: Meta's own fields and empty ones are left out."""
+    assert list(flow_lines({"response_json": fields})) == lines
+
+
+def test_form_without_an_end_is_cut():
+    fields = {f"field {number}": "x" for number in range(500)}
+
+    assert len(list(flow_lines({"response_json": fields}))) == 60
+
+
+@pytest.mark.parametrize(
+    ("to", "line"),
+    [
+        ("Do you\nlike it?", "[reaction 👍 to: Do you like it?]"),
+        ("x" * 300, f"[reaction 👍 to: {'x' * 99}…]"),
+        ("", "[reaction 👍]"),
+    ],
+)
+def test_reaction_is_told_in_words(to, line):
+    assert reaction("👍", to) == line
