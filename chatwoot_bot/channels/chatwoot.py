@@ -9,7 +9,6 @@ from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
 from ..core.events import Event, Kind, Sighting
 from ..core.routing import Routing
-from ..core.transcript import escape_liquid
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
 
@@ -96,13 +95,10 @@ class ChatwootChannel:
         return await self._client.create_message(
             account_id,
             display_id,
-            content=escape_liquid(reply.content)[:MAX_CONTENT],
+            content=reply.content,
             reply_key=reply.key,
             private=private,
-            items=[
-                {"title": escape_liquid(title), "value": value}
-                for title, value in reply.options
-            ],
+            items=[{"title": title, "value": value} for title, value in reply.options],
         )
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
@@ -192,8 +188,6 @@ class ChatwootChannel:
         return await self._client.toggle_status(*_address(conversation), status)
 
 
-# Chatwoot refuses more (facts, section 5.2).
-MAX_CONTENT = 150_000
 # A hundred messages each; a conversation that grew more since is not waiting for us.
 PAGES = 10
 

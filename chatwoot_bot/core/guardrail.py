@@ -15,10 +15,12 @@ import base64
 import binascii
 import codecs
 import re
+import string
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from .links import hosts_in
 
@@ -31,9 +33,10 @@ RUN = 28
 LEAST, SHARE, MOST = 120, 0.4, 1_500
 # Of an internal line, in letters.
 INTERNAL_RUN = 16
-INTERNAL = re.compile(r"^\W*internal\s*:\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-# In an internal line: what is no word, such as ZEBRA-QUARTZ or k7-2041.
-CODE = re.compile(r"[\w-]*\d[\w-]*|\b[A-Z]+(?:[_-][A-Z]+)+\b")
+INTERNAL = re.compile(r"^[^\w\n]*+internal\s*+:\s*+(.+)$", re.IGNORECASE | re.MULTILINE)
+# In an internal line: what may be no word, such as ZEBRA-QUARTZ or k7-2041.
+WORD = re.compile(r"[\w-]+")
+CAPITALS = frozenset(string.ascii_uppercase)
 SHORTEST_CODE = 5
 
 
@@ -224,10 +227,27 @@ def _text(part: str, run: int, *, share: float) -> _Text:
 
 def _codes(lines: Sequence[str]) -> Collection[str]:
     """Return the codes of internal lines, in each form in which they could be said."""
-    found = {"".join(_squashed(code)) for line in lines for code in CODE.findall(line)}
+    found = {"".join(_squashed(code)) for line in lines for code in _codes_in(line)}
     plain = [code for code in found if len(code) >= SHORTEST_CODE]
     rot13 = [codecs.encode(code, "rot13") for code in plain]
     return sorted({*plain, *rot13, *(code[::-1] for code in plain)})
+
+
+def _codes_in(line: str) -> Iterator[str]:
+    """Yield words with a digit, and words in capitals that are joined by signs."""
+    for word in WORD.findall(line):
+        if any(map(str.isdigit, word)):
+            yield word
+            continue
+        parts = word.replace("_", "-").split("-")
+        for in_capitals, run in groupby(parts, key=_is_in_capitals):
+            joined = "-".join(run)
+            if in_capitals and "-" in joined:
+                yield joined
+
+
+def _is_in_capitals(word: str) -> bool:
+    return bool(word) and CAPITALS.issuperset(word)
 
 
 def _squashed(text: str) -> Iterator[str]:

@@ -75,7 +75,8 @@ def _cut(text: str, limit: int) -> tuple[str, str]:
         return text[:end], text[end:]
     if inside.start > 0:
         return text[: inside.start], text[inside.start :]
-    return _cut_inside(text, inside, _room(window, limit - len(inside.closer)))
+    # A brace before the closer's back-tick is escaped, too.
+    return _cut_inside(text, inside, _room(window, limit - len(inside.closer) - 1))
 
 
 def _last(
@@ -180,8 +181,8 @@ SPAN = re.compile(
 )
 # The best first; what the last group matches goes away.
 BREAKS = (
-    re.compile(r"[ \t]*\n(?:[ \t]*\n)+"),
-    re.compile(r"[ \t]*\n"),
+    re.compile(r"(?<![ \t])[ \t]*+\n(?:[ \t]*+\n)++"),
+    re.compile(r"(?<![ \t])[ \t]*+\n"),
     # Not after "1.", which begins an item of a list.
     re.compile(r"(?<!\d)[.!?…][\"'”’»)*_]*([ \t]+)|[。！？]()"),  # noqa: RUF001
     re.compile(r"[ \t]+"),

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 
 BACKTICKS = re.compile(r"`(.*?)`", re.DOTALL)
-TOKEN = re.compile(r"\{%-?\s*(?P<tag>\w*)(?P<rest>.*?)%\}|\{\{(?P<name>.*?)\}\}?", re.S)
+NAME = re.compile(r"-?\s*+(\w*)")
 OPENING = re.compile(r"\{\{|\{%")
 END_OF_RAW = re.compile(r"\{%-?\s*endraw\s*-?%\}")
 QUOTED = re.compile(r"\"([^\"]*)\"|'([^']*)'")
@@ -52,14 +52,11 @@ class _Scanner:
     def run(self) -> str:
         while opening := OPENING.search(self.text, self.position):
             self._say(self.text[self.position : opening.start()])
-            token = TOKEN.match(self.text, opening.start())
-            if token is None:
-                raise _SyntaxError("not terminated")
-            self.position = token.end()
-            if token["name"] is not None:
-                self._variable(token)
+            if opening[0] == "{{":
+                self._variable(self._until("}", opening.end()))
             else:
-                self._tag(token["tag"])
+                tag = NAME.match(self._until("%}", opening.end()))
+                self._tag(tag[1] if tag else "")
         if self.blocks:
             raise _SyntaxError(f"{self.blocks[-1]} was never closed")
         self._say(self.text[self.position :])
@@ -69,10 +66,19 @@ class _Scanner:
         if not self.blocks:
             self.out.append(text)
 
-    def _variable(self, token: re.Match[str]) -> None:
-        if not token[0].endswith("}}"):
+    def _until(self, end: str, begin: int) -> str:
+        """Return what stands before the next *end*, and go on behind it."""
+        at = self.text.find(end, begin)
+        if at < 0:
+            raise _SyntaxError("not terminated")
+        self.position = at + len(end)
+        return self.text[begin:at]
+
+    def _variable(self, name: str) -> None:
+        if not self.text.startswith("}", self.position):
             raise _SyntaxError("variable was not properly terminated")
-        name = token["name"].strip("- \t\r\n")
+        self.position += 1
+        name = name.strip("- \t\r\n")
         if quoted := QUOTED.match(name):
             self._say(quoted[1] or quoted[2] or "")
         elif re.fullmatch(r"-?\d+(\.\d+)?", name):

@@ -126,7 +126,7 @@ async def test_quick_replies_are_an_input_select(client, chatwoot):
 
 async def test_text_arrives_as_it_was_written(client, chatwoot):
     """Umlauts, emoji, line breaks and quotes."""
-    text = 'Grüße 😀\n"ja" \\ {{x}} \u2028'
+    text = 'Grüße 😀\n"ja" \\ {x} \u2028'
     route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
 
     await create(client, content=text)
@@ -758,6 +758,23 @@ async def test_channel_says_and_sets_where_the_conversation_is(channel, chatwoot
 class Offered(Kept):
     content = "Is it about {{ money }}?"
     options = (Option("{{ Refund }}", "refund"), Option("Other", "other"))
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_no_text_that_leaves_is_a_template(client, chatwoot, private):
+    """Notes, commands' answers, titles and code: whoever sends it, by the one way out."""
+    route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+    breakout = "`{% endraw %}{{contact.email}}{% raw %}`"
+    items = [{"title": breakout, "value": breakout}]
+
+    await create(client, content=breakout, private=private, items=items)
+
+    body = json.loads(sent(route).content)
+    [item] = body["content_attributes"]["items"]
+    for text in (body["content"], item["title"], item["value"]):
+        assert "{{" not in text
+        assert "{%" not in text
+        assert text.replace("\u2060", "") == breakout
 
 
 async def test_channel_escapes_liquid_in_text_and_titles(channel, chatwoot):
