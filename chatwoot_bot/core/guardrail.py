@@ -22,7 +22,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from .links import hosts_in
+from .links import addresses_in, hosts_in
 
 # Letters are compared in groups of this many.
 GRAM = 8
@@ -60,14 +60,19 @@ class Guardrail:
     Args:
         parts: of the instructions; a large part of any of them is a leak.
         mark: see `prompt.mark_of`.
-        hosts: those that pictures and links may lead to.
+        addresses: the operator's own, besides those in *parts*.
+
+    Attributes:
+        hosts: of all these; pictures come from there.
+        shown: all these, as `addresses_in` returns them.
     """
 
     def __init__(
-        self, parts: Sequence[str], *, mark: str = "", hosts: Iterable[str] = ()
+        self, parts: Sequence[str], *, mark: str = "", addresses: Iterable[str] = ()
     ) -> None:
-        own = [found for part in parts for found in hosts_in(part)]
-        self.hosts = frozenset(host.lower() for host in (*hosts, *own))
+        own = (*addresses, *parts)
+        self.hosts = frozenset(host for text in own for host in hosts_in(text))
+        self.shown = frozenset(each for text in own for each in addresses_in(text))
         internal = [line for part in parts for line in INTERNAL.findall(part)]
         self._codes = _codes([*internal, mark])
         self._texts = [
@@ -128,7 +133,7 @@ class Reading:
         self._run_from = 0
         self._covered: dict[int, set[str]] = defaultdict(set)
         self._read = 0
-        self._word = ""
+        self._word: list[str] = []
         self._word_from = 0
 
     @property
@@ -195,12 +200,12 @@ class Reading:
         if char.isascii() and (char.isalnum() or char in "+/_-="):
             if not self._word:
                 self._word_from = self._read
-            self._word += char
+            self._word.append(char)
         elif self._word and char not in "\r\n":
             self._decode()
 
     def _decode(self) -> None:
-        word, self._word = self._word, ""
+        word, self._word = "".join(self._word), []
         if not self._decodes or len(word) < GRAM or self.leaks:
             return
         for text in _decoded(word):

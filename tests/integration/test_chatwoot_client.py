@@ -762,7 +762,7 @@ class Offered(Kept):
 
 @pytest.mark.parametrize("private", [False, True])
 async def test_no_text_that_leaves_is_a_template(client, chatwoot, private):
-    """Notes, commands' answers, titles and code: whoever sends it, by the one way out."""
+    """Notes, answers to commands, titles and code all take this one way."""
     route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
     breakout = "`{% endraw %}{{contact.email}}{% raw %}`"
     items = [{"title": breakout, "value": breakout}]
