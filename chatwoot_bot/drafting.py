@@ -56,6 +56,7 @@ class Drafting:
         self._toolbox: Toolbox | None = None
         self._speech: Speech | None = None
         self._text: str | None = None
+        self._guard: Guard | None = None
 
     async def draft(
         self, situation: Situation, decision: Decision
@@ -75,7 +76,7 @@ class Drafting:
             hub, conversation_id = self._engine.hub, situation.conversation.id
             self._speech = Speech(hub, conversation_id, self._turn_id)
         assignment = await self._assignment(situation)
-        guard = Guard(
+        self._guard = guard = Guard(
             self._engine.guardrail,
             situation.transcript,
             assignment.toolbox,
@@ -234,8 +235,10 @@ class Drafting:
             handover = self._engine.handover
             rest = [draft for draft in rest if draft.kind is not ReplyKind.RESOLVE]
             rest += handover.for_agents(situation.transcript, decision.reason)
-        note = note_instead("\n\n".join(draft.content for draft in public))
-        return [Draft(ReplyKind.NOTE, note), *rest], decision
+        text = "\n\n".join(draft.content for draft in public)
+        if self._guard is not None:
+            text = self._guard.for_agents(text)
+        return [Draft(ReplyKind.NOTE, note_instead(text)), *rest], decision
 
     def time_left_s(self, situation: Situation) -> float:
         """Return how long the contact can still be asked to wait."""

@@ -15,7 +15,7 @@ from .channels.base import Channel, Presence
 from .core.conversation import Conversation
 from .core.decision import MAX_FAILURES
 from .core.links import Ways
-from .core.notes import with_summary
+from .core.notes import quoted, with_summary
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ChatwootBotError, ChatwootError, ResponderError
@@ -267,7 +267,7 @@ class Outbox:
             reply,
             error=error,
             in_doubt=in_doubt,
-            note=REFUSED.format(error=error),
+            note=REFUSED.format(error=quoted(error)),
             routing=self._engine.rules.routing,
             now=now,
         )

@@ -8,6 +8,7 @@ import structlog
 from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
 from ..core.events import Event, Kind, Sighting
+from ..core.notes import harmless
 from ..core.routing import Routing
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
@@ -95,7 +96,7 @@ class ChatwootChannel:
         return await self._client.create_message(
             account_id,
             display_id,
-            content=reply.content,
+            content=harmless(reply.content) if private else reply.content,
             reply_key=reply.key,
             private=private,
             items=[{"title": title, "value": value} for title, value in reply.options],

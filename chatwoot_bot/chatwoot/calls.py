@@ -13,6 +13,7 @@ import httpx
 import tenacity
 
 from ..breaker import Breaker
+from ..core.text import visible
 from ..errors import ChatwootError
 
 ATTEMPTS = 3
@@ -209,4 +210,4 @@ def said(response: httpx.Response) -> str:
     """Return Chatwoot's own words for an error (facts, section 6.1), shortened."""
     payload = object_of(response)
     words = payload.get("error") or payload.get("message") or payload.get("errors")
-    return f": {str(words)[:200]}" if words else ""
+    return f": {visible(str(words)[:200])}" if words else ""

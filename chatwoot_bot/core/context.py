@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from .conversation import Conversation
 from .hours import Hours
+from .text import visible
 
 MAX_VALUE = 200
 MAX_SUMMARY = 2_000
@@ -119,6 +120,6 @@ EARLIER = (
 
 def quoted(value: str, limit: int = MAX_VALUE) -> str:
     """Return *value* as a JSON text in one line, cut at *limit* characters."""
-    line = " ".join(value.split())
+    line = " ".join(visible(value).split())
     short = line if len(line) <= limit else f"{line[: limit - 1]}…"
     return json.dumps(short, ensure_ascii=False)

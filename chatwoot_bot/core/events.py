@@ -22,6 +22,7 @@ from . import attachments, updates
 from .conversation import Attachment, Sender, Status
 from .outgoing import TWILIO_WHATSAPP
 from .rules import UNSUPPORTED
+from .text import visible
 
 
 class Kind(StrEnum):
@@ -534,7 +535,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         status=_status(conversation.status),
         updated_at=conversation.updated_at or 0.0,
         first_reply_at=moment(conversation.first_reply_created_at),
-        contact_name=contact.name if contact else None,
+        contact_name=visible(contact.name or "") or None if contact else None,
         channel=_channel(conversation),
         can_reply=_flag(conversation.can_reply),
         labels=_labels(conversation.labels),

@@ -3,17 +3,23 @@
 Two things are looked for in every answer, also while it is being written:
 
 - *Large parts of the instructions*, word for word; also backwards, in ROT13, with
-  other spaces and signs between the letters, in Base64 or hexadecimal. A sentence or
-  two is no leak: operators write into a prompt what the bot is to say.
+  other spaces and signs between the letters, in Base64, Base32 or hexadecimal, as
+  percent signs, HTML entities or invisible tags. A sentence or two is no leak:
+  operators write into a prompt what the bot is to say.
 - *Internal lines*: a line of the prompt that begins with ``Internal:`` is not said even
   in part, and neither are the codes in it. The prompt's own mark counts as such a code.
 
 What is compared is letters and digits alone, in lower case and in one width.
+
+This is a best effort. Whoever has the model translate, spell out or encode its
+instructions in a way of their own gets them, so no prompt should hold a secret. The
+work is bounded: each character is read once, and what a word stands for once more.
 """
 
 import base64
 import binascii
 import codecs
+import html
 import re
 import string
 import unicodedata
@@ -21,9 +27,14 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from urllib.parse import unquote
 
 from .links import addresses_in, hosts_in
 
+# What Base64, percent signs and entities are written with, besides letters and digits.
+SPELLING = "+/_-=%&#;"
+# Tags (U+E0000), which are not shown, mirror ASCII.
+TAGS = range(0xE0020, 0xE007F)
 # Letters are compared in groups of this many.
 GRAM = 8
 # Shorter runs of groups that the instructions have too are chance, or good manners.
@@ -197,7 +208,7 @@ class Reading:
 
     def _spell(self, char: str) -> None:
         """Gather what looks like an encoding of something else."""
-        if char.isascii() and (char.isalnum() or char in "+/_-="):
+        if char.isascii() and (char.isalnum() or char in SPELLING):
             if not self._word:
                 self._word_from = self._read
             self._word.append(char)
@@ -266,6 +277,8 @@ def _letters(char: str) -> Iterator[str]:
         if char.isalnum():
             yield char.lower()
         return
+    if ord(char) in TAGS:
+        char = chr(ord(char) - 0xE0000)
     for each in unicodedata.normalize("NFKC", char).casefold():
         if each.isalnum():
             yield from each * (3 if each >= "\u2e80" else 1)
@@ -273,9 +286,14 @@ def _letters(char: str) -> Iterator[str]:
 
 def _decoded(word: str) -> Iterator[str]:
     """Yield what *word* may stand for."""
-    plain = word.replace("-", "+").replace("_", "/").rstrip("=")
+    if "%" in word:
+        yield unquote(word)
+    if "&#" in word:
+        yield html.unescape(word)
+    plain = word.strip("&#;%").replace("-", "+").replace("_", "/").rstrip("=")
     for decode, text in (
         (base64.b64decode, plain + "=" * (-len(plain) % 4)),
+        (base64.b32decode, plain + "=" * (-len(plain) % 8)),
         (binascii.unhexlify, plain[: len(plain) // 2 * 2]),
     ):
         try:

@@ -34,11 +34,11 @@ NESTED = 4
 # Where Markdown says code and no chat makes links of names such as `user.name.id`.
 CODE = re.compile(r"(?<![`\\])(`|```)(?!`)[^`]++\1(?!`)")
 RUN = re.compile(r"[^\s<>]+")
+NAME = re.compile(r"[\w.\-\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
+DOT = re.compile(r"\.(?=[^.])")
 # In a run, where an address may begin: behind a scheme, or with a name.
 BEGIN = re.compile(
-    r"(?P<mark>(?<=http):|(?<=https):|[/\\]{2,})|"
-    r"[\w.\-\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+",
-    re.IGNORECASE,
+    rf"(?P<mark>(?<=http):|(?<=https):|[/\\]{{2,}})|{NAME.pattern}", re.IGNORECASE
 )
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}:\Z", re.IGNORECASE)
 LONGEST_SCHEME = 32
@@ -237,9 +237,28 @@ def host_of(address: str) -> str:
     if (foreign := FOREIGN.match(text)) is not None:
         text = text[foreign.end() :].lstrip("/")
     try:
-        return (urlsplit(f"//{text}").hostname or "").lower()
+        return (urlsplit(f"//{text}").hostname or "").lower().rstrip(".")
     except ValueError:
         return ""
+
+
+def unlinked(text: str) -> str:
+    """Return *text* as it is, but so that no chat makes a link of anything in it.
+
+    E-mail addresses stay.
+    """
+    return NAME.sub(_unlinked_name, text.replace("://", "[:]//"))
+
+
+def _unlinked_name(match: re.Match[str]) -> str:
+    name, text = match[0], match.string
+    labels = IGNORED.sub("", name).strip(".-").lower().split(".")
+    is_host = len(labels) > 1 and _is_ending(labels[-1])
+    is_mailbox = text[match.start() - 1 : match.start()] == "@"
+    leads_on = text[match.end() : match.end() + 1] in tuple("/?#:")
+    if not is_host or (is_mailbox and not leads_on):
+        return name
+    return DOT.sub("[.]", name)
 
 
 def hosts_in(text: str) -> set[str]:

@@ -1,12 +1,22 @@
-"""What agents read of a conversation in a private note."""
+"""What agents read of a conversation in a private note.
 
+Chatwoot notifies people and adds them to a conversation when a private note holds
+``(mention://user/…)``, and agents' browsers load its pictures: so no note of the bot's
+mentions anybody or shows a picture, whoever wrote its text, and what it quotes is text.
+"""
+
+import re
 from collections.abc import Sequence
 
 from .conversation import Message, Sender
+from .links import unlinked
+from .text import visible
 
 # A note shows this much of the conversation.
 SHOWN = 6
 SHOWN_CHARACTERS = 300
+LOOKED_AT = 3_000
+MENTION = re.compile(r"mention://", re.IGNORECASE)
 SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
 
 
@@ -21,6 +31,17 @@ def with_summary(note: str, summary: str) -> str:
     return f"{why}\n\n**Summary:** {summary}"
 
 
+def harmless(note: str) -> str:
+    """Return a note that mentions nobody, shows no picture and hides nothing."""
+    note = MENTION.sub("mention[:]//", visible(note))
+    return note.replace("![", "! [")
+
+
+def quoted(text: str) -> str:
+    """Return what others wrote as text that holds no link, picture or mention."""
+    return harmless(unlinked(visible(text)).replace("](", "] (").replace("]:", "] :"))
+
+
 def _last_messages(transcript: Sequence[Message]) -> str:
     lines = [
         f"> **{SPEAKERS[message.sender]}:** {_shortened(message.content)}"
@@ -31,7 +52,8 @@ def _last_messages(transcript: Sequence[Message]) -> str:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    if len(line) <= SHOWN_CHARACTERS:
-        return line
-    return f"{line[: SHOWN_CHARACTERS - 1]}…"
+    # White space may be all of a long text.
+    line = " ".join(text[:LOOKED_AT].split())
+    if len(line) > SHOWN_CHARACTERS or len(text) > LOOKED_AT:
+        line = f"{line[: SHOWN_CHARACTERS - 1]}…"
+    return quoted(line)

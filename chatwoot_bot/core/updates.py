@@ -8,6 +8,10 @@ section 4.7). The same one may come again with every later receipt.
 from collections.abc import Mapping
 from typing import Any
 
+from .text import visible
+
+# Characters of a channel's error that are kept.
+MAX_ERROR = 500
 # The channel has it, so an error from before no longer counts.
 ARRIVED = ("delivered", "read")
 
@@ -55,7 +59,7 @@ def failure(attributes: Mapping[str, Any], message_id: int, shown: Any) -> str |
         ),
         None,
     )
-    error = _text(attributes.get("external_error"))
+    error = visible(_text(attributes.get("external_error"))[:MAX_ERROR])
     if status == "failed":
         return error or "no reason given"
     return error or None if status not in ARRIVED else None

@@ -777,6 +777,28 @@ async def test_no_text_that_leaves_is_a_template(client, chatwoot, private):
         assert text.replace("\u2060", "") == breakout
 
 
+@pytest.mark.parametrize("private", [False, True])
+async def test_private_note_mentions_nobody(channel, chatwoot, private):
+    """Chatwoot would notify them; in public such a link is only text."""
+    said = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+
+    class Note(Kept):
+        content = "[@Boss](mention://user/1/Boss) ![t](https://evil.example/t.png)"
+
+    await channel.deliver(conversation(), Note(), private=private)
+
+    content = json.loads(sent(said).content)["content"]
+    assert ("mention://" in content) is not private
+    assert ("![" in content) is not private
+
+
+async def test_what_chatwoot_says_of_an_error_is_shown_as_it_is(client, chatwoot):
+    chatwoot.post(f"{ONE}/messages").respond(422, json={"error": "No\u202e\x1b[2J!"})
+
+    with pytest.raises(ChatwootError, match=r"answered 422: No\[2J!$"):
+        await create(client)
+
+
 async def test_channel_escapes_liquid_in_text_and_titles(channel, chatwoot):
     """Whatever Chatwoot renders, it finds nothing."""
     said = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
