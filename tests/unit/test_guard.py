@@ -117,11 +117,11 @@ def test_nothing_is_shown_while_it_is_written_that_would_not_be_said(size):
 @pytest.mark.parametrize("text", ["x" * 40_000, "[](" * 13_000, "a.b/c" * 8_000])
 def test_answer_without_spaces_does_not_hold_the_service_up(text):
     """It is read once, not once more for each of its words."""
-    began = time.perf_counter()
+    began = time.thread_time()
 
     heard(text, guard())
 
-    assert time.perf_counter() - began < 5.0
+    assert time.thread_time() - began < 5.0
 
 
 def test_listener_hears_no_answer_without_an_end():
@@ -149,8 +149,8 @@ def test_what_the_bot_has_said_is_looked_through_within_limits():
     long = "We are open. " * 3_000
     mine = guard(*[message(long, sender=Sender.BOT)] * 12)
     prompt = "You are Ada. Help is at"
-    began = time.perf_counter()
+    began = time.thread_time()
 
     mine.withholds(Answer(text=f"{prompt} {prompt} {long}"))
 
-    assert time.perf_counter() - began < 5.0
+    assert time.thread_time() - began < 5.0

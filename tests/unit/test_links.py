@@ -232,7 +232,7 @@ def test_no_text_takes_long(first):
     ways = Ways(seen=["https://a.de/b"])
     for second in PIECES:
         text = ((first + second) * 40_000)[:40_000]
-        assert least_s(lambda text=text: ways.defused(text)) < 0.5, second
+        assert least_s(lambda text=text: ways.defused(text)) < 1.0, second
 
 
 @pytest.mark.parametrize("piece", PIECES)
@@ -241,12 +241,12 @@ def test_looking_addresses_up_takes_no_long_time_either(piece):
 
 
 def least_s(work, *, enough=0.25):
-    """Return how long it takes at best; other work on the machine does not count."""
+    """Return what it takes of a processor at best; other work does not count."""
     best = float("inf")
     for _ in range(3):
-        began = time.perf_counter()
+        began = time.thread_time()
         work()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.thread_time() - began)
         if best < enough:
             break
     return best

@@ -85,11 +85,11 @@ def test_note_of_the_bots_own_keeps_links_but_mentions_nobody():
 
 
 def test_long_message_is_quoted_in_part_without_being_read_to_its_end():
-    began = time.perf_counter()
+    began = time.thread_time()
 
     shown = note("Why.", [message("[](" * 500_000), message(" " * 2_000_000 + "x")])
 
-    assert time.perf_counter() - began < 1.0
+    assert time.thread_time() - began < 1.0
     assert len(shown) < 4 * SHOWN_CHARACTERS
 
 
