@@ -31,7 +31,6 @@ from .core.conversation import Inbox
 from .core.decision import Policy
 from .core.guardrail import Guardrail
 from .core.hours import Hours, parse_hours
-from .core.links import host_of as host_in
 from .core.prompt import BUILT_IN, mark_of
 from .core.remote import Remote
 from .core.routing import Routing
@@ -365,7 +364,7 @@ def _guardrail(bot: BotSettings) -> Guardrail:
     return Guardrail(
         [prompt, "\n".join(own.bot_rules), "\n".join(BUILT_IN)],
         mark=mark_of(prompt, own.bot_rules),
-        hosts=[host_in(url) for url in urls if url],
+        addresses=filter(None, urls),
     )
 
 

@@ -57,6 +57,7 @@ class Drafting:
         self._toolbox: Toolbox | None = None
         self._speech: Speech | None = None
         self._text: str | None = None
+        self._guard: Guard | None = None
 
     async def draft(
         self, situation: Situation, decision: Decision
@@ -81,7 +82,12 @@ class Drafting:
             hub, conversation_id = self._engine.hub, situation.conversation.id
             self._speech = Speech(hub, conversation_id, self._turn_id)
         assignment = await self._assignment(situation)
-        guard = Guard(self._engine.guardrail, situation.transcript, assignment.toolbox)
+        self._guard = guard = Guard(
+            self._engine.guardrail,
+            situation.transcript,
+            assignment.toolbox,
+            told=(assignment.facts, assignment.memory),
+        )
         decision, answer = await self._ask(situation, decision, assignment, guard)
         if answer is None:
             return await self._handover(situation, decision.reason), decision
@@ -123,7 +129,7 @@ class Drafting:
         if why is None and self._toolbox is not None:
             why = self._toolbox.handover
         if why is not None:
-            return Decision(Route.HANDOVER, "model_asked", guard.safe(why))
+            return Decision(Route.HANDOVER, "model_asked", guard.for_agents(why))
         if guard.withholds(answer):
             self.withheld = answer.text
             self._engine.metrics.guarded.labels("withheld").inc()
@@ -210,7 +216,7 @@ class Drafting:
         toolbox = self._toolbox
         if toolbox is None:
             return ()
-        drafts = [Draft(ReplyKind.NOTE, guard.safe(n)) for n in toolbox.notes]
+        drafts = [Draft(ReplyKind.NOTE, guard.for_agents(n)) for n in toolbox.notes]
         if toolbox.labels:
             labels = Routing(labels=tuple(toolbox.labels))
             drafts.append(Draft(ReplyKind.LABELS, labels.to_json()))
@@ -248,6 +254,8 @@ class Drafting:
             rest += handover.for_agents(situation.transcript, decision.reason)
         text = "\n\n".join(draft.content for draft in public)
         channel = situation.conversation.chatwoot_channel
+        if self._guard is not None:
+            text = self._guard.for_agents(text)
         note = note_instead(text, channel, self._engine.rules.say)
         return [Draft(ReplyKind.NOTE, note), *rest], decision
 

@@ -219,7 +219,7 @@ class Outbox:
             now=self._engine.clock(),
         )
         # An agent's browser fetches pictures by itself.
-        ways = Ways(hosts=self._engine.guardrail.hosts)
+        ways = Ways(shown=self._engine.guardrail.shown)
         return with_summary(note, ways.defused(summary.text))
 
     async def _delivered(

@@ -8,8 +8,8 @@ import structlog
 from ..chatwoot.client import ChatwootClient
 from ..core.conversation import Conversation, Status
 from ..core.events import Event, Kind, Sighting
+from ..core.notes import harmless
 from ..core.routing import Routing
-from ..core.transcript import escape_liquid
 from ..errors import ChatwootError
 from .base import Found, Presence, ReplyView
 
@@ -96,13 +96,10 @@ class ChatwootChannel:
         return await self._client.create_message(
             account_id,
             display_id,
-            content=escape_liquid(reply.content)[:MAX_CONTENT],
+            content=harmless(reply.content) if private else reply.content,
             reply_key=reply.key,
             private=private,
-            items=[
-                {"title": escape_liquid(title), "value": value}
-                for title, value in reply.options
-            ],
+            items=[{"title": title, "value": value} for title, value in reply.options],
         )
 
     async def find(self, conversation: Conversation, reply: ReplyView) -> Found:
@@ -192,8 +189,6 @@ class ChatwootChannel:
         return await self._client.toggle_status(*_address(conversation), status)
 
 
-# Chatwoot refuses more (facts, section 5.2).
-MAX_CONTENT = 150_000
 # A hundred messages each; a conversation that grew more since is not waiting for us.
 PAGES = 10
 

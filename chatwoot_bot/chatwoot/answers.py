@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 
+from ..core.text import without_controls
+
 
 class Refusal(StrEnum):
     """Why a call was refused; the value is one sentence with the mend."""
@@ -78,7 +80,7 @@ class Answer:
             return ""
         for name in ("error", "message", "errors"):
             if self.body.get(name):
-                return str(self.body[name])[:200]
+                return without_controls(str(self.body[name])[:200])
         return ""
 
     @property

@@ -10,8 +10,12 @@ import httpx
 
 from ..core.conversation import Status
 from ..core.events import Event, Kind, Sighting, from_rest, moment, row_from_rest
+from ..core.transcript import escape_liquid
 from ..errors import ChatwootError, PayloadError
 from .calls import Calls, Shape, list_of, object_of
+
+# Chatwoot refuses more characters of text (facts, section 5.2).
+MAX_CONTENT = 150_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,8 @@ class ChatwootClient(Calls):
         """Post a message; return Chatwoot's id for it.
 
         Stored is not delivered: the channel's own failure comes later, as
-        `message_updated`.
+        `message_updated`. No text in the message is a Liquid template, whoever wrote
+        it; a text that is too long is cut.
 
         Args:
             items: title and value of each quick reply, for channels that have them.
@@ -72,14 +77,17 @@ class ChatwootClient(Calls):
         """
         attributes: dict[str, Any] = {"chatwoot_bot": {"reply_key": reply_key}}
         body: dict[str, Any] = {
-            "content": content,
+            "content": escape_liquid(content)[:MAX_CONTENT],
             "message_type": "outgoing",
             "private": private,
             "content_attributes": attributes,
         }
         if items:
             body["content_type"] = "input_select"
-            attributes["items"] = list(items)
+            attributes["items"] = [
+                {name: escape_liquid(text) for name, text in item.items()}
+                for item in items
+            ]
         response = await self.call(
             "POST", account_id, display_id, "messages", body, shape=_has_id
         )

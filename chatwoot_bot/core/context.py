@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from .conversation import Conversation
 from .hours import Hours
+from .text import without_controls
 
 MAX_VALUE = 200
 MAX_SUMMARY = 2_000
@@ -120,6 +121,6 @@ EARLIER = (
 def quoted(value: str, limit: int = MAX_VALUE) -> str:
     """Return *value* as a JSON text in one line, cut at *limit* characters."""
     # Blanks go away, so a little more than what is shown is enough to shorten.
-    line = " ".join(value[: 4 * limit].split())
+    line = " ".join(without_controls(value[: 4 * limit]).split())
     short = line if len(line) <= limit else f"{line[: limit - 1]}…"
     return json.dumps(short, ensure_ascii=False)

@@ -22,6 +22,7 @@ from . import attachments, mail, updates
 from .conversation import Attachment, Sender, Status
 from .outgoing import TWILIO_WHATSAPP
 from .rules import UNSUPPORTED
+from .text import without_controls
 
 
 class Kind(StrEnum):
@@ -605,7 +606,11 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         status=_status(conversation.status),
         updated_at=conversation.updated_at or 0.0,
         first_reply_at=moment(conversation.first_reply_created_at),
-        contact_name=contact.name[:MAX_NAME] if contact and contact.name else None,
+        contact_name=(
+            without_controls((contact.name or "")[:MAX_NAME]) or None
+            if contact
+            else None
+        ),
         channel=_channel(conversation),
         can_reply=_flag(conversation.can_reply),
         labels=_labels(conversation.labels),

@@ -3,25 +3,38 @@
 Two things are looked for in every answer, also while it is being written:
 
 - *Large parts of the instructions*, word for word; also backwards, in ROT13, with
-  other spaces and signs between the letters, in Base64 or hexadecimal. A sentence or
-  two is no leak: operators write into a prompt what the bot is to say.
+  other spaces and signs between the letters, in Base64, Base32 or hexadecimal, as
+  percent signs, HTML entities or invisible tags. A sentence or two is no leak:
+  operators write into a prompt what the bot is to say.
 - *Internal lines*: a line of the prompt that begins with ``Internal:`` is not said even
   in part, and neither are the codes in it. The prompt's own mark counts as such a code.
 
 What is compared is letters and digits alone, in lower case and in one width.
+
+This is a best effort. Whoever has the model translate, spell out or encode its
+instructions in a way of their own gets them, so no prompt should hold a secret. The
+work is bounded: each character is read once, and what a word stands for once more.
 """
 
 import base64
 import binascii
 import codecs
+import html
 import re
+import string
 import unicodedata
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from urllib.parse import unquote
 
-from .links import hosts_in
+from .links import addresses_in, hosts_in
 
+# What Base64, percent signs and entities are written with, besides letters and digits.
+SPELLING = "+/_-=%&#;"
+# Tags (U+E0000), which are not shown, mirror ASCII.
+TAGS = range(0xE0020, 0xE007F)
 # Letters are compared in groups of this many.
 GRAM = 8
 # Shorter runs of groups that the instructions have too are chance, or good manners.
@@ -32,8 +45,9 @@ LEAST, SHARE, MOST = 120, 0.4, 1_500
 # Of an internal line, in letters.
 INTERNAL_RUN = 16
 INTERNAL = re.compile(r"^[^\w\n]*+internal\s*+:\s*+(.+)$", re.IGNORECASE | re.MULTILINE)
-# In an internal line: what is no word, such as ZEBRA-QUARTZ or k7-2041.
-CODE = re.compile(r"(?<![\w-])(?:[^\W\d]|-)*+\d[\w-]*+|\b[A-Z]+(?:[_-][A-Z]+)+\b")
+# In an internal line: what may be no word, such as ZEBRA-QUARTZ or k7-2041.
+WORD = re.compile(r"[\w-]+")
+CAPITALS = frozenset(string.ascii_uppercase)
 SHORTEST_CODE = 5
 
 
@@ -57,14 +71,19 @@ class Guardrail:
     Args:
         parts: of the instructions; a large part of any of them is a leak.
         mark: see `prompt.mark_of`.
-        hosts: those that pictures and links may lead to.
+        addresses: the operator's own, besides those in *parts*.
+
+    Attributes:
+        hosts: of all these; pictures come from there.
+        shown: all these, as `addresses_in` returns them.
     """
 
     def __init__(
-        self, parts: Sequence[str], *, mark: str = "", hosts: Iterable[str] = ()
+        self, parts: Sequence[str], *, mark: str = "", addresses: Iterable[str] = ()
     ) -> None:
-        own = [found for part in parts for found in hosts_in(part)]
-        self.hosts = frozenset(host.lower() for host in (*hosts, *own))
+        own = (*addresses, *parts)
+        self.hosts = frozenset(host for text in own for host in hosts_in(text))
+        self.shown = frozenset(each for text in own for each in addresses_in(text))
         internal = [line for part in parts for line in INTERNAL.findall(part)]
         self._codes = _codes([*internal, mark])
         self._texts = [
@@ -125,7 +144,7 @@ class Reading:
         self._run_from = 0
         self._covered: dict[int, set[str]] = defaultdict(set)
         self._read = 0
-        self._word = ""
+        self._word: list[str] = []
         self._word_from = 0
 
     @property
@@ -189,15 +208,15 @@ class Reading:
 
     def _spell(self, char: str) -> None:
         """Gather what looks like an encoding of something else."""
-        if char.isascii() and (char.isalnum() or char in "+/_-="):
+        if char.isascii() and (char.isalnum() or char in SPELLING):
             if not self._word:
                 self._word_from = self._read
-            self._word += char
+            self._word.append(char)
         elif self._word and char not in "\r\n":
             self._decode()
 
     def _decode(self) -> None:
-        word, self._word = self._word, ""
+        word, self._word = "".join(self._word), []
         if not self._decodes or len(word) < GRAM or self.leaks:
             return
         for text in _decoded(word):
@@ -224,10 +243,27 @@ def _text(part: str, run: int, *, share: float) -> _Text:
 
 def _codes(lines: Sequence[str]) -> Collection[str]:
     """Return the codes of internal lines, in each form in which they could be said."""
-    found = {"".join(_squashed(code)) for line in lines for code in CODE.findall(line)}
+    found = {"".join(_squashed(code)) for line in lines for code in _codes_in(line)}
     plain = [code for code in found if len(code) >= SHORTEST_CODE]
     rot13 = [codecs.encode(code, "rot13") for code in plain]
     return sorted({*plain, *rot13, *(code[::-1] for code in plain)})
+
+
+def _codes_in(line: str) -> Iterator[str]:
+    """Yield words with a digit, and words in capitals that are joined by signs."""
+    for word in WORD.findall(line):
+        if any(map(str.isdigit, word)):
+            yield word
+            continue
+        parts = word.replace("_", "-").split("-")
+        for in_capitals, run in groupby(parts, key=_is_in_capitals):
+            joined = "-".join(run)
+            if in_capitals and "-" in joined:
+                yield joined
+
+
+def _is_in_capitals(word: str) -> bool:
+    return bool(word) and CAPITALS.issuperset(word)
 
 
 def _squashed(text: str) -> Iterator[str]:
@@ -241,6 +277,8 @@ def _letters(char: str) -> Iterator[str]:
         if char.isalnum():
             yield char.lower()
         return
+    if ord(char) in TAGS:
+        char = chr(ord(char) - 0xE0000)
     for each in unicodedata.normalize("NFKC", char).casefold():
         if each.isalnum():
             yield from each * (3 if each >= "\u2e80" else 1)
@@ -248,9 +286,14 @@ def _letters(char: str) -> Iterator[str]:
 
 def _decoded(word: str) -> Iterator[str]:
     """Yield what *word* may stand for."""
-    plain = word.replace("-", "+").replace("_", "/").rstrip("=")
+    if "%" in word:
+        yield unquote(word)
+    if "&#" in word:
+        yield html.unescape(word)
+    plain = word.strip("&#;%").replace("-", "+").replace("_", "/").rstrip("=")
     for decode, text in (
         (base64.b64decode, plain + "=" * (-len(plain) % 4)),
+        (base64.b32decode, plain + "=" * (-len(plain) % 8)),
         (binascii.unhexlify, plain[: len(plain) // 2 * 2]),
     ):
         try:

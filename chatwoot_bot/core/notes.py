@@ -3,12 +3,18 @@
 The matter first, because Chatwoot's list of conversations shows the first words alone;
 then the reason, and how to hand the conversation back; then the last messages. All
 texts are in English here; `Say` says them in the agents' language.
+
+Chatwoot notifies people and adds them to a conversation when a private note holds
+``(mention://user/…)``, and agents' browsers load its pictures: so no note of the bot's
+mentions anybody or shows a picture, whoever wrote its text, and what it quotes is text.
 """
 
 import re
 from collections.abc import Callable, Sequence
 
 from .conversation import Message, Sender
+from .links import unlinked
+from .text import without_controls
 
 Say = Callable[[str], str]
 
@@ -16,6 +22,8 @@ Say = Callable[[str], str]
 SHOWN = 6
 SHOWN_CHARACTERS = 300
 MATTER_CHARACTERS = 160
+LOOKED_AT = 3_000
+MENTION = re.compile(r"mention://", re.IGNORECASE)
 SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
 NO_TEXT = "The contact has written no text."
 HAND_BACK = (
@@ -74,22 +82,34 @@ def undelivered(text: str, error: str, say: Say = str) -> str:
     return f"{say(NOT_DELIVERED)}\n\n{text}\n\n{reason}"
 
 
+def harmless(note: str) -> str:
+    """Return a note that mentions nobody, shows no picture and hides nothing."""
+    note = MENTION.sub("mention[:]//", without_controls(note))
+    return note.replace("![", "! [")
+
+
+def quoted(text: str) -> str:
+    """Return what others wrote as text that holds no link, picture or mention."""
+    text = unlinked(without_controls(text))
+    return harmless(text.replace("](", "] (").replace("]:", "] :"))
+
+
 def _last_messages(transcript: Sequence[Message], say: Say) -> str:
     shown = [
         (SPEAKERS[message.sender], message.content)
         for message in transcript
         if message.content and message.sender in SPEAKERS
     ]
-    # Blanks go away, so a little more than what is shown is enough to shorten.
     lines = [
-        f"- **{say(speaker)}:** {_shortened(content[: 4 * SHOWN_CHARACTERS])}"
+        f"- **{say(speaker)}:** {_shortened(content)}"
         for speaker, content in shown[-SHOWN:]
     ]
     return "\n".join(lines)
 
 
 def _shortened(text: str, limit: int = SHOWN_CHARACTERS) -> str:
-    line = " ".join(text.split())
-    if len(line) <= limit:
-        return line
-    return f"{line[: limit - 1]}…"
+    # White space may be all of a long text.
+    line = " ".join(text[:LOOKED_AT].split())
+    if len(line) > limit or len(text) > LOOKED_AT:
+        line = f"{line[: limit - 1]}…"
+    return quoted(line)

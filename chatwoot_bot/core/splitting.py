@@ -77,7 +77,8 @@ def _cut(text: str, limit: int) -> tuple[str, str]:
         return text[:end], text[end:]
     if inside.start > 0:
         return text[: inside.start], text[inside.start :]
-    return _cut_inside(text, inside, _room(window, limit - len(inside.closer)))
+    # A brace before the closer's back-tick is escaped, too.
+    return _cut_inside(text, inside, _room(window, limit - len(inside.closer) - 1))
 
 
 def _last(

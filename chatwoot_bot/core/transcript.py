@@ -139,20 +139,18 @@ UNSEEN = "[You cannot see pictures. Say so, and ask what is in them.]"
 
 
 def escape_liquid(text: str) -> str:
-    """Break up ``{{`` and ``{%``, which Chatwoot would render as a Liquid template.
+    """Break up all that Chatwoot would render as a Liquid template.
 
-    A word joiner, which shows as nothing, goes between the two characters. Code spans
-    stay as they are: Chatwoot protects them itself, and its `raw` does not nest
-    (`app/models/concerns/liquidable.rb`).
+    A word joiner (U+2060), which shows as nothing, follows each brace that begins a
+    template. Code is no exception: Chatwoot puts `raw` around what stands between two
+    back-ticks, where a text may end that `raw` itself, and around nothing else that
+    Markdown calls code (`app/models/concerns/liquidable.rb`). A brace before a
+    back-tick would join the `{%` of Chatwoot's own `raw`.
     """
-    parts = CODE_SPAN.split(text)
-    # Every second part is a code span.
-    parts[::2] = [LIQUID.sub("{\u2060", part) for part in parts[::2]]
-    return "".join(parts)
+    return LIQUID.sub("{\u2060", text)
 
 
-CODE_SPAN = re.compile(r"(```.*?```|`[^`]*`)", re.DOTALL)
-LIQUID = re.compile(r"\{(?=[{%])")
+LIQUID = re.compile(r"\{(?=[{%`])")
 
 
 def _role(sender: Sender) -> Literal["user", "assistant"]:

@@ -9,6 +9,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .text import without_controls
+
+# Characters of a channel's error that are kept.
+MAX_ERROR = 500
 # The channel has it, so an error from before no longer counts.
 ARRIVED = ("delivered", "read")
 # Of an answer to a WhatsApp Flow; a form of Meta's has far fewer fields.
@@ -63,7 +67,7 @@ def failure(attributes: Mapping[str, Any], message_id: int, shown: Any) -> str |
         ),
         None,
     )
-    error = _text(attributes.get("external_error"))
+    error = without_controls(_text(attributes.get("external_error"))[:MAX_ERROR])
     if status == "failed":
         return error or "no reason given"
     return error or None if status not in ARRIVED else None

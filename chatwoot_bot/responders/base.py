@@ -7,6 +7,7 @@ from typing import Protocol
 from ..core.conversation import Conversation, Message
 from ..core.outgoing import Option
 from ..core.text import storable
+from ..errors import ResponderError
 from ..tools.toolbox import Toolbox
 
 # Of a turn, prompt or completion: far above what any model takes.
@@ -79,6 +80,12 @@ class Meter:
         return taken
 
 
+# Characters of an answer, and of the reason for a handover. No contact reads a longer
+# answer: a model that writes one goes round in circles, and a human is called instead.
+MAX_ANSWER = 40_000
+MAX_REASON = 1_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
     """What a responder is to answer, and with what.
@@ -105,6 +112,9 @@ class Assignment:
 class Answer:
     """What the bot is going to say.
 
+    Raises:
+        ResponderError: the text is longer than `MAX_ANSWER`.
+
     Attributes:
         text: never empty, unless the model calls a human.
         model: who wrote it; None for the mock.
@@ -113,6 +123,8 @@ class Answer:
         options: quick replies that go with the text, the best first.
         handover: why a human is called instead of answering, or None. A tool may have
             said so as well; see `Toolbox`.
+        seen: texts that the answer rests on besides the transcript, the prompt and the
+            results of tools; an address in them may be said.
     """
 
     text: str
@@ -120,16 +132,36 @@ class Answer:
     usage: Usage | None = None
     options: tuple[Option, ...] = ()
     handover: str | None = None
+    seen: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Make of it what every database takes, whoever has written it."""
+        check_length(len(self.text))
+        handover = self.handover and self.handover[:MAX_REASON]
         clean = {
             "text": storable(self.text),
             "options": tuple(Option(*map(storable, each)) for each in self.options),
-            "handover": None if self.handover is None else storable(self.handover),
+            "handover": None if handover is None else storable(handover),
         }
         for name, value in clean.items():
             object.__setattr__(self, name, value)
+
+
+def check_length(characters: int) -> None:
+    """Refuse an answer that is too long, while it is written or afterwards.
+
+    Raises:
+        ResponderError: it has more than `MAX_ANSWER` characters.
+    """
+    if characters > MAX_ANSWER:
+        raise ResponderError(
+            f"the answer is longer than {MAX_ANSWER} characters",
+            retryable=False,
+            kind=TOO_LONG,
+        )
+
+
+TOO_LONG = "too_long"
 
 
 class Listener(Protocol):

@@ -15,7 +15,13 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    SystemMessage,
+    ToolMessage,
+)
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
@@ -195,7 +201,14 @@ def _answer(state: Mapping[str, Any], *, handover: str | None) -> Answer:
         model=models[-1] if models else None,
         usage=usage if usage.total else None,
         handover=handover,
+        seen=_seen(state["messages"]),
     )
+
+
+def _seen(messages: Sequence[AnyMessage]) -> tuple[str, ...]:
+    """Return what the graph's own model was told besides the transcript."""
+    told = [m for m in messages if isinstance(m, ToolMessage | SystemMessage)]
+    return tuple(str(each.text) for each in told)
 
 
 def _written(messages: Sequence[AnyMessage]) -> list[AIMessage]:

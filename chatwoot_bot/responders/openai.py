@@ -9,7 +9,7 @@ what lasts longer is the fallback's business.
 import asyncio
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ from ..core.window import IMAGE, OVERHEAD, tokens
 from ..errors import ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
-from .base import Answer, Assignment, Listener, Meter, Usage
+from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
 from .streaming import Gathering, Said
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,9 @@ ROUNDS = 8
 
 ATTEMPTS = 3
 RETRY_FOR_S = 10.0
+# Bytes of one streamed answer: a thousand times the text of a usual one, as each word
+# comes in a JSON of its own, and what a model thinks before it speaks comes likewise.
+MAX_STREAM = 32 * 2**20
 # Of tools in a row, each followed by an answer without them.
 REFUSALS = 3
 # openai hands on what the server sent, unchecked.
@@ -97,7 +100,8 @@ class OpenAIResponder:
             try:
                 said = await self._in_time(messages, offer, assignment.meter, listener)
             except ResponderError as error:
-                if number or error.retryable or not has_images(messages):
+                refused = not error.retryable and error.kind != TOO_LONG
+                if number or not refused or not has_images(messages):
                     raise
                 # Many a model has no eyes, and its server says so by a refusal.
                 messages = self._begin(assignment, images=False)
@@ -265,6 +269,8 @@ class OpenAIResponder:
             stream=True,
             stream_cls=openai.AsyncStream[Any],
         )
+        response: Any = stream.response
+        response.stream = _Bounded(response.stream)
         gathering = Gathering(listener)
         try:
             async with stream:
@@ -319,6 +325,29 @@ def _estimated(
         texts += [call["function"]["arguments"] for call in calls]
         prompt += OVERHEAD + sum(map(tokens, texts))
     return Usage(prompt=prompt, completion=written, estimated=True)
+
+
+class _Bounded(httpx.AsyncByteStream):
+    """A streamed body that is not read beyond `MAX_STREAM`."""
+
+    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        received = 0
+        async for part in self._inner:
+            received += len(part)
+            if received > MAX_STREAM:
+                raise ResponderError(
+                    f"the model's server sent more than {MAX_STREAM} bytes",
+                    retryable=False,
+                    kind=TOO_LONG,
+                )
+            yield part
+
+    async def aclose(self) -> None:
+        """Close the body."""
+        await self._inner.aclose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,14 @@ from typing import Any
 from ..core.text import storable
 from ..core.transcript import ToolCall
 from ..core.window import tokens
-from .base import Listener, Usage, counted
+from ..errors import ResponderError
+from .base import TOO_LONG, Listener, Usage, check_length, counted
 
 Chunk = Mapping[str, Any]
 # More than a server should let a model call at once.
 MAX_CALLS = 32
+# Characters of the arguments of all calls together.
+MAX_ARGUMENTS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,22 +27,34 @@ class Said:
 
 
 class Gathering:
-    """Put the chunks together; a chunk that is not understood raises what it raises."""
+    """Put the chunks together; a chunk that is not understood raises what it raises.
+
+    Nothing is kept, nor heard, of what goes beyond `MAX_ANSWER` or `MAX_ARGUMENTS`.
+    """
 
     def __init__(self, listener: Listener | None) -> None:
         self._listener = listener
         self._text: list[str] = []
+        self._length = 0
         self._calls: dict[object, ToolCall] = {}
+        self._arguments: dict[object, list[str]] = {}
+        self._arguments_length = 0
         self._usage: Usage | None = None
         self._unsaid = 0
 
     def take(self, chunk: Chunk) -> None:
-        """Take the next chunk."""
+        """Take the next chunk.
+
+        Raises:
+            ResponderError: the answer is too long.
+        """
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
         for choice in chunk["choices"]:
             delta = choice["delta"]
             piece = delta.get("content") or ""
+            self._length += len(piece)
+            check_length(self._length)
             self._text.append(piece)
             # What it thinks before it speaks is paid for, too.
             thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
@@ -51,6 +66,8 @@ class Gathering:
 
     def said(self) -> Said:
         """Return what it comes to."""
+        for key, call in self._calls.items():
+            call["function"]["arguments"] = "".join(self._arguments[key])
         return Said(
             text=storable("".join(self._text)).strip(),
             calls=tuple(self._calls.values()),
@@ -80,6 +97,7 @@ class Gathering:
             if len(self._calls) >= MAX_CALLS:
                 return
             own = str(piece.get("id") or f"call_{len(self._calls)}")
+            self._arguments[key] = []
             self._calls[key] = {
                 "id": own,
                 "type": "function",
@@ -87,7 +105,15 @@ class Gathering:
             }
         said, function = piece["function"], self._calls[key]["function"]
         function["name"] = function["name"] or storable(said.get("name") or "")
-        function["arguments"] += said.get("arguments") or ""
+        arguments = said.get("arguments") or ""
+        self._arguments_length += len(arguments)
+        if self._arguments_length > MAX_ARGUMENTS:
+            raise ResponderError(
+                f"calls of tools have more than {MAX_ARGUMENTS} characters",
+                retryable=False,
+                kind=TOO_LONG,
+            )
+        self._arguments[key].append(arguments)
 
 
 def _usage(said: object) -> Usage | None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from ..core.attachments import dump, load
 from ..core.conversation import Sender, State, Trigger
 from ..core.events import Kind, Said
+from ..core.notes import quoted
 from . import memory
 from .arrivals import MAX_RESTARTS, Accepted, Arrival
 from .conversations import has_unsaid, insert_new
@@ -169,7 +170,7 @@ def _not_arrived(story: Story, arrival: Arrival, said: Said, result: Accepted) -
         "turn_id": reply["turn_id"],
         "position": 98,
         "kind": "note",
-        "content": rules.say(UNDELIVERED).format(error=error),
+        "content": rules.say(UNDELIVERED).format(error=quoted(error)),
         "state": "open",
         "created_at": arrival.received_at,
     }

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from ..core.conversation import Sender
 from ..core.events import Event, Kind, Said
+from ..core.text import without_controls
 from ..errors import AccessError, ConflictError, NotFoundError, ValidationError
 from ..intake import wait_until
 from ..store import chat, edits, human, transcripts
@@ -67,7 +68,8 @@ async def begin(
     return await ctx.db.write(
         chat.create,
         user_id=body.user_id or (earlier["user_id"] if earlier else None),
-        name=body.name or (earlier["contact_name"] if earlier else None),
+        name=without_controls(body.name or "")
+        or (earlier["contact_name"] if earlier else None),
         visitor=earlier["visitor"] if earlier else None,
         now=ctx.clock(),
     )

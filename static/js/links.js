@@ -4,8 +4,9 @@
  */
 
 const ADDRESS = /https?:\/\/[^\s<>"'`]+/gi;
-const TRAILING = /[.,:;!?…*_~]$/;
+const TRAILING = /[.,:;!?…*_~]/;
 const BRACKETS = { ')': '(', ']': '[', '}': '{' };
+const CLOSING = { '(': ')', '[': ']', '{': '}' };
 
 /** Cut a text into {text, href} parts; joined, they are the text again. */
 export function linkSegments(text) {
@@ -28,19 +29,28 @@ export function linkSegments(text) {
  * that the address opened itself belongs to it (Wikipedia has many).
  */
 function withoutTail(address) {
-  for (;;) {
-    const last = address.at(-1) ?? '';
-    const opening = BRACKETS[last];
-    const isTail = opening
-      ? count(address, last) > count(address, opening)
-      : TRAILING.test(address);
-    if (!isTail) return address;
-    address = address.slice(0, -1);
+  const surplus = surplusOfClosing(address);
+  let end = address.length;
+  for (; end > 0; end -= 1) {
+    const last = address[end - 1];
+    if (BRACKETS[last]) {
+      if (surplus[last] <= 0) break;
+      surplus[last] -= 1;
+    } else if (!TRAILING.test(last)) {
+      break;
+    }
   }
+  return address.slice(0, end);
 }
 
-function count(text, character) {
-  return text.split(character).length - 1;
+/** How many more closing brackets than opening ones there are, by kind. */
+function surplusOfClosing(address) {
+  const surplus = { ')': 0, ']': 0, '}': 0 };
+  for (const character of address) {
+    if (character in surplus) surplus[character] += 1;
+    else if (character in CLOSING) surplus[CLOSING[character]] -= 1;
+  }
+  return surplus;
 }
 
 export function safeHref(address) {

@@ -126,7 +126,7 @@ async def test_quick_replies_are_an_input_select(client, chatwoot):
 
 async def test_text_arrives_as_it_was_written(client, chatwoot):
     """Umlauts, emoji, line breaks and quotes."""
-    text = 'Grüße 😀\n"ja" \\ {{x}} \u2028'
+    text = 'Grüße 😀\n"ja" \\ {x} \u2028'
     route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
 
     await create(client, content=text)
@@ -832,6 +832,45 @@ async def test_channel_says_and_sets_where_the_conversation_is(channel, chatwoot
 class Offered(Kept):
     content = "Is it about {{ money }}?"
     options = (Option("{{ Refund }}", "refund"), Option("Other", "other"))
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_no_text_that_leaves_is_a_template(client, chatwoot, private):
+    """Notes, answers to commands, titles and code all take this one way."""
+    route = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+    breakout = "`{% endraw %}{{contact.email}}{% raw %}`"
+    items = [{"title": breakout, "value": breakout}]
+
+    await create(client, content=breakout, private=private, items=items)
+
+    body = json.loads(sent(route).content)
+    [item] = body["content_attributes"]["items"]
+    for text in (body["content"], item["title"], item["value"]):
+        assert "{{" not in text
+        assert "{%" not in text
+        assert text.replace("\u2060", "") == breakout
+
+
+@pytest.mark.parametrize("private", [False, True])
+async def test_private_note_mentions_nobody(channel, chatwoot, private):
+    """Chatwoot would notify them; in public such a link is only text."""
+    said = chatwoot.post(f"{ONE}/messages").respond(json=CREATED)
+
+    class Note(Kept):
+        content = "[@Boss](mention://user/1/Boss) ![t](https://evil.example/t.png)"
+
+    await channel.deliver(conversation(), Note(), private=private)
+
+    content = json.loads(sent(said).content)["content"]
+    assert ("mention://" in content) is not private
+    assert ("![" in content) is not private
+
+
+async def test_what_chatwoot_says_of_an_error_is_shown_as_it_is(client, chatwoot):
+    chatwoot.post(f"{ONE}/messages").respond(422, json={"error": "No\u202e\x1b[2J!"})
+
+    with pytest.raises(ChatwootError, match=r"answered 422: No\[2J!$"):
+        await create(client)
 
 
 async def test_channel_escapes_liquid_in_text_and_titles(channel, chatwoot):

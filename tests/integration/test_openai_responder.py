@@ -224,6 +224,42 @@ async def test_stream_is_closed_after_the_answer(http, server):
     assert stream.closed
 
 
+@pytest.mark.parametrize("size", [7, 200_000])
+async def test_answer_that_never_ends_is_cut_off(http, server, size):
+    """A model that goes round in circles; once is enough to know."""
+    never = asyncio.Event()
+    stream = Stream(*[chunk("word " * size)] * (50_000 // size + 1), never)
+    server.mock(return_value=streamed(stream))
+
+    error = await failure(http)
+
+    assert (error.kind, error.retryable) == ("too_long", False)
+    assert stream.closed
+    assert server.call_count == 1
+
+
+async def test_longest_answer_is_an_answer(http, server):
+    server.mock(return_value=streamed(*[chunk("x" * 1_000)] * 40, DONE))
+
+    assert len((await ask(http)).text) == 40_000
+
+
+async def test_arguments_that_never_end_are_cut_off(http, server):
+    call = {"index": 0, "id": "1", "function": {"name": "x", "arguments": "y" * 1_000}}
+    part = chunk(choices=[{"index": 0, "delta": {"tool_calls": [call]}}])
+    server.mock(return_value=streamed(*[part] * 101, asyncio.Event()))
+
+    assert (await failure(http)).kind == "too_long"
+
+
+async def test_line_that_never_ends_is_cut_off(http, server, monkeypatch):
+    """Before it fills the memory: the client reads whole lines."""
+    monkeypatch.setattr("chatwoot_bot.responders.openai.MAX_STREAM", 10_000)
+    server.mock(return_value=streamed(*[b"x" * 1_000] * 11, asyncio.Event()))
+
+    assert (await failure(http)).kind == "too_long"
+
+
 async def test_several_turns_at_once_keep_apart(http, server):
     """One client serves hundreds of conversations."""
 

@@ -942,7 +942,15 @@ def test_characters_that_postgresql_refuses_are_replaced(written, read_as):
     event = parse(body.replace("@", written).encode())
 
     assert event.message.content == f"{read_as}\n[image: {read_as}]"
-    assert event.conversation.contact_name == read_as
+    # A name is shown to agents as what it says.
+    assert event.conversation.contact_name == read_as.replace("\x01", "")
+
+
+def test_name_of_a_contact_cannot_turn_the_text_around_it():
+    body = r"""{"event":"message_created","id":1,"message_type":0,"content":"Hi",
+        "conversation":{"id":150,"meta":{"sender":{"name":"Ann\u202egpj"}}}}"""
+
+    assert parse(body.encode()).conversation.contact_name == "Anngpj"
 
 
 # Whatever arrives.

@@ -55,7 +55,28 @@ def rot13(text):
     return codecs.encode(text, "rot13")
 
 
+def percents(text):
+    return "".join(f"%{byte:02X}" for byte in text.encode())
+
+
+def entities(text):
+    return "".join(f"&#{ord(char)};" for char in text)
+
+
+def base32(text):
+    return base64.b32encode(text.encode()).decode()
+
+
+def tags(text):
+    """In characters that are not shown at all."""
+    return "".join(chr(0xE0000 + ord(char)) for char in text)
+
+
 FORMS = [
+    percents,
+    entities,
+    base32,
+    tags,
     str,
     str.upper,
     spelled,

@@ -90,12 +90,14 @@ def test_without_messages_there_is_the_prompt():
         ("Hi {{ contact.name }}", "Hi {\u2060{ contact.name }}"),
         ("{% if x %}", "{\u2060% if x %}"),
         ("{{{", "{\u2060{\u2060{"),
-        ("`{{ code }}` and {{ x }}", "`{{ code }}` and {\u2060{ x }}"),
-        ("```\n{{ block }}\n```", "```\n{{ block }}\n```"),
+        ("`{{ code }}` and {{ x }}", "`{\u2060{ code }}` and {\u2060{ x }}"),
+        ("```\n{{ block }}\n```", "```\n{\u2060{ block }}\n```"),
+        ("`{% endraw %}`", "`{\u2060% endraw %}`"),
+        ("{`code`", "{\u2060`code`"),
         ("a lone ` and {{ x }}", "a lone ` and {\u2060{ x }}"),
     ],
 )
-def test_liquid_is_broken_up_outside_code(text, escaped):
+def test_liquid_is_broken_up_everywhere(text, escaped):
     """A contact must not have Chatwoot print the company's data."""
     assert escape_liquid(text) == escaped
 
