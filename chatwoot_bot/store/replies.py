@@ -24,7 +24,7 @@ from ..core.conversation import (
 )
 from ..core.outgoing import Option, note_instead
 from ..core.routing import Routing
-from .conversations import insert_new
+from .conversations import drop_unsent, insert_new
 from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
@@ -170,6 +170,11 @@ def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) 
             "in_doubt_until": now + IN_DOUBT_S,
         }
     begun = change(tx, replies, {"key": reply.key, "state": "open"}, **values)
+    unheard = not allowed and begun and reply.kind is ReplyKind.ANSWER
+    if unheard and human_mode and conversation.state is State.AI:
+        # The contact has got no answer, and must not wait for one that nobody writes.
+        drop_unsent(tx, conversation.id)
+        call_human(tx, conversation, reason="human_mode", now=now)
     return allowed and begun == 1
 
 

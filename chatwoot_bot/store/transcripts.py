@@ -65,4 +65,5 @@ def message_of(row: sa.RowMapping) -> Message:
         attachments=attachments.load(stored) if (stored := row["attachments"]) else (),
         closes=row["closes"],
         owed_at=row["owed_at"] or row["created_at"],
+        handed_back=row["owed_at"] is not None,
     )

@@ -310,10 +310,13 @@ def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
     change(tx, conversations, {"id": conversation.id}, bot_turns=turns)
 
 
-def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
+def leave(
+    tx: sa.Connection, lease: Lease, *, seen: Sequence[Message], now: float
+) -> None:
     """Owe *seen* no answer: a human holds the conversation, or nobody need answer.
 
-    If the bot has got it back meanwhile, nothing happens and the next turn answers.
+    In human mode a human is called for them. If the bot has got the conversation back
+    meanwhile, nothing happens and the next turn answers.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
@@ -323,7 +326,9 @@ def leave(tx: sa.Connection, lease: Lease, *, seen: Sequence[Message]) -> None:
     if human_mode or resolved or conversation.state is not State.AI:
         _mark_answered(tx, seen, None)
         settle(tx, conversation.id)
-    if human_mode and looks_pending(conversation) and not resolved:
+    if human_mode and conversation.state is State.AI and not resolved:
+        call_human(tx, conversation, reason="human_mode", now=now)
+    elif human_mode and looks_pending(conversation) and not resolved:
         # Pending, the team does not see it.
         wanted = status_to_tell(conversation, Status.OPEN)
         change(tx, conversations, {"id": conversation.id}, wanted_status=wanted)

@@ -157,7 +157,8 @@ class Worker:
         if route in (Route.BOT, Route.HANDOVER):
             return (yield from self.answer(situation, route))
         if situation.owed:
-            yield from self.write(turns.leave, self.lease, seen=situation.owed)
+            about = {"seen": situation.owed, "now": self.service.now}
+            yield from self.write(turns.leave, self.lease, **about)
         return Ending.DONE, None
 
     def answer(self, situation: Situation, route: Route) -> Steps:
@@ -315,6 +316,8 @@ class Service(RuleBasedStateMachine):
     @event(3, amid=AMID, enabled=SELDOM)
     def operator_switches_human_mode(self, enabled: bool) -> None:
         self.write(human.set_human_mode, enabled=enabled)
+        if not enabled:
+            self.write(human.end_human_mode, now=self.now, rules=RULES)
 
     # What comes in, and when
 
