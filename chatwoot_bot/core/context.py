@@ -87,13 +87,10 @@ def named_attributes(
     The contact's win: the visitor can set the conversation's in Chatwoot's widget.
 
     Args:
-        contact: the contact's; None when the payload does not show them, and then
-            nobody knows what one of the conversation's would replace.
+        contact: the contact's.
         conversation: the conversation's.
     """
-    if contact is None:
-        return ""
-    known = {**(conversation or {}), **contact}
+    known = {**(conversation or {}), **(contact or {})}
     kept = {
         name: str(known[name])[:MAX_VALUE]
         for name in named

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ..core.attachments import dump
-from ..core.context import named_attributes
+from ..core.context import loaded, named_attributes
 from ..core.conversation import (
     Conversation,
     Message,
@@ -230,8 +230,12 @@ class Story:
         if seen.contact_name not in (None, self.now.contact_name):
             self.change(contact_name=seen.contact_name)
         named = self.rules.serving(self.now.inbox).attributes
-        if named and seen.contact_attributes is not None:
-            known = named_attributes(named, seen.contact_attributes, seen.attributes)
+        of_contact = seen.contact_attributes
+        if named and (of_contact is not None or seen.attributes is not None):
+            if of_contact is None:
+                # Not shown: what is known of the contact stays above the other's.
+                of_contact = loaded(self.now.attributes)
+            known = named_attributes(named, of_contact, seen.attributes)
             if known != self.now.attributes:
                 self.change(attributes=known)
 

@@ -82,8 +82,7 @@ def test_only_named_attributes_are_kept():
         ({"verified": ["no"]}, {"verified": "yes"}, {}),
         ({}, {"verified": "yes"}, {"verified": "yes"}),
         ({"verified": "no"}, None, {"verified": "no"}),
-        # The contact's are not shown, so nobody knows what would be overridden.
-        (None, {"verified": "yes"}, {}),
+        (None, {"verified": "yes"}, {"verified": "yes"}),
     ],
 )
 def test_conversation_never_overrides_its_contact(contact, conversation, told):
