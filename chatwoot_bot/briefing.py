@@ -42,6 +42,7 @@ async def brief(engine: Engine, situation: Situation) -> Briefing:
         zone=engine.zone,
         hours=engine.rules.policy.hours,
         named=engine.rules.attributes,
+        handed_back=any(message.handed_back for message in situation.owed),
     )
     return Briefing(
         shown=window.shown,

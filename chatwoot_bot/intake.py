@@ -95,6 +95,11 @@ class Intake:
     async def follow(self, write: Awaitable[Accepted]) -> Accepted:
         """Await a write, pass on what it changed, and log who has the conversation."""
         accepted = await write
+        self.pass_on(accepted)
+        return accepted
+
+    def pass_on(self, accepted: Accepted) -> None:
+        """Tell of a change that has been written, and log who has the conversation."""
         if accepted.moved is not None:
             state, reason = accepted.moved
             log.info(
@@ -105,7 +110,6 @@ class Intake:
             )
         if (signal := accepted.signal()) is not None:
             self.heed(signal)
-        return accepted
 
     def heed(self, signal: Signal) -> None:
         """Act on a change of this process or, on PostgreSQL, of another."""

@@ -233,7 +233,7 @@ class Turn:
         if retry_at is None:
             retry_at = await self._outbox.say_kept(conversation, rest)
         if retry_at is None:
-            waited = self.engine.clock() - situation.owed[0].created_at
+            waited = self.engine.clock() - situation.owed[0].owed_at
             self.engine.metrics.answer_seconds.observe(waited)
         self._count(decision, "answered")
         ending = Ending.DONE if retry_at is None else Ending.WAITING
@@ -249,9 +249,12 @@ class Turn:
         """Say nothing: a human answers, or nobody need."""
         if not situation.owed:
             return End()
-        ignored = decision.route is Route.IGNORE
         await self.engine.db.write(
-            turns.leave, self.lease, seen=situation.owed, ignored=ignored
+            turns.leave,
+            self.lease,
+            seen=situation.owed,
+            now=self.engine.clock(),
+            ignored=decision.route is Route.IGNORE,
         )
         self.log.info("left to a human", reason=decision.reason)
         self._count(decision, "silent")

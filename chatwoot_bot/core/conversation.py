@@ -114,8 +114,9 @@ class Message:
             message was deleted.
         created_at: Unix seconds.
         owed: True while a contact's message waits for its answer.
-        owed_at: Unix seconds since when; `created_at` unless an agent asked for
-            another answer.
+        owed_at: Unix seconds since when; `created_at` unless an agent handed it back.
+        handed_back: an agent has left it to the bot: by handing the conversation
+            back, or by asking for another answer.
         closes: the conversation was resolved after it.
         edited_at: Unix seconds of the last edit; None for none.
     """
@@ -131,6 +132,7 @@ class Message:
     closes: bool = False
     owed_at: float = 0.0
     edited_at: float | None = None
+    handed_back: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,9 +166,10 @@ class Conversation:
         attempts: claims since the last success; high when it kills its worker.
         failures: turns that failed since the last success.
         bot_turns: answers of the bot since a human or a resolve.
-        switch: what a label or an attribute said last, or None.
+        switch: ``off`` while a label or an attribute asks for silence, or None.
         switch_at: Chatwoot's clock (Unix seconds) at that.
-        hushed: a label or an attribute is all that keeps the bot silent.
+        hushed: a label or an attribute is all that keeps the bot silent, and it is
+            still there.
         marks: what operators' rules heed of labels and attributes; see `core.rules`.
         contact: who writes, as a key to their other conversations; None for nobody
             that could be told from others.

@@ -135,11 +135,13 @@ def _call(
     messages: Sequence[Message], conversation: Conversation, policy: Policy
 ) -> Decision | None:
     """Return why a human is called before anything is tried, or None."""
-    if any(asks_for_human(m.content or "", policy) for m in messages):
+    # What an agent has handed back was the agent's to decide: it calls nobody again.
+    new = [message for message in messages if not message.handed_back]
+    if any(asks_for_human(message.content or "", policy) for message in new):
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
-    for rule in policy.rules:
-        if not rule.ignore and rule.fits(messages, conversation, policy.hours):
+    for rule in policy.rules if new else ():
+        if not rule.ignore and rule.fits(new, conversation, policy.hours):
             reason = "unsupported" if rule.unsupported else "operator_rule"
             return Decision(Route.HANDOVER, reason, rule.because)
     if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:

@@ -19,6 +19,7 @@ import pydantic
 
 from ..errors import PayloadError
 from . import attachments, mail, updates
+from .assignments import Assigned, assigned
 from .conversation import Attachment, Sender, Status
 from .outgoing import TWILIO_WHATSAPP
 from .rules import UNSUPPORTED
@@ -65,6 +66,7 @@ class Sighting:
         contact: see `contact_key`; None when not shown.
         addresses: the contact's identifier, e-mail address, telephone number and
             source, as far as they are shown.
+        assigned: who has become its assignee with this change; None when nobody has.
     """
 
     display_id: int
@@ -79,6 +81,7 @@ class Sighting:
     contact_attributes: Mapping[str, Any] | None = None
     contact: str | None = None
     addresses: tuple[str, ...] = ()
+    assigned: Assigned | None = None
 
     @property
     def agent_replied(self) -> bool:
@@ -97,6 +100,7 @@ class Said:
         reply_key: our own key, when the message is one of ours.
         private: a note that the contact does not see.
         by_user: posted with a user's token, ours for example, or by hand.
+        by_bot: Chatwoot's id of the agent bot that posted it; None for others.
         submitted_to: Chatwoot's id of the message with the form or the options.
         reacts_to: Chatwoot's id of the message that a reaction is to.
         error: why an outgoing message did not reach the contact.
@@ -110,6 +114,7 @@ class Said:
     client_id: str | None = None
     private: bool = False
     by_user: bool = False
+    by_bot: int | None = None
     submitted_to: int | None = None
     reacts_to: int | None = None
     error: str | None = None
@@ -187,6 +192,7 @@ class _Conversation(_Wire):
     custom_attributes: Any = None
     contact_inbox: Any = None
     messages: Any = None
+    changed_attributes: Any = None  # only in conversation_updated
 
 
 class _Message(_Wire):
@@ -388,6 +394,7 @@ def _message_event(name: str, payload: Mapping[str, Any]) -> Event:
         private=bool(message.private),
         by_user=message.sender is not None and message.sender.type == "user",
         reacts_to=_id(attributes.get("in_reply_to")),
+        by_bot=_agent_bot(message.sender),
     )
     if name != "message_created":
         kind, reason, said = _updated(message, envelope.conversation, kind, said)
@@ -566,6 +573,10 @@ def _content(message: _Message, attached: Sequence[Attachment]) -> str:
     return "\n".join(line for line in lines if line)
 
 
+def _agent_bot(sender: _Named | None) -> int | None:
+    return sender.id if sender and sender.type == "agent_bot" else None
+
+
 def _text(value: Any) -> str:
     return value[:MAX_CONTENT].strip() if isinstance(value, str) else ""
 
@@ -618,6 +629,7 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         contact_attributes=_attributes(contact.custom_attributes) if contact else None,
         contact=contact_key(contact.id if contact else None, conversation),
         addresses=_addresses(contact, conversation),
+        assigned=assigned(conversation.changed_attributes),
     )
 
 

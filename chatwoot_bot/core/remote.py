@@ -1,4 +1,8 @@
-"""How agents steer the bot from within Chatwoot: by a note, a label, an attribute."""
+"""How agents steer the bot from within Chatwoot: by a note, a label, an attribute.
+
+A private note is an agent's for certain. A label or an attribute is not, so it only
+silences the bot.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -16,15 +20,7 @@ class Command(StrEnum):
     HELP = "help"  # also for whatever else was written
 
 
-class Switch(StrEnum):
-    """What a label or an attribute says."""
-
-    ON = "on"
-    OFF = "off"
-
-
 OFF_WORDS = ("off", "false", "0", "no", "paused", "disabled")
-ON_WORDS = ("on", "true", "1", "yes", "active", "enabled")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +30,7 @@ class Remote:
     Attributes:
         prefix: how a note begins that is meant for the bot.
         label: silences the bot in the conversations that have it.
-        attribute: a custom attribute whose value says on or off.
+        attribute: a custom attribute whose value, such as ``off``, does the same.
     """
 
     prefix: str = "/bot"
@@ -49,16 +45,33 @@ class Remote:
         word = rest[0].casefold() if rest else ""
         return Command(word) if word in COMMANDS else Command.HELP
 
-    def switch(
+    def is_command(self, text: str) -> bool:
+        """Return whether *text* is a command and nothing else."""
+        words = text.split(maxsplit=2)
+        known = not words[1:] or words[1].casefold() in COMMANDS
+        return len(words) <= 2 and known and self.command(text) is not None
+
+    def silencer(
         self, labels: Collection[str], attributes: Mapping[str, Any]
-    ) -> Switch | None:
-        """Return what the conversation's label or attribute says, or None."""
+    ) -> str | None:
+        """Return which label or attribute silences the bot, in words, or None.
+
+        Neither can do more: a visitor can change both in Chatwoot's widget.
+        """
         if self.label and self.label.casefold() in map(str.casefold, labels):
-            return Switch.OFF
+            return f"the label `{self.label}`"
         value = str(attributes.get(self.attribute, "")).casefold()
-        if not self.attribute or value not in (*OFF_WORDS, *ON_WORDS):
-            return None
-        return Switch.OFF if value in OFF_WORDS else Switch.ON
+        if self.attribute and value in OFF_WORDS:
+            return f"the attribute `{self.attribute}`"
+        return None
+
+    @property
+    def ways_back(self) -> str:
+        """How an agent hands a conversation back, as the rest of a sentence."""
+        ways = "mark it as pending, or assign the bot"
+        if not self.prefix:
+            return ways
+        return f"write `{self.prefix} on` in a private note, {ways}"
 
 
 COMMANDS = frozenset(Command)

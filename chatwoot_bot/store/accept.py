@@ -132,7 +132,7 @@ def _first_sight(tx: sa.Connection, arrival: Arrival, rules: Rules) -> dict[str,
             "status": seen.status,
             "status_at": seen.updated_at,
             "ever_pending": seen.status is Status.PENDING,
-            **at_first_sight(rules, seen),
+            **at_first_sight(seen),
             "chatwoot_channel": seen.channel,
             "can_reply": seen.can_reply is not False,
         }

@@ -1,7 +1,7 @@
 """Human mode, and what operators and visitors do to a conversation by hand."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from ..core.conversation import State, Status, Trigger
 from ..core.decision import Route
 from ..core.events import Event, Kind, Sighting
+from . import remote
 from .accept import close_stories, open_stories, tell
 from .arrivals import Accepted, Arrival, Rules
+from .chat import why
 from .conversations import has_pressing, insert_new
 from .deliveries import Outcome
 from .leases import Lease, held
@@ -23,13 +25,55 @@ from .turns import TurnRecord, insert_record, owes
 
 # Every turn that is thinking must stop, in whichever process it runs.
 SILENCE = Signal(conversation_id=None, interrupts="human_mode")
+# Conversations that one transaction hands back.
+AT_ONCE = 50
 
 
 def set_human_mode(tx: sa.Connection, *, enabled: bool) -> None:
-    """Switch the bot off, or on again, for all conversations."""
+    """Switch the bot off, or on again, for all conversations.
+
+    To hand back what waits because of it is `end_human_mode`'s.
+    """
     set_value(tx, "human_mode", "1" if enabled else "0")
     if enabled:
         notify(tx, [SILENCE])
+
+
+def end_human_mode(
+    tx: sa.Connection, *, now: float, rules: Rules, limit: int = AT_ONCE
+) -> list[Accepted]:
+    """Hand back what waits for a human because of human mode alone.
+
+    Returns:
+        What changed in up to *limit* conversations; empty when there are no more. One
+        that a label or an attribute silences stays with the agents.
+    """
+    if human_mode(tx):
+        return []  # it is on again
+    waiting = tx.execute(_WAITING_FOR_MODE, {"limit": limit}).scalars()
+    return _operate(
+        tx, [_by_operator(now, one) for one in waiting], _hand_back_waiting, rules
+    )
+
+
+def _hand_back_waiting(story: Story, result: Accepted) -> None:
+    if story.now.state is State.HANDOVER_PENDING:  # still
+        remote.hand_back(story, story.at, result)
+
+
+_REASON, _ = why()
+_WAITING_FOR_MODE = (
+    sa.select(conversations.c.id)
+    .where(
+        # As the partial index has it.
+        sa.text("state <> 'ai'"),
+        conversations.c.state == State.HANDOVER_PENDING,
+        _REASON.element == "human_mode",
+        conversations.c.switch.is_distinct_from(remote.OFF),
+    )
+    .order_by(conversations.c.active_at)
+    .limit(sa.bindparam("limit"))
+)
 
 
 def human_mode(tx: sa.Connection) -> bool:
@@ -69,14 +113,13 @@ def hold(
         sighting = Sighting(display_id=display_id)
 
     def change(story: Story, result: Accepted) -> None:
-        trigger = Trigger.AGENT_JOINED if enabled else Trigger.RELEASED
-        story.trigger(trigger, result)
+        if not enabled:
+            remote.hand_back(story, now, result)
+            return
+        story.trigger(Trigger.AGENT_JOINED, result)
         # A switch reopens nothing; who comes back after a resolve is the bot's.
-        shown = story.now.status not in (None, Status.RESOLVED)
-        if enabled and shown:
+        if story.now.status not in (None, Status.RESOLVED):
             story.want_status(Status.OPEN, now)
-        elif not enabled and shown and story.now.ever_pending:
-            story.want_status(Status.PENDING, now)
 
     return operate(tx, conversation_id, change, now=now, rules=rules, sighting=sighting)
 
@@ -199,22 +242,40 @@ def operate(
     Args:
         sighting: names a Chatwoot conversation that is not there yet.
     """
+    arrival = _by_operator(now, conversation_id, sighting)
+    [result] = _operate(tx, [arrival], change, rules)
+    return result
+
+
+def _by_operator(
+    now: float, conversation_id: str | None, sighting: Sighting | None = None
+) -> Arrival:
     event = Event(name="", kind=Kind.OTHER, reason="operator", conversation=sighting)
-    arrival = Arrival(
+    return Arrival(
         event=event,
         channel="web" if sighting is None else "chatwoot",
         received_at=now,
         conversation_id=conversation_id,
     )
-    result = Accepted(outcome=Outcome.ACCEPTED, reason="operator")
-    [story] = open_stories(tx, [arrival], rules)
-    before = story.now.state, story.now.due_at
-    story.at = now
-    change(story, result)
-    story.finish(before, arrival, result)
-    close_stories(tx, [story])
-    tell(tx, [result])
-    return result
+
+
+def _operate(
+    tx: sa.Connection,
+    arrivals: Sequence[Arrival],
+    change: Callable[[Story, Accepted], None],
+    rules: Rules,
+) -> list[Accepted]:
+    """Let *change* act on each arrival's conversation, one arrival for each."""
+    results = [Accepted(outcome=Outcome.ACCEPTED, reason="operator") for _ in arrivals]
+    stories = open_stories(tx, arrivals, rules)
+    for story, arrival, result in zip(stories, arrivals, results, strict=True):
+        before = story.now.state, story.now.due_at
+        story.at = arrival.received_at
+        change(story, result)
+        story.finish(before, arrival, result)
+    close_stories(tx, stories)
+    tell(tx, results)
+    return results
 
 
 def _newest(tx: sa.Connection, display_id: int, rules: Rules) -> str | None:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from ..core.assignments import Assigned
 from ..core.conversation import Message, Sender, State, Status, Trigger
 from ..core.events import Said, Sighting
 from ..core.notes import note
-from ..core.remote import Command, Switch
-from .arrivals import Accepted, Arrival, Rules
+from ..core.remote import Command
+from .arrivals import Accepted, Arrival
 from .conversations import insert_new
 from .replies import ReplyKind
-from .schema import messages, replies
+from .schema import replies, service
 from .transcripts import recent
+from .unanswered import OWE
 
 if TYPE_CHECKING:
     from .story import Story
@@ -35,10 +37,20 @@ NOTES = {
 }
 RESOLVED = "The conversation is resolved: the bot answers when it is pending again."
 NOTHING_TO_RETRY = "There is no message of the contact to answer."
-SWITCHED = {
-    Switch.OFF: "The bot is silent here, as a label or an attribute says.",
-    Switch.ON: "The bot answers here again, as a label or an attribute says.",
-}
+SILENCED = (
+    "The bot is silent in this conversation because of {silencer}. To hand it back, "
+    "{ways}."
+)
+STILL_SILENT = (
+    "What silenced the bot here is gone, but the bot stays silent: a visitor can "
+    "change labels and attributes too. To hand the conversation back, {ways}."
+)
+MISPLACED = (
+    "`{command}` went to the contact as a message. Commands belong in a private note, "
+    "so the bot has not obeyed it, and does not take it for an answer to the contact."
+)
+# What is stored of a label or an attribute that asks for silence.
+OFF = "off"
 
 
 def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None:
@@ -63,7 +75,7 @@ def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None
         case Command.OFF:
             _silence(story, arrival.received_at, result)
         case Command.ON:
-            _release(story, arrival.received_at, result)
+            hand_back(story, arrival.received_at, result)
         case Command.RETRY:
             _retry(story, asked, arrival.received_at, result)
     _have_notes_said(story, arrival.received_at, result)
@@ -72,40 +84,104 @@ def obey(story: "Story", arrival: Arrival, said: Said, result: Accepted) -> None
 def heed_switch(
     story: "Story", seen: Sighting, arrival: Arrival, result: Accepted
 ) -> None:
-    """Follow a label or an attribute when it changes; it is no order every time."""
+    """Fall silent when a label or an attribute begins to ask for it.
+
+    That it asks no more hands nothing back: a visitor can change both in Chatwoot's
+    widget.
+    """
     if seen.labels is None or 0 < seen.updated_at < story.now.switch_at:
         return
-    switch = story.rules.remote.switch(seen.labels, seen.attributes or {})
+    silencer = story.rules.remote.silencer(seen.labels, seen.attributes or {})
     if story.now.status is Status.RESOLVED:
-        # It has nothing to say before the contact comes back, and "off" will then.
-        switch = None if switch is Switch.OFF else switch
+        silencer = None  # it is heeded when the contact comes back
+    switch = None if silencer is None else OFF
     if switch == story.now.switch:
         return
     story.change(switch=switch, switch_at=seen.updated_at)
-    now = arrival.received_at
-    silent = story.now.state is not State.AI
-    if switch is Switch.OFF and not silent:
-        _silence(story, now, result)
+    ways = story.rules.remote.ways_back
+    say = story.rules.serving(story.now.inbox).say
+    if silencer is not None and story.now.state is State.AI:
+        _silence(story, arrival.received_at, result)
         story.change(hushed=True)
-    elif silent and (switch is Switch.ON or (switch is None and story.now.hushed)):
-        switch = Switch.ON
-        _release(story, now, result)
+        text = say(SILENCED).format(silencer=silencer, ways=ways)
+    elif silencer is None and story.now.hushed:
+        story.change(hushed=False)  # agents are told once
+        text = say(STILL_SILENT).format(ways=ways)
     else:
         return
-    key = f"switch_{story.now.id}_{story.now.version}_{switch}"
-    text = story.rules.serving(story.now.inbox).say(SWITCHED[switch])
-    _answer(story, key, ReplyKind.NOTE, text, now)
-    _have_notes_said(story, now, result)
+    key = f"switch_{story.now.id}_{story.now.version}_{switch or 'gone'}"
+    _answer(story, key, ReplyKind.NOTE, text, arrival.received_at)
+    _have_notes_said(story, arrival.received_at, result)
 
 
-def switch_at_first_sight(rules: Rules, seen: Sighting) -> Switch | None:
-    """Return what to note of a conversation that is new here.
+def heed_assignment(
+    story: "Story", seen: Sighting, arrival: Arrival, result: Accepted
+) -> None:
+    """Fall silent when an agent is assigned; answer again when our bot is."""
+    assigned = seen.assigned
+    if assigned is None or 0 < seen.updated_at <= story.now.held_at:
+        return  # nobody was, or that was before the bot got the conversation
+    if story.now.status not in (Status.PENDING, Status.OPEN, Status.SNOOZED):
+        return
+    if assigned.bot is not None:
+        if story.now.state is not State.AI and _is_ours(story, assigned.bot):
+            hand_back(story, arrival.received_at, result)
+            story.want_status(Status.PENDING, arrival.received_at)
+    elif story.now.state is State.AI and _is_by_agent(story, assigned):
+        story.agent_joined(arrival, result)
 
-    That the bot is on may have been said weeks ago, and is no order to take it from
-    an agent; that it is off is heeded.
+
+def _is_by_agent(story: "Story", assigned: Assigned) -> bool:
+    """Return whether a person has assigned the agent, and not Chatwoot by itself.
+
+    It assigns what is open and nobody's. In an inbox without an agent bot that is each
+    new conversation, before the bot has answered in it; of what is pending, Chatwoot
+    assigns nothing.
     """
-    switch = rules.remote.switch(seen.labels or (), seen.attributes or {})
-    return switch if switch is Switch.ON else None
+    if story.now.status is Status.PENDING or assigned.replaces:
+        return True
+    return story.now.bot_turns > 0
+
+
+def note_own_bot(story: "Story", said: Said) -> None:
+    """Learn which of the account's agent bots posts for us, from an answer's echo."""
+    if said.by_bot is None or story.now.bot_turns > 1:
+        return  # it has been learnt from the first one
+    row = {"name": _own_bot(story, said.by_bot), "value": "1"}
+    story.tx.execute(insert_new(service, story.tx.dialect.name), row)
+
+
+def _is_ours(story: "Story", bot: int) -> bool:
+    """Return whether an agent bot is ours; the only one known of may be unknown yet."""
+    found = story.tx.execute(_OWN_BOTS, {"prefix": _own_bot(story, "")})
+    names = set(found.scalars())
+    return not names or _own_bot(story, bot) in names
+
+
+def _own_bot(story: "Story", bot: int | str) -> str:
+    return f"own_bot:{story.now.account_id}:{bot}"
+
+
+_OWN_BOTS = sa.select(service.c.name).where(
+    service.c.name.startswith(sa.bindparam("prefix", type_=sa.Text))
+)
+
+
+def is_misplaced(story: "Story", said: Said) -> bool:
+    """Return whether an agent has written a command to the contact by mistake."""
+    here = story.now.channel == "chatwoot"
+    return here and story.rules.remote.is_command(said.content)
+
+
+def tell_misplaced(
+    story: "Story", arrival: Arrival, said: Said, result: Accepted
+) -> None:
+    """Tell the agent so; it is neither obeyed nor taken for an answer."""
+    say = story.rules.serving(story.now.inbox).say
+    text = say(MISPLACED).format(command=" ".join(said.content.split()))
+    key = f"note_{story.now.account_id}_{said.external_id}"
+    _answer(story, key, ReplyKind.NOTE, text, arrival.received_at)
+    _have_notes_said(story, arrival.received_at, result)
 
 
 def _silence(story: "Story", now: float, result: Accepted) -> None:
@@ -113,9 +189,12 @@ def _silence(story: "Story", now: float, result: Accepted) -> None:
     story.show_to_humans(now)
 
 
-def _release(story: "Story", now: float, result: Accepted) -> None:
+def hand_back(story: "Story", now: float, result: Accepted) -> None:
+    """Give the conversation to the bot, which answers what is unanswered."""
     story.trigger(Trigger.RELEASED, result)
-    if story.now.ever_pending and story.now.status is not Status.RESOLVED:
+    # None and resolved: a switch reopens nothing, and opens nothing before its time.
+    shown = story.now.status not in (None, Status.RESOLVED)
+    if shown and story.now.ever_pending:
         story.want_status(Status.PENDING, now)
 
 
@@ -123,9 +202,9 @@ def _retry(
     story: "Story", asked: Sequence[Message], now: float, result: Accepted
 ) -> None:
     if story.now.state is not State.AI:
-        _release(story, now, result)
+        hand_back(story, now, result)
     ids = [message.id for message in asked]
-    story.tx.execute(_OWE, {"ids": ids, "now": now})
+    story.tx.execute(OWE, {"ids": ids, "now": now})
     story.change(owed_since=now)
     result.interrupts = result.interrupts or "superseded"
 
@@ -164,10 +243,3 @@ def _answer(story: "Story", key: str, kind: ReplyKind, text: str, now: float) ->
 def _have_notes_said(story: "Story", now: float, result: Accepted) -> None:
     story.change(due_at=now)
     result.changed = True
-
-
-_OWE = (
-    sa.update(messages)
-    .where(messages.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .values(owed=sa.true(), owed_at=sa.bindparam("now", type_=sa.Double))
-)

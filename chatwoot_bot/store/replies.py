@@ -25,7 +25,7 @@ from ..core.conversation import (
 from ..core.notes import Say
 from ..core.outgoing import Option, note_instead
 from ..core.routing import Routing
-from .conversations import forget_owed, insert_new
+from .conversations import drop_unsent, forget_owed, insert_new
 from .leases import Lease, held
 from .schema import IS_OPEN, conversations, messages, replies
 from .signals import Signal, notify
@@ -171,6 +171,11 @@ def begin_attempt(tx: sa.Connection, lease: Lease, reply: Reply, *, now: float) 
             "in_doubt_until": now + IN_DOUBT_S,
         }
     begun = change(tx, replies, {"key": reply.key, "state": "open"}, **values)
+    unheard = not allowed and begun and reply.kind is ReplyKind.ANSWER
+    if unheard and human_mode and conversation.state is State.AI:
+        # The contact has got no answer, and must not wait for one that nobody writes.
+        drop_unsent(tx, conversation.id)
+        call_human(tx, conversation, reason="human_mode", now=now)
     return allowed and begun == 1
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from ..core.attachments import dump
-from ..core.context import named_attributes
+from ..core.context import loaded, named_attributes
 from ..core.conversation import (
     Conversation,
     Message,
@@ -27,10 +27,9 @@ from ..core.conversation import (
 from ..core.decision import MAIL_CHANNEL, Decision, Route, decide
 from ..core.events import UPDATES, Event, Kind, Said, Sighting
 from ..core.mail import fingerprint
-from ..core.remote import Switch
 from ..core.rules import marks
 from ..core.updates import reaction
-from . import memory, remote, unheard
+from . import memory, remote, unanswered, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
@@ -66,12 +65,11 @@ def key_of(conversation: Conversation, said: Said) -> Key | None:
     return (conversation.id, said.client_id) if said.client_id else None
 
 
-def at_first_sight(rules: Rules, seen: Sighting) -> dict[str, Any]:
+def at_first_sight(seen: Sighting) -> dict[str, Any]:
     """Return what is noted when Chatwoot shows a conversation for the first time."""
     return {
         "began_pending": seen.status is Status.PENDING,
         "agent_replied": seen.agent_replied,
-        "switch": remote.switch_at_first_sight(rules, seen),
     }
 
 
@@ -109,6 +107,7 @@ class Story:
             self._take_marks(event.conversation)
             unheard.heed_first_reply(self, event.conversation, arrival, result)
             self._take_contact(event.conversation)
+            remote.heed_assignment(self, event.conversation, arrival, result)
             remote.heed_switch(self, event.conversation, arrival, result)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
@@ -181,12 +180,13 @@ class Story:
         if trigger is Trigger.RESOLVED:
             self._close()
             self.change(closed_at=self.now.status_at)
-            if self.now.switch == Switch.OFF:
-                # What silenced the bot is asked again when the contact comes back.
-                self.change(switch=None)
+            # What silenced the bot is asked again when the contact comes back.
+            self.change(switch=None)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
             given = trigger is Trigger.RELEASED
             self.change(held_at=self.now.status_at, released=given, bot_turns=0)
+        if trigger is Trigger.RELEASED:
+            unanswered.owe(self, result)
 
     def _fall_silent(self) -> None:
         for row, _ in self.new_messages:
@@ -248,9 +248,12 @@ class Story:
         if seen.contact_name not in (None, self.now.contact_name):
             self.change(contact_name=seen.contact_name)
         named = self.rules.serving(self.now.inbox).attributes
-        shown = seen.contact_attributes, seen.attributes
-        if named and shown != (None, None):
-            known = named_attributes(named, *shown)
+        of_contact = seen.contact_attributes
+        if named and (of_contact is not None or seen.attributes is not None):
+            if of_contact is None:
+                # Not shown: what is known of the contact stays above the other's.
+                of_contact = loaded(self.now.attributes)
+            known = named_attributes(named, of_contact, seen.attributes)
             if known != self.now.attributes:
                 self.change(attributes=known)
 
@@ -266,7 +269,7 @@ class Story:
         first = self.now.status is None
         self._note_status(seen.status, seen.updated_at, decided=trigger is not None)
         if first:
-            self.change(**at_first_sight(self.rules, seen))
+            self.change(**at_first_sight(seen))
         if trigger is not None:
             self.trigger(trigger, result)
         if first and self.now.state is State.HUMAN:
@@ -323,15 +326,24 @@ class Story:
             case Kind.AGENT_NOTE:
                 remote.obey(self, arrival, said, result)
             case Kind.AGENT_REPLY:
-                self._record(arrival, said, result)
                 self.change(agent_replied=True)
-                if not self._is_history(arrival):
-                    self.agent_joined(arrival, result)
+                self._take_reply(arrival, said, result)
             case _:
                 if said.reply_key is not None:
                     self._confirm_reply(arrival, said)
+                    remote.note_own_bot(self, said)
                 if not said.private:
                     self._record(arrival, said, result)
+
+    def _take_reply(self, arrival: Arrival, said: Said, result: Accepted) -> None:
+        """Fall silent, unless an agent has only mistaken the contact for a note."""
+        if remote.is_misplaced(self, said):
+            self._record(arrival, replace(said, sender=Sender.SYSTEM), result)
+            remote.tell_misplaced(self, arrival, said, result)
+            return
+        self._record(arrival, said, result)
+        if not self._is_history(arrival):
+            self.agent_joined(arrival, result)
 
     def agent_joined(self, arrival: Arrival, result: Accepted) -> None:
         """Fall silent, and see that Chatwoot shows the conversation as open."""
@@ -371,13 +383,19 @@ class Story:
             result.decision = Decision(Route.IGNORE, "mail_loop")
             self.show_to_humans(arrival.received_at)
         if self.human_mode:
-            self.show_to_humans(arrival.received_at)
+            self._wait_for_human(arrival, result)
         elif result.decision.route is Route.BOT and self._was_shown_to_humans():
             self.want_status(Status.PENDING, arrival.received_at)
         owed = result.decision.route in (Route.BOT, Route.HANDOVER)
         (record or self._record)(arrival, said, result, owed=owed)
         if owed:
             self._make_due(arrival, result)
+
+    def _wait_for_human(self, arrival: Arrival, result: Accepted) -> None:
+        """Put it into the humans' queue: the bot answers nobody in human mode."""
+        if self.now.state is State.AI and self.now.status is not Status.RESOLVED:
+            self.trigger(Trigger.HANDOVER_REQUESTED, result, reason="human_mode")
+        self.show_to_humans(arrival.received_at)
 
     def _come_back(self, arrival: Arrival, result: Accepted) -> None:
         """Believe a contact's message that the conversation is resolved no more.
@@ -514,6 +532,7 @@ class Story:
             "content": said.content,
             "attachments": dump(said.attachments),
             "owed": owed,
+            "owed_at": None,
             "closes": False,
             "turn_id": said.reply_key.split(".")[0] if said.reply_key else None,
             "created_at": arrival.received_at,

@@ -65,6 +65,7 @@ def message_of(row: sa.RowMapping) -> Message:
         attachments=attachments.load(stored) if (stored := row["attachments"]) else (),
         closes=row["closes"],
         owed_at=row["owed_at"] or row["created_at"],
-        # What an empty message was filled with is no edit.
+        # What an empty message was filled with is no edit, and nobody handed it back.
         edited_at=None if row["owed_at"] == row["edited_at"] else row["edited_at"],
+        handed_back=row["owed_at"] not in (None, row["edited_at"]),
     )

@@ -313,14 +313,20 @@ def _count_answer(tx: sa.Connection, conversation: Conversation) -> None:
 
 
 def leave(
-    tx: sa.Connection, lease: Lease, *, seen: Sequence[Message], ignored: bool = False
+    tx: sa.Connection,
+    lease: Lease,
+    *,
+    seen: Sequence[Message],
+    now: float,
+    ignored: bool = False,
 ) -> None:
     """Owe *seen* no answer: a human holds the conversation, or nobody need answer.
 
+    In human mode a human is called for them. If the bot has got the conversation back
+    meanwhile, nothing happens and the next turn answers.
+
     Args:
         ignored: a rule of the operator's says so, whoever holds it.
-
-    If the bot has got it back meanwhile, nothing happens and the next turn answers.
 
     Raises:
         LeaseLostError: the conversation is another worker's.
@@ -330,7 +336,9 @@ def leave(
     if ignored or human_mode or resolved or conversation.state is not State.AI:
         _mark_answered(tx, seen, None)
         settle(tx, conversation.id)
-    if human_mode and looks_pending(conversation) and not resolved:
+    if human_mode and conversation.state is State.AI and not resolved:
+        call_human(tx, conversation, reason="human_mode", now=now)
+    elif human_mode and looks_pending(conversation) and not resolved:
         # Pending, the team does not see it.
         wanted = status_to_tell(conversation, Status.OPEN)
         change(tx, conversations, {"id": conversation.id}, wanted_status=wanted)

@@ -133,7 +133,11 @@ def owe_the_rest(story: Story) -> None:
     """Set since when an answer is owed, after one message was taken back."""
     mine = {"conversation": story.now.id}
     since = [story.tx.execute(_OWED_SINCE, mine).scalar()]
-    since += [row["created_at"] for row, _ in story.new_messages if row["owed"]]
+    since += [
+        row["owed_at"] or row["created_at"]
+        for row, _ in story.new_messages
+        if row["owed"]
+    ]
     owed_since = min((at for at in since if at is not None), default=None)
     story.change(owed_since=owed_since)
     left = owed_since is not None or story.now.wanted_status is not None

@@ -41,9 +41,7 @@ async def toggle(request: Request) -> Response:
     ctx.gate.require_agent(request)
     body = await read_model(request, Toggle, ctx.settings.max_body_bytes)
     if body.conversation_id is None:
-        await ctx.db.write(human.set_human_mode, enabled=body.enabled)
-        if body.enabled:
-            ctx.intake.heed(human.SILENCE)
+        await _toggle_all(ctx, enabled=body.enabled)
     else:
         await _toggle_one(ctx, body.conversation_id, enabled=body.enabled)
     log.info(
@@ -52,6 +50,23 @@ async def toggle(request: Request) -> Response:
         conversation=body.conversation_id,
     )
     return await _status(ctx, body.conversation_id)
+
+
+async def _toggle_all(ctx: Context, *, enabled: bool) -> None:
+    await ctx.db.write(human.set_human_mode, enabled=enabled)
+    if enabled:
+        ctx.intake.heed(human.SILENCE)
+        return
+    # In several transactions, so that webhooks need not wait for all of them. Switching
+    # it off once more goes on where a crash has ended it.
+    handed_back = human.AT_ONCE
+    while handed_back == human.AT_ONCE:
+        changes = await ctx.db.write(
+            human.end_human_mode, now=ctx.clock(), rules=ctx.rules
+        )
+        for change in changes:
+            ctx.intake.pass_on(change)
+        handed_back = len(changes)
 
 
 async def _toggle_one(

@@ -104,11 +104,24 @@ async def test_5_events_of_the_bots_own_handover_are_no_takeover(bot):
     assert here.verdicts(cid, "conversation_opened") == ["not_message_created"]
 
 
-async def test_6_assigned_human_who_has_said_nothing_does_not_silence_the_bot(bot):
+async def test_6_human_who_is_assigned_silences_the_bot(bot):
+    """It was pending for the bot; who is assigned since then has taken it."""
+    async with bot.scene() as here:
+        cid = await here.answered("Hi")
+        await here.chatwoot.assign(cid)
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "open")
+        silent = await here.ignores(cid, "And now?")
+
+    assert silent
+    assert here.conversation(cid).assignee_id == 12
+
+
+async def test_6_human_who_was_assigned_before_a_resolve_does_not_silence_it(bot):
     """Pending with a human assignee is normal."""
     async with bot.scene() as here:
         cid = await here.answered("Hi")
         await here.chatwoot.assign(cid)
+        await here.chatwoot.set_status(cid, "resolved")
         await here.chatwoot.settled()
         answer = await here.asks(cid, "And now?")
 

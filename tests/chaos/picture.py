@@ -93,16 +93,22 @@ class Question:
     number: int
     owed: bool
     turn_id: str | None = None
+    is_deleted: bool = False
 
 
 @dataclass
 class Kept:
-    """A reply; *is_promised* until something comes first."""
+    """A reply; *is_promised* until something comes first.
+
+    Attributes:
+        is_in_doubt: it may have been posted without our knowing.
+    """
 
     number: int
     kind: ReplyKind
     state: str = "open"
     is_promised: bool = True
+    is_in_doubt: bool = False
 
     def end(self, state: str) -> None:
         if self.state == "open":
@@ -111,6 +117,10 @@ class Kept:
     def is_said(self) -> None:
         if self.state in ("open", "dropped"):
             self.state = "delivered"
+
+    def is_wanted_after_all(self) -> None:
+        if self.state == "dropped":
+            self.state, self.is_promised = "open", True
 
 
 @dataclass
@@ -123,6 +133,8 @@ class Holder:
         status_at: Chatwoot's clock at the newest status.
         given_back_at: the same, when somebody gave the bot the conversation.
         restarts: turns that were superseded in a row.
+        waits_for_mode: it waits for a human because of human mode, and of nothing else.
+        closed_at: Chatwoot's clock when it was last resolved.
     """
 
     state: State = State.AI
@@ -132,17 +144,24 @@ class Holder:
     status_at: float = 0.0
     given_back_at: float = 0.0
     restarts: int = 0
+    waits_for_mode: bool = False
+    closed_at: float = 0.0
 
-    def sees(self, status: Status, clock: float) -> bool:
-        """Believe a status; return whether the bot must fall silent."""
+    def sees(self, status: Status, clock: float) -> tuple[bool, bool]:
+        """Believe a status.
+
+        Returns:
+            Whether the bot must fall silent, and whether an agent has handed back.
+        """
         if clock < self.status_at:
-            return False
+            return False, False
         is_news = status not in (self.status, self.wanted, self.told)
         if is_news or status is self.wanted:
             self.wanted = None
         if status is self.told:
             self.told = None
         is_over_again = status is Status.RESOLVED is self.status
+        was_resolved = self.status is Status.RESOLVED
         self.status, self.status_at = status, clock
         if is_news and status in (Status.OPEN, Status.SNOOZED):
             self.state = State.HUMAN
@@ -150,14 +169,17 @@ class Holder:
             self.give_back()
         elif is_over_again:
             self.given_back_at = clock
-        return is_news and status is not Status.PENDING
+        if status is Status.RESOLVED and (is_news or is_over_again):
+            self.closed_at = clock
+        is_handed_back = is_news and status is Status.PENDING and not was_resolved
+        return is_news and status is not Status.PENDING, is_handed_back
 
     def give_back(self) -> None:
         self.state, self.given_back_at = State.AI, self.status_at
 
-    def leave_to(self, state: State) -> None:
+    def leave_to(self, state: State, *, for_mode: bool = False) -> None:
         """Leave it to humans, and have Chatwoot show it to them."""
-        self.state = state
+        self.state, self.waits_for_mode = state, for_mode
         self.show_to_humans()
 
     def show_to_humans(self) -> None:
@@ -181,6 +203,9 @@ class Picture:
         self.questions: dict[int, Question] = {}
         self.replies: dict[str, Kept] = {}  # in the order of keeping
         self.seen: set[object] = set()  # deliveries and messages
+        self.spoken: set[tuple[int, int]] = set()  # number and id of each public reply
+        self.now = 0.0
+        self.owed_at: dict[int, float] = {}  # when a question was handed back
         self.numbers: dict[str, int] = {}  # by the conversation's id
         self.before: dict[str, Any] = {}  # conversations, before this transaction
         self.beaten: set[str] = set()
@@ -210,8 +235,13 @@ class Picture:
             if not self._is_new(arrival.delivery_id):
                 assert result.outcome is Outcome.DUPLICATE
                 continue
-            if self.holders[seen.display_id].sees(seen.status, seen.updated_at):
+            self.now = arrival.received_at
+            holder = self.holders[seen.display_id]
+            is_silent, is_back = holder.sees(seen.status, seen.updated_at)
+            if is_silent:
                 self._fall_silent(seen.display_id)
+            if is_back:
+                self._owe_unanswered(seen.display_id)
             if arrival.event.message is not None:
                 self._hear(arrival, seen.display_id, seen.updated_at)
 
@@ -222,30 +252,47 @@ class Picture:
 
     def _hear(self, arrival: Arrival, number: int, clock: float) -> None:
         message, kind = arrival.event.message, arrival.event.kind
-        holder, key = self.holders[number], message.external_id
+        key = message.external_id
         if kind is Kind.DELETED:
-            self.questions.setdefault(key, Question(number, owed=False)).owed = False
-            self.seen.add(key)
+            self._delete(key, number)
         elif kind is Kind.UNDELIVERED:
             self._not_arrived(self.replies[message.reply_key], message)
         elif kind is Kind.BOT_MESSAGE:
-            self.replies[message.reply_key].is_said()
+            self._say(self.replies[message.reply_key], key)
         elif not self._is_new(key):
             pass
         elif kind is Kind.CONTACT_MESSAGE:
             self._ask(key, number, message.content)
-        elif kind is Kind.AGENT_REPLY and clock >= holder.given_back_at:
-            holder.leave_to(State.HUMAN)
-            self._fall_silent(number)
+        elif kind is Kind.AGENT_REPLY:
+            self._reply(key, number, clock)
         elif kind is Kind.AGENT_NOTE:
             self._obey(message.content, number)
             self.replies[f"note_1_{key}"] = Kept(number, ReplyKind.NOTE)
+
+    def _reply(self, key: int, number: int, clock: float) -> None:
+        self.spoken.add((number, key))
+        if clock >= self.holders[number].given_back_at:
+            self.holders[number].leave_to(State.HUMAN)
+            self._fall_silent(number)
+
+    def _say(self, reply: Kept, message_id: int) -> None:
+        reply.is_said()
+        if reply.kind in FOR_CONTACTS:
+            self.spoken.add((reply.number, message_id))
+
+    def _delete(self, key: int, number: int) -> None:
+        deleted = self.questions.setdefault(key, Question(number, owed=False))
+        deleted.owed, deleted.is_deleted = False, True
+        self.seen.add(key)
 
     def _ask(self, key: int, number: int, content: str) -> None:
         holder = self.holders[number]
         owed = self.may_answer(number) and holder.status is not Status.RESOLVED
         self.questions[key] = Question(number, owed)
         if self.human_mode:
+            if holder.state is State.AI and holder.status is not Status.RESOLVED:
+                holder.leave_to(State.HANDOVER_PENDING, for_mode=True)
+                self._fall_silent(number)
             holder.show_to_humans()
         elif owed and "human" not in content and holder.is_shown_to_humans():
             holder.want(Status.PENDING)
@@ -265,9 +312,42 @@ class Picture:
             self.holders[number].leave_to(State.HUMAN)
             self._fall_silent(number)
         elif note == "/bot on":
-            self.holders[number].give_back()
-            if self.holders[number].status is not Status.RESOLVED:
-                self.holders[number].want(Status.PENDING)
+            self._hand_back(number)
+
+    def _hand_back(self, number: int) -> None:
+        holder = self.holders[number]
+        holder.give_back()
+        self._owe_unanswered(number)
+        if holder.status is not Status.RESOLVED:
+            holder.want(Status.PENDING)
+
+    def _owe_unanswered(self, number: int) -> None:
+        """Owe what the contact wrote since the last reply, or look for its answer."""
+        holder = self.holders[number]
+        if holder.status is Status.RESOLVED:
+            return
+        replied = [each for of, each in self.spoken if of == number]
+        last = max([holder.closed_at, *replied])
+        for key, question in self.questions.items():
+            waits = question.number == number and key > last and not question.owed
+            if not waits or question.is_deleted:
+                continue
+            answers = self._answers(question.turn_id)
+            if any(reply.state in ("open", "delivered") for reply in answers):
+                continue
+            if any(r.state == "dropped" and r.is_in_doubt for r in answers):
+                for reply in answers:
+                    reply.is_wanted_after_all()
+                continue
+            question.owed, self.owed_at[key] = True, self.now
+
+    def _answers(self, turn_id: str | None) -> list[Kept]:
+        return [
+            reply
+            for key, reply in self.replies.items()
+            if turn_id and key.startswith(f"{turn_id}.")
+            if reply.kind is ReplyKind.ANSWER
+        ]
 
     def _fall_silent(self, number: int) -> None:
         """A human or a resolve came first: what is not said yet is not owed."""
@@ -278,19 +358,25 @@ class Picture:
                 reply.end("dropped")
 
     def after_hold(
-        self, _: Accepted, *, display_id: int, enabled: bool, **__: object
+        self, _: Accepted, *, display_id: int, enabled: bool, now: float, **__: object
     ) -> None:
-        holder = self.holders[display_id]
-        if enabled:
-            holder.state = State.HUMAN
-            self._fall_silent(display_id)
-        else:
-            holder.give_back()
+        self.now, holder = now, self.holders[display_id]
+        if not enabled:
+            self._hand_back(display_id)
+            return
+        holder.state, holder.waits_for_mode = State.HUMAN, False
+        self._fall_silent(display_id)
         if holder.status is not Status.RESOLVED:
-            holder.want(Status.OPEN if enabled else Status.PENDING)
+            holder.want(Status.OPEN)
 
     def after_set_human_mode(self, _: None, *, enabled: bool) -> None:
         self.human_mode = enabled
+
+    def after_end_human_mode(self, _: object, *, now: float, **__: object) -> None:
+        self.now = now
+        for number, holder in self.holders.items():
+            if holder.state is State.HANDOVER_PENDING and holder.waits_for_mode:
+                self._hand_back(number)
 
     def after_keep(
         self,
@@ -315,30 +401,70 @@ class Picture:
         for key in seen & owed:
             mine[key].owed, mine[key].turn_id = False, record.id
         self.replies |= {reply.key: Kept(number, reply.kind) for reply in kept}
+        self.replies[kept[0].key].is_in_doubt = True  # its sending follows at once
         if kept[0].kind is ReplyKind.HANDOVER:
             self.holders[number].leave_to(State.HANDOVER_PENDING)
 
-    def after_leave(self, _: None, lease: Lease, *, seen: Sequence[Message]) -> None:
+    def after_leave(
+        self, _: None, lease: Lease, *, seen: Sequence[Message], **__: object
+    ) -> None:
         number = self.numbers[lease.conversation_id]
         is_resolved = self.holders[number].status is Status.RESOLVED
         for message in seen:
             if is_resolved or not self.may_answer(number):
-                self.questions[message.external_id].owed = False
+                question = self.questions[message.external_id]
+                question.turn_id = None if question.owed else question.turn_id
+                question.owed = False
         if self.human_mode and not is_resolved:
-            self.holders[number].show_to_humans()
+            self._wait_for_human(number)
+
+    def _wait_for_human(self, number: int) -> None:
+        holder = self.holders[number]
+        if holder.state is State.AI:
+            holder.leave_to(State.HANDOVER_PENDING, for_mode=True)
+        else:
+            holder.show_to_humans()
 
     def after_begin_attempt(
         self, is_allowed: bool, _: Lease, reply: Reply, **__: object
     ) -> None:
         kept = self.replies[reply.key]
+        if kept.state == "open" and is_allowed:
+            kept.is_in_doubt = True
         if not self.may_say(kept):
+            was_open = kept.state == "open"
             kept.end("dropped")
+            state = self.holders[kept.number].state
+            if was_open and kept.kind is ReplyKind.ANSWER and state is State.AI:
+                self._fall_silent_but_owe(kept.number)
         assert is_allowed == (kept.state == "open"), "said, or not said, for no reason"
 
+    def _fall_silent_but_owe(self, number: int) -> None:
+        """Human mode came before an answer: it is not said, and a human is called."""
+        for reply in self.replies.values():
+            if reply.number == number and reply.kind in FOR_CONTACTS:
+                reply.end("dropped")
+        self.holders[number].leave_to(State.HANDOVER_PENDING, for_mode=True)
+
     def after_delivered(
-        self, _: None, conversation: object, reply: Reply, **__: object
+        self,
+        _: None,
+        conversation: object,
+        reply: Reply,
+        *,
+        external_id: int,
+        **__: object,
     ) -> None:
-        self.replies[reply.key].is_said()
+        kept = self.replies[reply.key]
+        if kept.state in ("open", "dropped"):
+            self._say(kept, external_id)
+
+    def after_not_delivered(
+        self, _: None, reply: Reply, *, in_doubt_until: float | None, **__: object
+    ) -> None:
+        kept = self.replies[reply.key]
+        if kept.state == "open":
+            kept.is_in_doubt = in_doubt_until is not None
 
     def after_refused(self, _: None, lease: Lease, reply: Reply, **__: object) -> None:
         number = self.numbers[lease.conversation_id]
@@ -428,7 +554,9 @@ class Picture:
     def _check_times(self, row: Any, questions: Iterable[Any], now: float) -> None:
         """Check that somebody looks at it in time, if anything is left to do."""
         waits = [
-            q.created_at for q in questions if q.owed if q.conversation_id == row.id
+            q.created_at if q.owed_at is None else q.owed_at
+            for q in questions
+            if q.owed and q.conversation_id == row.id
         ]
         is_busy = any(
             reply.number == row.display_id and reply.state == "open"

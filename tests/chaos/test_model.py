@@ -157,7 +157,8 @@ class Worker:
         if route in (Route.BOT, Route.HANDOVER):
             return (yield from self.answer(situation, route))
         if situation.owed:
-            yield from self.write(turns.leave, self.lease, seen=situation.owed)
+            about = {"seen": situation.owed, "now": self.service.now}
+            yield from self.write(turns.leave, self.lease, **about)
         return Ending.DONE, None
 
     def answer(self, situation: Situation, route: Route) -> Steps:
@@ -312,9 +313,23 @@ class Service(RuleBasedStateMachine):
         for switch in switches:
             self.write(human.hold, display_id=number, enabled=bool(switch), **options)
 
+    @event(2, fate=st.sampled_from(Fate), is_sent=YES_OR_NO)
+    def agent_takes_it_for_a_moment_while_a_reply_is_sent(
+        self, fate: Fate, is_sent: bool
+    ) -> None:
+        """It is withdrawn, and wanted again before anybody knows what became of it."""
+        self.worker_goes_on(0, [], "post")
+        worker = self.workers.get(0)
+        if worker is not None:
+            if is_sent:
+                self.step(0, fate)
+            self.operator_takes_over_or_gives_back(worker.number, [1, 0])
+
     @event(3, amid=AMID, enabled=SELDOM)
     def operator_switches_human_mode(self, enabled: bool) -> None:
         self.write(human.set_human_mode, enabled=enabled)
+        if not enabled:
+            self.write(human.end_human_mode, now=self.now, rules=RULES)
 
     # What comes in, and when
 

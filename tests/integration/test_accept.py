@@ -252,6 +252,7 @@ async def test_global_human_mode_sits_above_everything(db):
     await db.write(human.set_human_mode, enabled=True)
     silent = await take(db, says())
     await db.write(human.set_human_mode, enabled=False)
+    await db.write(human.end_human_mode, now=1_010.0, rules=RULES)
     answered = await take(db, says())
 
     assert silent.decision.reason == "human_mode"

@@ -159,16 +159,22 @@ async def test_commands_at_once_are_obeyed_in_their_order(db):
 @pytest.mark.parametrize(
     "off", [{"labels": ("bot-off",)}, {"attributes": {"bot": "off"}}]
 )
-async def test_label_or_attribute_silences_and_its_removal_wakes(db, off):
+async def test_label_or_attribute_silences_and_its_removal_hands_nothing_back(db, off):
+    """A visitor can remove a label and change an attribute in Chatwoot's widget."""
     labels, attributes = off.get("labels", ()), off.get("attributes")
     await take(db, labelled())
     await take(db, labelled(*labels, attributes=attributes, clock=110.0))
-    assert (await conversation(db)).state is State.HUMAN
+    silent = (await conversation(db)).state
+    for clock in (120.0, 130.0):
+        await take(db, labelled(clock=clock))
+        await take(db, labelled(*labels, attributes=attributes, clock=clock + 5))
 
-    await take(db, labelled(clock=120.0))
-
-    assert (await conversation(db)).state is State.AI
-    assert len(await notes(db)) == 2
+    assert (silent, (await conversation(db)).state) == (State.HUMAN, State.HUMAN)
+    [silenced, gone] = [text for _, text in await notes(db)]
+    named = "the attribute `bot`" if attributes else "the label `bot-off`"
+    assert named in silenced
+    assert "stays silent" in gone
+    assert all("`/bot on`" in text for text in (silenced, gone))
 
 
 async def test_label_is_heeded_once_and_does_not_undo_a_command(db):
@@ -185,6 +191,49 @@ async def test_older_payload_does_not_switch_back(db):
     await take(db, labelled("bot-off", clock=120.0))
 
     await take(db, labelled(clock=110.0))
+
+    assert (await conversation(db)).state is State.HUMAN
+
+
+@pytest.mark.parametrize("text", ["/bot off", "/bot", " /Bot RETRY "])
+async def test_command_in_a_public_reply_is_no_reply(db, text):
+    """The contact reads it, and still waits; the agent learns where commands belong."""
+    await take(db, says(content="Where is it?"))
+    before = await owed(db)
+
+    slip = says(Kind.AGENT_REPLY, content=text, clock=110.0, message_id=77)
+    await take(db, slip)
+    await take(db, slip)  # on the other route
+    # Chatwoot takes it for the first reply.
+    await take(db, says(Kind.BOT_MESSAGE, clock=120.0, first_reply_at=110.0))
+
+    now = await conversation(db)
+    assert (now.state, await owed(db)) == (State.AI, before)
+    [(kind, note)] = await notes(db)
+    assert kind == "note"
+    assert f"`{' '.join(text.split())}` went to the contact" in note
+    assert now.due_at == 1_000.0  # to post the note
+    senders = sa.select(schema.messages.c.sender).order_by(schema.messages.c.id)
+    stored = await db.read(lambda tx: tx.execute(senders).scalars().all())
+    assert stored == ["user", "system", "ai"]
+
+
+async def test_command_in_a_public_reply_answers_nothing_that_waits(db):
+    await take(db, says(Kind.AGENT_REPLY, content="I am here.", clock=100.0))
+    await take(db, says(content="Where is it?", clock=110.0))
+    await take(db, says(Kind.AGENT_REPLY, content="/bot on", clock=120.0))
+    still = (await conversation(db)).state
+
+    await command(db, "/bot on", clock=130.0)
+
+    assert still is State.HUMAN
+    assert await owed(db) == ["Where is it?"]
+
+
+async def test_public_reply_that_says_more_than_a_command_is_a_reply(db):
+    await take(db, says())
+
+    await take(db, says(Kind.AGENT_REPLY, content="/bot off helps, I read.", clock=110))
 
     assert (await conversation(db)).state is State.HUMAN
 

@@ -140,7 +140,7 @@ async def test_what_is_left_to_a_human_is_settled(db, lease):
     await done(db, lease, await begin(db, lease))
     situation = await db.read(turns.load, lease, history=40)
     await db.write(human.set_human_mode, enabled=True)
-    await db.write(turns.leave, lease, seen=situation.owed)
+    await db.write(turns.leave, lease, seen=situation.owed, now=NOW)
 
     assert await unsettled(db, lease) == []
 

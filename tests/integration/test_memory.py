@@ -80,6 +80,20 @@ async def test_what_is_shown_later_takes_its_place_and_what_is_older_does_not(db
     assert (this.attributes, this.contact_name) == ('{"plan": "gold"}', "Ada")
 
 
+async def test_conversation_takes_the_place_of_nothing_that_the_contact_says(db):
+    """A visitor sets the conversation's attributes in Chatwoot's widget."""
+    contact, visitor = {"plan": "none"}, {"plan": "gold"}
+    told = []
+    for more in (
+        {"contact_attributes": contact, "attributes": visitor},
+        {"contact_attributes": None, "attributes": visitor},
+    ):
+        await take(db, says(), rules=KNOWING, **more)
+        told.append((await conversation(db)).attributes)
+
+    assert told == ['{"plan": "none"}'] * 2
+
+
 async def test_summary_goes_on_where_the_last_one_ended(db):
     await take(db, says(content="One."))
     await sum_up(db)

@@ -147,7 +147,7 @@ async def test_paused_process_cannot_write_over_its_successor(db):
     with pytest.raises(LeaseLostError):
         await load(db, paused)
     with pytest.raises(LeaseLostError):
-        await db.write(turns.leave, paused, seen=[])
+        await db.write(turns.leave, paused, seen=[], now=NOW)
     verdict, _ = await keep(db, successor, await load(db, successor))
     assert verdict is Verdict.KEPT
 
@@ -489,7 +489,7 @@ async def test_leaving_forgets_only_what_was_seen(db):
     await db.write(human.set_human_mode, enabled=False)
     await take(db, says(at=1_011.0, clock=101.0))
     await db.write(human.set_human_mode, enabled=True)
-    await db.write(turns.leave, lease, seen=situation.owed)
+    await db.write(turns.leave, lease, seen=situation.owed, now=NOW)
 
     assert [m.id for m in (await load(db, lease)).owed] != []
     assert len((await load(db, lease)).owed) == 1

@@ -49,6 +49,10 @@ def saying(arrival, *labels, **attributes):
     return replace(arrival, event=replace(arrival.event, conversation=seen))
 
 
+def showing(arrival, *, labels=(), attributes=None):
+    return saying(arrival, *labels, **(attributes or {}))
+
+
 def record_of(lease, decision="bot", reason="default", *, turn_id="t_1"):
     return TurnRecord(
         id=turn_id,
@@ -300,6 +304,16 @@ async def test_attribute_does_not_undo_an_operator_before_the_first_sight(db):
     assert result.decision.route is Route.HUMAN
 
 
+async def test_label_set_in_human_mode_keeps_the_bot_silent_when_it_ends(db):
+    await db.write(human.set_human_mode, enabled=True)
+    await take(db, saying(says(clock=100.0)))
+    await take(db, saying(shows(OPEN, clock=110.0), "bot-off"))
+    await db.write(human.set_human_mode, enabled=False)
+
+    assert await db.write(human.end_human_mode, now=NOW, rules=RULES) == []
+    assert (await conversation(db)).state is State.HANDOVER_PENDING
+
+
 async def test_label_that_is_taken_off_leaves_an_agent_alone(db):
     """It silenced the bot, then an agent came: now they are the reason."""
     await take(db, saying(says(clock=100.0)))
@@ -319,13 +333,29 @@ async def test_label_that_came_after_the_agent_releases_nothing(db):
     assert (await conversation(db)).state is State.HUMAN
 
 
-async def test_on_that_is_said_anew_gives_a_conversation_back(db):
-    await take(db, saying(says(Kind.AGENT_REPLY, clock=120.0)))
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"labels": ()}, {"attributes": {"bot": "on"}}),
+        ({"labels": ("bot-off",)}, {"labels": ()}),
+        ({"attributes": {"bot": "off"}}, {"attributes": {"bot": "on"}}),
+        ({"attributes": {"bot": "off"}}, {"attributes": {}}),
+    ],
+    ids=str,
+)
+async def test_no_label_or_attribute_takes_a_conversation_from_an_agent(
+    db, before, after
+):
+    """A visitor can change both through Chatwoot's widget."""
+    await take(db, showing(says(clock=100.0), **before))
+    reply = says(Kind.AGENT_REPLY, clock=120.0)
+    await take(db, showing(reply, **before))
+    await take(db, showing(shows(OPEN, clock=125.0), **before))
 
-    await take(db, saying(shows(OPEN, clock=130.0), bot="on"))
+    await take(db, showing(shows(OPEN, clock=130.0), **after))
 
     now = await conversation(db)
-    assert (now.state, now.wanted_status) == (State.AI, PENDING)
+    assert (now.state, now.wanted_status) == (State.HUMAN, None)
 
 
 # The limit of answers.
@@ -370,11 +400,11 @@ async def test_what_waited_when_human_mode_came_is_shown_to_the_team(db):
     verdict = await turn(db)
     [lease] = await db.write(turns.claim, now=NOW + 60.0, limit=1)
     situation = await db.read(turns.load, lease, history=40)
-    await db.write(turns.leave, lease, seen=situation.owed)
+    await db.write(turns.leave, lease, seen=situation.owed, now=NOW)
 
     now = await conversation(db)
     assert verdict is Verdict.SILENCED
-    assert (now.state, now.wanted_status) == (State.AI, OPEN)
+    assert (now.state, now.wanted_status) == (State.HANDOVER_PENDING, OPEN)
 
 
 async def test_after_human_mode_the_bot_answers_and_has_it_pending_again(db):
@@ -382,6 +412,7 @@ async def test_after_human_mode_the_bot_answers_and_has_it_pending_again(db):
     await take(db, says(clock=100.0))
     await told(db, OPEN, at=110.0)
     await db.write(human.set_human_mode, enabled=False)
+    await db.write(human.end_human_mode, now=NOW, rules=RULES)
 
     again = await take(db, says(status=OPEN, clock=120.0))
 

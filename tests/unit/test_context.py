@@ -62,12 +62,44 @@ def test_name_and_attributes_are_quoted_in_one_line_each():
 
 
 def test_only_named_attributes_are_kept():
-    shown = {"plan": "gold", "iban": "DE00"}, {"plan": "silver", "list": [1]}
-    kept = context.named_attributes(("plan", "list", "age"), *shown, None)
+    named = ("plan", "list", "age")
+    contact = {"plan": "gold", "iban": "DE00"}
+    kept = context.named_attributes(named, contact, {"list": [1]})
 
-    assert context.loaded(kept) == {"plan": "silver"}
-    assert context.named_attributes((), *shown) == ""
+    assert context.loaded(kept) == {"plan": "gold"}
+    assert context.named_attributes((), {"plan": "gold"}, {}) == ""
     assert context.loaded("") == {}
+
+
+@pytest.mark.parametrize(
+    ("contact", "conversation", "told"),
+    [
+        ({"verified": "no"}, {"verified": "yes"}, {"verified": "no"}),
+        ({"verified": False}, {"verified": True}, {"verified": "False"}),
+        ({"verified": ""}, {"verified": "yes"}, {"verified": ""}),
+        # What the contact's says cannot be told; then nothing is.
+        ({"verified": None}, {"verified": "yes"}, {}),
+        ({"verified": ["no"]}, {"verified": "yes"}, {}),
+        ({}, {"verified": "yes"}, {"verified": "yes"}),
+        ({"verified": "no"}, None, {"verified": "no"}),
+        (None, {"verified": "yes"}, {"verified": "yes"}),
+    ],
+)
+def test_conversation_never_overrides_its_contact(contact, conversation, told):
+    """A visitor writes both; the contact's may also come from the company."""
+    kept = context.named_attributes(("verified",), contact, conversation)
+
+    assert context.loaded(kept) == told
+
+
+def test_model_learns_what_an_agent_has_left_to_it():
+    """Or it would call a human for a request that a human has just handed back."""
+    assert "handed back" not in facts()
+    told = context.facts(
+        conversation(), now=NOW, zone=ZONE, hours=None, handed_back=True
+    )
+
+    assert "- handed back: " in told
 
 
 def test_memory_is_quoted_too():

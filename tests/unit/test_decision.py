@@ -1,5 +1,7 @@
 """Who answers, and why."""
 
+from dataclasses import replace
+
 import pytest
 from factories import conversation, message
 
@@ -14,6 +16,7 @@ from chatwoot_bot.core.decision import (
     decide,
     give_up,
 )
+from chatwoot_bot.core.rules import Rule
 
 POLICY = Policy(handover_keywords=("human", "real person"))
 ASKS = [message("a human please")]
@@ -244,3 +247,34 @@ def test_mail_has_a_limit_without_a_setting(own, messages, reason):
 
     assert policy.is_strict(mail)
     assert (decided and decided.reason) == reason
+
+
+BACK = {"handed_back": True}
+
+
+@pytest.mark.parametrize(
+    ("messages", "reason"),
+    [
+        ([message("a human please", **BACK)], "default"),
+        ([message("refund!", **BACK)], "default"),
+        ([message("a human please", **BACK), message("hello?", **BACK)], "default"),
+        # Who asks again after the agent has handed back gets one.
+        ([message("hello?", **BACK), message("a human please")], "asked_for_human"),
+        ([message("a human please", **BACK), message("refund!")], "operator_rule"),
+    ],
+)
+def test_what_an_agent_has_handed_back_calls_nobody_again(messages, reason):
+    """The request for a person was the agent's to decide."""
+    policy = replace(POLICY, rules=(Rule(says=("refund",), because="money"),))
+    decision = decide(messages, conversation(), human_mode=False, policy=policy)
+
+    assert decision.reason == reason
+
+
+def test_limits_hold_for_what_was_handed_back():
+    policy = replace(POLICY, max_bot_turns=2)
+    decision = decide(
+        [message(**BACK)], conversation(bot_turns=2), human_mode=False, policy=policy
+    )
+
+    assert decision.reason == "turn_limit"

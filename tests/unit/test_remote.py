@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatwoot_bot.core.remote import Command, Remote, Switch
+from chatwoot_bot.core.remote import Command, Remote
 
 
 @pytest.mark.parametrize(
@@ -30,26 +30,60 @@ def test_prefix_is_the_operators():
     assert Remote(prefix="").command("/bot off") is None
 
 
+LABEL, ATTRIBUTE = "the label `bot-off`", "the attribute `bot`"
+
+
 @pytest.mark.parametrize(
-    ("labels", "attributes", "switch"),
+    ("labels", "attributes", "silencer"),
     [
         ((), {}, None),
         (("vip",), {"plan": "off"}, None),
-        (("Bot-Off",), {}, Switch.OFF),
-        ((), {"bot": "off"}, Switch.OFF),
-        ((), {"bot": False}, Switch.OFF),
-        ((), {"bot": "ON"}, Switch.ON),
-        ((), {"bot": True}, Switch.ON),
+        (("Bot-Off",), {}, LABEL),
+        ((), {"bot": "off"}, ATTRIBUTE),
+        ((), {"bot": False}, ATTRIBUTE),
         ((), {"bot": "maybe"}, None),
         ((), {"bot": ["off"]}, None),
-        (("bot-off",), {"bot": "on"}, Switch.OFF),  # silence is the safer one
+        # "On" asks for nothing: a visitor could say it as well as an agent.
+        ((), {"bot": "ON"}, None),
+        ((), {"bot": True}, None),
+        (("bot-off",), {"bot": "on"}, LABEL),
     ],
 )
-def test_label_and_attribute_switch(labels, attributes, switch):
-    assert Remote().switch(labels, attributes) is switch
+def test_label_and_attribute_ask_for_silence_and_for_nothing_else(
+    labels, attributes, silencer
+):
+    assert Remote().silencer(labels, attributes) == silencer
 
 
-def test_empty_names_switch_nothing():
+def test_empty_names_silence_nothing():
     remote = Remote(label="", attribute="")
 
-    assert remote.switch(("",), {"": "off"}) is None
+    assert remote.silencer(("",), {"": "off"}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_command"),
+    [
+        ("/bot", True),
+        ("/bot off", True),
+        (" /BOT  Retry\n", True),
+        ("/bot dance", False),
+        ("/bot off please", False),
+        ("Write /bot off in a note.", False),
+        ("/bottle", False),
+        ("", False),
+    ],
+)
+def test_public_message_is_a_command_only_if_it_is_nothing_else(text, is_command):
+    """Whatever else it says may be meant for the contact."""
+    assert Remote().is_command(text) is is_command
+
+
+def test_without_a_prefix_no_public_message_is_a_command():
+    assert not Remote(prefix="").is_command("/bot off")
+
+
+def test_ways_to_hand_back_name_the_operators_prefix():
+    assert "`@otto on`" in Remote(prefix="@otto").ways_back
+    assert "private note" not in Remote(prefix="").ways_back
+    assert "pending" in Remote(prefix="").ways_back
