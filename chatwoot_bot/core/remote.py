@@ -54,24 +54,16 @@ class Remote:
     def silencer(
         self, labels: Collection[str], attributes: Mapping[str, Any]
     ) -> str | None:
-        """Return which label or attribute silences the bot, in words, or None.
+        """Return the name of the label or attribute that silences the bot, or None.
 
         Neither can do more: a visitor can change both in Chatwoot's widget.
         """
         if self.label and self.label.casefold() in map(str.casefold, labels):
-            return f"the label `{self.label}`"
+            return self.label
         value = str(attributes.get(self.attribute, "")).casefold()
         if self.attribute and value in OFF_WORDS:
-            return f"the attribute `{self.attribute}`"
+            return self.attribute
         return None
-
-    @property
-    def ways_back(self) -> str:
-        """How an agent hands a conversation back, as the rest of a sentence."""
-        ways = "mark it as pending, or assign the bot"
-        if not self.prefix:
-            return ways
-        return f"write `{self.prefix} on` in a private note, {ways}"
 
 
 COMMANDS = frozenset(Command)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from ..core.assignments import Assigned
 from ..core.conversation import Message, Sender, State, Status, Trigger
 from ..core.events import Said, Sighting
-from ..core.notes import note
+from ..core.notes import HAND_BACK, note
 from ..core.remote import Command
 from .arrivals import Accepted, Arrival
 from .conversations import insert_new
@@ -38,16 +38,16 @@ NOTES = {
 RESOLVED = "The conversation is resolved: the bot answers when it is pending again."
 NOTHING_TO_RETRY = "There is no message of the contact to answer."
 SILENCED = (
-    "The bot is silent in this conversation because of {silencer}. To hand it back, "
-    "{ways}."
+    "The bot is silent in this conversation because of the label or attribute "
+    "`{silencer}`."
 )
 STILL_SILENT = (
-    "What silenced the bot here is gone, but the bot stays silent: a visitor can "
-    "change labels and attributes too. To hand the conversation back, {ways}."
+    "The label or attribute that silenced the bot is gone. The bot stays silent, "
+    "because visitors can change both."
 )
 MISPLACED = (
-    "`{command}` went to the contact as a message. Commands belong in a private note, "
-    "so the bot has not obeyed it, and does not take it for an answer to the contact."
+    "`{command}` went to the contact as a message. The bot has not obeyed it: write "
+    "commands in a private note."
 )
 # What is stored of a label or an attribute that asks for silence.
 OFF = "off"
@@ -98,17 +98,19 @@ def heed_switch(
     if switch == story.now.switch:
         return
     story.change(switch=switch, switch_at=seen.updated_at)
-    ways = story.rules.remote.ways_back
     say = story.rules.serving(story.now.inbox).say
     if silencer is not None and story.now.state is State.AI:
         _silence(story, arrival.received_at, result)
         story.change(hushed=True)
-        text = say(SILENCED).format(silencer=silencer, ways=ways)
+        text = say(SILENCED).format(silencer=silencer)
     elif silencer is None and story.now.hushed:
         story.change(hushed=False)  # agents are told once
-        text = say(STILL_SILENT).format(ways=ways)
+        text = say(STILL_SILENT)
     else:
         return
+    if story.rules.remote.prefix:
+        command = f"{story.rules.remote.prefix} on"
+        text = f"{text} {say(HAND_BACK).format(command=command)}"
     key = f"switch_{story.now.id}_{story.now.version}_{switch or 'gone'}"
     _answer(story, key, ReplyKind.NOTE, text, arrival.received_at)
     _have_notes_said(story, arrival.received_at, result)

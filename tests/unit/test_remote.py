@@ -30,7 +30,7 @@ def test_prefix_is_the_operators():
     assert Remote(prefix="").command("/bot off") is None
 
 
-LABEL, ATTRIBUTE = "the label `bot-off`", "the attribute `bot`"
+LABEL, ATTRIBUTE = "bot-off", "bot"
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,3 @@ def test_public_message_is_a_command_only_if_it_is_nothing_else(text, is_command
 
 def test_without_a_prefix_no_public_message_is_a_command():
     assert not Remote(prefix="").is_command("/bot off")
-
-
-def test_ways_to_hand_back_name_the_operators_prefix():
-    assert "`@otto on`" in Remote(prefix="@otto").ways_back
-    assert "private note" not in Remote(prefix="").ways_back
-    assert "pending" in Remote(prefix="").ways_back
