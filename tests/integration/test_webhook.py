@@ -52,6 +52,7 @@ async def serving(url, *, client="127.0.0.1", worker=True, **settings):
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
     ):
         http.context = app.state.context
+        http.transport = transport
         yield http
 
 
