@@ -34,7 +34,7 @@ HUMAN = {
 SIGNED = {
     "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
     "CHATWOOT_API_TOKEN": "t",
-    "CHATWOOT_WEBHOOK_SECRET": f"another-one,{SECRET}",
+    "CHATWOOT_WEBHOOK_SECRET": f"another-one-of-ours,{SECRET}",
     "CHATWOOT_ACCOUNT_ID": "1",
 }
 

@@ -129,6 +129,7 @@ export function AgentConsole(el, { isReachable }) {
       return error.message;
     }
     forgetLink();
+    location.reload(); // every part of the page begins again as an agent's
     return '';
   }
 
