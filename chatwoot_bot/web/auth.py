@@ -337,7 +337,8 @@ class Gate:
         origin = request.headers.get("origin", "").lower()
         if self._is_foreign(request) and origin not in self._friends:
             raise AccessError(
-                "This site may not use the chat; CORS_ORIGINS names those that may.",
+                "This site may not use the chat. CORS_ORIGINS names those that may; "
+                "PUBLIC_URL is the service's own address behind a proxy.",
                 status_code=403,
             )
 

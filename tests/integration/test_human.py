@@ -112,7 +112,12 @@ async def test_unknown_conversation_of_ours_is_404(demo):
         ("127.0.0.1", {}, 200),
         ("::1", {"host": "[::1]:8000"}, 200),
         ("127.0.0.1", {"host": "localhost:8000"}, 200),
-        ("127.0.0.1", {"origin": "http://localhost:8000"}, 200),
+        (
+            "127.0.0.1",
+            {"host": "localhost:8000", "origin": "http://localhost:8000"},
+            200,
+        ),
+        ("127.0.0.1", {"origin": "http://localhost:8000"}, 403),
         ("10.0.0.7", {}, 403),
         ("127.0.0.1", {"x-forwarded-for": "203.0.113.7"}, 403),
         ("127.0.0.1", {"host": "evil.example"}, 403),

@@ -139,6 +139,7 @@ export function AgentConsole(el, { isReachable }) {
 
   function showSignIn(refusal = '') {
     desk.stop();
+    if (el.querySelector('form.sign-in')) return; // with what is typed, and why it is there
     const form = h('form', { class: 'sign-in' });
     SignIn(form, { api, refusal });
     el.replaceChildren(form);
