@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-SECRET = "bench-secret"
+SECRET = "a-secret-for-bench"
 
 
 @dataclass(frozen=True)

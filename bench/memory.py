@@ -35,7 +35,7 @@ async def fill(service: Service, count: int) -> None:
 
 
 async def running_turns(service: Service) -> int:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(headers=service.agent) as client:
         text = (await client.get(f"{service.url}/metrics")).text
     for line in text.splitlines():
         if line.startswith("chatwoot_bot_turns_running "):

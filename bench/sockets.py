@@ -22,7 +22,7 @@ from pathlib import Path
 import aiohttp
 import psutil
 
-TOKEN = "bench"
+TOKEN = "a-token-for-bench"
 
 
 class Room:

@@ -60,6 +60,7 @@ from .sweep import Sweep
 from .toolkit import tools_of
 from .web.auth import Gate, origin_of
 from .web.context import Context
+from .web.entrance import Entrance
 from .web.errors import HANDLERS
 from .web.ops import SecurityHeaders
 from .web.pace import Strangers
@@ -121,7 +122,8 @@ def _middleware(settings: Settings) -> list[Middleware]:
         friends=friends,
         chatwoot=origin_of(chatwoot) if chatwoot else None,
     )
-    return [headers, cors] if friends else [headers]
+    entrance = Middleware(Entrance)
+    return [headers, cors, entrance] if friends else [headers, entrance]
 
 
 @contextlib.asynccontextmanager
@@ -200,10 +202,15 @@ def _warn(settings: Settings, *, with_worker: bool) -> None:
             "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
             "called before a slow model has used its time"
         )
-    if settings.chatwoot_configured and settings.admin_token is None:
+    if settings.is_public and settings.admin_token is None:
         log.warning(
-            "ADMIN_TOKEN is not set: whoever reaches the service from this machine, "
-            "through a reverse proxy too, may switch the bot off"
+            "ADMIN_TOKEN is not set: agents can sign in only with the link that is "
+            "printed at start-up and works once"
+        )
+    if settings.chatwoot_webhook_secret and settings.chatwoot_allow_unsigned:
+        log.warning(
+            "CHATWOOT_ALLOW_UNSIGNED=true makes CHATWOOT_WEBHOOK_SECRET useless: a "
+            "sender who leaves the signature out is believed. Remove one of the two"
         )
     is_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
     if is_sqlite and not with_worker:

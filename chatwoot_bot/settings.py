@@ -71,6 +71,29 @@ def _host(value: str) -> str:
     return value
 
 
+MIN_SECRET = 16
+HOW = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+
+
+def _long(value: SecretStr) -> SecretStr:
+    """Refuse what can be found by trying."""
+    if len(value.get_secret_value()) < MIN_SECRET:
+        raise ValueError(
+            f"must have at least {MIN_SECRET} characters; make one with: {HOW}"
+        )
+    return value
+
+
+def _signing(value: SecretStr) -> SecretStr:
+    """Refuse what can be found by trying; Chatwoot's own have 24 characters."""
+    if len(value.get_secret_value()) < MIN_SECRET:
+        raise ValueError(
+            f"must have at least {MIN_SECRET} characters each; copy the whole secret "
+            f"from Chatwoot, or, for a sender of your own, make one with: {HOW}"
+        )
+    return value
+
+
 def _token(value: SecretStr) -> SecretStr:
     """Refuse what no HTTP header can hold, such as a curly quote copied along."""
     if not VISIBLE_ASCII.fullmatch(value.get_secret_value()):
@@ -146,6 +169,9 @@ Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
 Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
+# What we make up ourselves, and nobody may guess.
+Secret = Annotated[SecretStr, pydantic.AfterValidator(_long)]
+SigningSecret = Annotated[SecretStr, pydantic.AfterValidator(_signing)]
 # A name that agents use; "none" switches that way of theirs off.
 Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -166,8 +192,8 @@ class Settings(pydantic.BaseModel):
     database_url: Annotated[SecretStr, pydantic.AfterValidator(_database_url)] = (
         SecretStr("sqlite:///chatwoot_bot.db")
     )
-    admin_token: SecretStr | None = None
-    secret_key: SecretStr | None = None
+    admin_token: Secret | None = None
+    secret_key: Secret | None = None
     cors_origins: Annotated[tuple[Url, ...], Commas] = ()
     max_body_bytes: int = Field(1_048_576, ge=1_024)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -179,7 +205,7 @@ class Settings(pydantic.BaseModel):
     chatwoot_user_token: Token | None = None
     chatwoot_account_id: int | None = Field(None, ge=1)
     chatwoot_inbox_id: Annotated[tuple[int, ...], Commas] = ()
-    chatwoot_webhook_secret: Annotated[tuple[SecretStr, ...], Commas] = ()
+    chatwoot_webhook_secret: Annotated[tuple[SigningSecret, ...], Commas] = ()
     chatwoot_allow_unsigned: bool = False
 
     # Model
@@ -429,6 +455,14 @@ class Settings(pydantic.BaseModel):
     def chatwoot_configured(self) -> bool:
         """Whether replies are posted to Chatwoot; otherwise this is the demo."""
         return self.chatwoot_base_url is not None
+
+    @property
+    def is_public(self) -> bool:
+        """Whether others than this machine are meant to reach the service.
+
+        Then a proxy on this machine may pass their requests on as if they were ours.
+        """
+        return bool(self.public_url or self.cors_origins or self.chatwoot_configured)
 
     @property
     def signature_required(self) -> bool:

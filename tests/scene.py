@@ -73,7 +73,7 @@ class Scene:
 
     async def human_mode(self, cid: int) -> bool:
         """Return whether the service takes the conversation for a human's."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(headers=self.service.agent) as client:
             answer = await client.get(
                 f"{self.service.url}/human-status", params={"conversation_id": cid}
             )

@@ -17,6 +17,9 @@ from typing import TextIO
 
 from chatwoot_bot.settings import Settings
 
+ADMIN = "the-operators-token"
+# Then nobody is the operator just for being on the same machine.
+PUBLIC = {"CHATWOOT_BASE_URL", "PUBLIC_URL", "CORS_ORIGINS"}
 START_S = 30
 STOP_S = 40
 HERE = str(Path(__file__).parent)
@@ -59,6 +62,8 @@ class Service:
             "QUIET_SECONDS": 0.05,
             "LOG_FORMAT": "json",
         } | settings
+        if PUBLIC & settings.keys():
+            self.settings.setdefault("ADMIN_TOKEN", ADMIN)
         self.url = ""
         self.lines: list[str] = []
         self._process: _Started | _Forked | None = None
@@ -67,6 +72,12 @@ class Service:
     def pid(self) -> int:
         assert self._process is not None, "the service is not running"
         return self._process.pid
+
+    @property
+    def agent(self) -> dict[str, str]:
+        """The headers of an agent's request."""
+        token = self.settings.get("ADMIN_TOKEN")
+        return {"authorization": f"Bearer {token}"} if token else {}
 
     @property
     def output(self) -> str:

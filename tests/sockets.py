@@ -58,7 +58,8 @@ async def opened(client, path, *, address="127.0.0.1", room=0, **headers):
     """
     app = client._transport.app
     parts = urlsplit(path)
-    given = {"host": "127.0.0.1", **headers}
+    own = {k: v for k, v in client.headers.items() if k == "authorization"}
+    given = {"host": "127.0.0.1", **own, **headers}
     scope = {
         "type": "websocket",
         "path": parts.path,

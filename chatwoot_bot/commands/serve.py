@@ -45,6 +45,7 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         lifespan="off",  # ours is entered below, so that its errors read well
         log_config=None,
         access_log=False,
+        server_header=False,
         timeout_graceful_shutdown=10,
         ws=Sockets,
         ws_max_size=settings.max_body_bytes,
@@ -108,7 +109,20 @@ class Server(uvicorn.Server):
             raise unusable(host, self._settings.port, error) from error
         port = self.servers[0].sockets[0].getsockname()[1]
         shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+        self._print_link(f"http://{shown}:{port}")
         echo(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
+
+    def _print_link(self, url: str) -> None:
+        """Print how the operator signs in, where nothing else says who that is.
+
+        On the terminal and in no log: whoever reads it first is the operator.
+        """
+        code = self._app.state.context.gate.link_code
+        if code is None:
+            return
+        echo("Sign in as the operator, once and within 15 minutes:")
+        for base in filter(None, (url, self._settings.public_url)):
+            echo(f"  {base}/console#sign-in={code.value}")
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -393,6 +393,16 @@ service = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
 )
 
+# Sessions of the console that were signed out of; their cookies are still good until
+# they expire.
+ended_sessions = sa.Table(
+    "ended_sessions",
+    metadata,
+    # The cookie's, never the cookie itself.
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("expires_at", sa.Double, nullable=False),
+)
+
 # What the bot knows. Each database has an index of its own kind beside these tables;
 # see `knowledge_index.py`.
 INDEX = "knowledge_index"

@@ -62,6 +62,8 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     code = HTTPStatus(error.status_code).name.lower()
     response = respond(error.status_code, code, f"{error.detail}.")
     response.headers.update(error.headers or {})
+    if allowed := response.headers.get("allow"):
+        response.headers["allow"] = ", ".join(sorted(allowed.split(", ")))
     return response
 
 

@@ -56,6 +56,7 @@ class Operation:
         query: the model of the query string, likewise.
         answer: the TypedDict of a success; None for something that is no JSON.
         media: what a success is when it is no JSON.
+        errors: statuses that do not follow from the rest.
     """
 
     method: str
@@ -67,6 +68,7 @@ class Operation:
     answer: Any = None
     media: str = "application/json"
     status: int = 200
+    errors: Sequence[int] = ()
 
     @property
     def name(self) -> str:
@@ -206,7 +208,7 @@ def _responses(operation: Operation, schemas: _Schemas) -> Document:
 
 
 def _errors(operation: Operation) -> list[int]:
-    errors = set(REFUSALS.get(operation.who, (401, 403)))
+    errors = {*REFUSALS.get(operation.who, (401, 403)), *operation.errors}
     if operation.body is not None:
         errors |= {400, 413, 422}
     if operation.query is not None:
@@ -214,9 +216,9 @@ def _errors(operation: Operation) -> list[int]:
     if "{" in operation.path:
         errors.add(404)
     if operation.method != "GET":
-        errors |= {429, 500}
+        errors |= {403, 429, 500}  # 403: from another site's page
     if operation.method in ("PUT", "DELETE") and "{" in operation.path:
-        errors |= {403, 409}
+        errors.add(409)
     if operation.path.endswith(("/messages", "/escalate")) and errors >= {429}:
-        errors |= {403, 409}
+        errors.add(409)
     return sorted(errors)

@@ -1,4 +1,4 @@
-"""For whoever runs the service: health, metrics, and the pages' files."""
+"""For the operator: health, metrics, and the pages' files."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ async def health(request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """Tell whether the service can do its work, part by part."""
+    """Tell whether the service can do its work; agents read it part by part."""
     ctx = context(request)
     human_mode = None
     try:
@@ -38,12 +38,14 @@ async def ready(request: Request) -> Response:
         database = {"ok": False}
     parts = {"database": database, **ctx.readiness()}
     fine = all(part.get("ok", True) for part in parts.values())
-    body = {
-        "status": "ready" if fine else "not_ready",
-        "bot_name": ctx.settings.bot_for("web").settings.bot_name,
-        "human_mode": human_mode,
-        **parts,
-    }
+    body: dict[str, Any] = {"status": "ready" if fine else "not_ready"}
+    is_agent = ctx.gate.is_agent(request)
+    if is_agent or ctx.gate.is_visitor(request):
+        # What the page around a chat shows: who answers, and whether anybody does.
+        body["bot_name"] = ctx.settings.bot_for("web").settings.bot_name
+        body["human_mode"] = human_mode
+    if is_agent:
+        body |= parts
     return JSONResponse(body, status_code=200 if fine else 503)
 
 
@@ -75,7 +77,7 @@ async def widget(request: Request) -> Response:
 
 
 class SecurityHeaders:
-    """Add to every response what keeps a page's scripts ours.
+    """Add to every response what keeps a page's scripts ours, and answers private.
 
     Args:
         friends: origins whose pages may frame the visitor chat.
@@ -97,30 +99,48 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *headers]
+                if scope["scheme"] == "https":
+                    message["headers"].append(HSTS)
             await send(message)
 
         await self._app(scope, receive, with_headers)
 
     def _for(self, scope: Scope) -> list[tuple[bytes, bytes]]:
-        path = scope["path"] if scope["type"] == "http" else ""
+        if scope["type"] != "http":
+            return []
+        path = scope["path"]
+        if path not in PUBLIC and not path.startswith("/static/"):
+            return self._everywhere + PRIVATE
         if path == "/dashboard-app":
-            return self._panel
+            return self._panel + CACHED
         # The first, as the page's own script reads it.
         embed = QueryParams(scope["query_string"]).getlist("embed")[:1]
         if path == "/" and embed == ["1"]:
-            return self._embedded
-        return self._everywhere
+            return self._embedded + CACHED
+        return self._everywhere + CACHED
+
+
+# The same for every caller.
+PUBLIC = ("/", "/console", "/dashboard-app", "/docs", "/widget.js", "/openapi.json")
+# Pages and their scripts change together at an upgrade: always ask.
+CACHED = [(b"cache-control", b"no-cache")]
+# Transcripts, names and tokens: nothing between us and the caller may keep them.
+PRIVATE = [
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+# For a year. Only this host: what else there is below it is not ours to say.
+HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 def _headers(frame_ancestors: str) -> list[tuple[bytes, bytes]]:
     policy = (
-        f"default-src 'self'; frame-ancestors {frame_ancestors}; base-uri 'none'; "
-        "form-action 'self'"
+        f"default-src 'self'; frame-ancestors {frame_ancestors}; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'"
     )
     return [
         (b"content-security-policy", policy.encode()),
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"same-origin"),
-        # Pages and their scripts change together at an upgrade: always ask.
-        (b"cache-control", b"no-cache"),
+        (b"cross-origin-opener-policy", b"same-origin"),
     ]

@@ -1,6 +1,6 @@
 """All that can be asked of the service: one table for the router and for openapi."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from starlette.requests import Request
@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from .. import __version__
 from ..booking.ics import MEDIA_TYPE
 from . import agents, bookings, chat, human, ops, session, sockets, webhook
-from .openapi import Document, Operation, Who, document
+from .openapi import Document, Handler, Operation, Who, document
 from .schemas import (
     BookingPage,
     BookingQuery,
@@ -48,6 +48,7 @@ OPERATIONS: Sequence[Operation] = [
         path="/webhook/chatwoot",
         handler=webhook.receive,
         who=Who.CHATWOOT,
+        errors=(400, 413, 422),
     ),
     Operation(
         method="POST",
@@ -56,6 +57,7 @@ OPERATIONS: Sequence[Operation] = [
         who=Who.AGENT,
         body=human.Toggle,
         answer=HumanMode,
+        errors=(404,),
     ),
     Operation(
         method="GET",
@@ -64,6 +66,7 @@ OPERATIONS: Sequence[Operation] = [
         who=Who.AGENT,
         query=human.StatusQuery,
         answer=HumanMode,
+        errors=(404,),
     ),
     Operation(
         method="POST",
@@ -217,6 +220,7 @@ OPERATIONS: Sequence[Operation] = [
         who=Who.ANYBODY,
         body=SignIn,
         answer=SessionOut,
+        errors=(401,),
     ),
     Operation(
         method="DELETE",
@@ -268,11 +272,30 @@ PAGES: list[BaseRoute] = [
     Route("/openapi.json", describe),
     Mount("/static", StaticFiles(directory=ops.STATIC)),
 ]
+
+
+def _routes(operations: Sequence[Operation]) -> list[BaseRoute]:
+    """Return one route for each path, so that a 405 names all of its methods."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for each in operations:
+        paths.setdefault(each.path, {})[each.method] = each.handler
+    return [
+        Route(path, _dispatch(handlers), methods=list(handlers))
+        for path, handlers in paths.items()
+    ]
+
+
+def _dispatch(handlers: Mapping[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        # Starlette answers HEAD where there is a GET.
+        method = "GET" if request.method == "HEAD" else request.method
+        return await handlers[method](request)
+
+    return handle
+
+
 ROUTES: list[BaseRoute] = [
-    *(
-        Route(operation.path, operation.handler, methods=[operation.method])
-        for operation in OPERATIONS
-    ),
+    *_routes(OPERATIONS),
     *SOCKETS,
     *PAGES,
 ]

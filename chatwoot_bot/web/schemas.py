@@ -375,7 +375,7 @@ class SessionOut(TypedDict):
 
     agent: bool
     sign_in: Annotated[
-        bool, pydantic.Field(description="Agents have to give ADMIN_TOKEN first.")
+        bool, pydantic.Field(description="Whether signing in can make it one.")
     ]
 
 

@@ -1,11 +1,15 @@
-"""The console's sign-in: `ADMIN_TOKEN` once, then a cookie that scripts cannot read."""
+"""The console's sign-in: a token once, then a cookie that scripts cannot read.
+
+The token is `ADMIN_TOKEN`, or the code of the sign-in link while none is set.
+"""
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from ..errors import AccessError, RequestError
-from .auth import COOKIE, SESSION_AGE_S
+from ..store import sessions
+from .auth import COOKIE, SESSION, SESSION_AGE_S, TLS_COOKIE, Session
 from .body import read_model
 from .context import Context, context
 from .schemas import SessionOut, SignIn
@@ -19,48 +23,50 @@ async def show(request: Request) -> Response:
     try:
         ctx.gate.require_agent(request)
     except AccessError:
-        return JSONResponse(_session(ctx, agent=False))
-    return JSONResponse(_session(ctx, agent=True))
+        return JSONResponse(_session(request, ctx, agent=False))
+    return JSONResponse(_session(request, ctx, agent=True))
 
 
 async def sign_in(request: Request) -> Response:
-    """Sign in with `ADMIN_TOKEN`; the answer sets the cookie."""
+    """Sign in; the answer sets the cookie."""
     ctx = context(request)
     body = await read_model(request, SignIn, ctx.settings.max_body_bytes)
-    ctx.gate.check_origin(request)
     try:
         cookie = ctx.gate.sign_in(request, body.token)
     except RequestError as error:
         address = request.client.host if request.client else None
         log.warning("sign-in refused", status=error.status_code, address=address)
         raise
-    response = JSONResponse(_session(ctx, agent=True))
+    response = JSONResponse(_session(request, ctx, agent=True))
     if cookie is not None:
+        is_tls = ctx.gate.is_tls(request)
         response.set_cookie(
-            COOKIE,
+            TLS_COOKIE if is_tls else COOKIE,
             cookie,
             max_age=SESSION_AGE_S,
             httponly=True,
             samesite="strict",
-            secure=_is_secure(request, ctx),
+            secure=is_tls,
         )
     return response
 
 
 async def sign_out(request: Request) -> Response:
-    """Forget the cookie."""
+    """End the session, wherever its cookie may have been copied to."""
     ctx = context(request)
-    ctx.gate.check_origin(request)
-    response = JSONResponse(_session(ctx, agent=False))
+    session: Session | None = request.scope.get(SESSION)
+    if session is not None:
+        if session.error is not None:
+            raise session.error
+        now = ctx.clock()
+        ends_at = now + SESSION_AGE_S
+        await ctx.db.write(sessions.end, session.id, now=now, expires_at=ends_at)
+    response = JSONResponse(_session(request, ctx, agent=False))
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    # Without Secure a browser would not take the prefix, not even to delete it.
+    response.delete_cookie(TLS_COOKIE, httponly=True, samesite="strict", secure=True)
     return response
 
 
-def _is_secure(request: Request, ctx: Context) -> bool:
-    """Return whether the browser came by TLS, as far as anybody says."""
-    said = request.headers.get("x-forwarded-proto", request.url.scheme)
-    return "https" in (said, (ctx.settings.public_url or "").partition(":")[0])
-
-
-def _session(ctx: Context, *, agent: bool) -> SessionOut:
-    return {"agent": agent, "sign_in": ctx.gate.needs_token}
+def _session(request: Request, ctx: Context, *, agent: bool) -> SessionOut:
+    return {"agent": agent, "sign_in": ctx.gate.offers_sign_in(request)}

@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..store import chat, missed
 from ..store.presence import Who
-from .auth import SESSION_AGE_S, Proof, bearer
+from .auth import RECHECK_S, SESSION, SESSION_AGE_S, Proof, bearer
 from .chat import begin, find, say, visitor_of
 from .context import Context, context
 from .rooms import Whose, changed_text, event_text, message_text, state_text
@@ -61,7 +61,9 @@ class Guest:
     typing: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.socket = Socket(self.websocket, max_age_s=SESSION_AGE_S)
+        signed_in = self.websocket.scope.get(SESSION) is not None
+        age_s = RECHECK_S if signed_in else SESSION_AGE_S
+        self.socket = Socket(self.websocket, max_age_s=age_s)
 
     async def heed(self, frame: Frame) -> None:
         """Do what *frame* says.

@@ -1,7 +1,8 @@
 """POST /webhook/chatwoot: check, store, answer. The thinking happens later.
 
 200 means "on disk". A rightly signed delivery is never refused for its content,
-because Chatwoot would hand the customer to humans; it is kept aside instead.
+because Chatwoot would hand the customer to humans; it is kept aside instead. One that
+is not signed, where that is allowed, is limited like a visitor's message.
 """
 
 from typing import Any
@@ -13,11 +14,18 @@ from starlette.responses import JSONResponse, Response
 from ..core import signature
 from ..core.decision import Route
 from ..core.events import Event, parse
-from ..errors import PayloadError, SignatureError
+from ..errors import (
+    AccessError,
+    PayloadError,
+    RequestError,
+    SignatureError,
+    ValidationError,
+)
 from ..store.arrivals import Accepted, Arrival
 from ..store.deliveries import Delivery, Outcome, quarantine
 from .body import preferred_wait_s, read_body
 from .context import Context, context
+from .schemas import MAX_VISITOR_CONTENT
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +45,11 @@ async def receive(request: Request) -> Response:
     body = await read_body(request, ctx.settings.max_body_bytes)
     try:
         signed = check_signature(request, body, ctx)
-    except SignatureError as error:
-        ctx.metrics.deliveries.labels("refused", "signature").inc()
+        if not signed:
+            _check_sender(request, ctx)
+    except (SignatureError, AccessError) as error:
+        kind = "signature" if isinstance(error, SignatureError) else "unsigned"
+        ctx.metrics.deliveries.labels("refused", kind).inc()
         log.warning("delivery refused", reason=str(error), client=_client(request))
         raise
     try:
@@ -48,6 +59,8 @@ async def receive(request: Request) -> Response:
             ctx.metrics.deliveries.labels("refused", "payload").inc()
             raise
         return await _quarantine(request, body, ctx, str(error))
+    if not signed:
+        _check_limits(request, ctx, event)
     elsewhere = ctx.settings.elsewhere(event)
     if elsewhere:
         if elsewhere == "other_inbox":
@@ -77,6 +90,47 @@ def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
         now=ctx.clock(),
     )
     return True
+
+
+def _check_sender(request: Request, ctx: Context) -> None:
+    """Let in an unsigned delivery, if its sender may send one.
+
+    Without Chatwoot there is nobody else who could have a reason to.
+
+    Raises:
+        AccessError: neither an agent nor this machine, and the operator has not
+            allowed unsigned deliveries.
+    """
+    if ctx.settings.chatwoot_configured or ctx.settings.chatwoot_allow_unsigned:
+        return
+    try:
+        ctx.gate.require_agent(request)
+    except AccessError as error:
+        raise AccessError(
+            "Without CHATWOOT_BASE_URL the webhook is for this machine and for agents "
+            "only; CHATWOOT_ALLOW_UNSIGNED=true opens it.",
+            status_code=error.status_code,
+        ) from error
+
+
+def _check_limits(request: Request, ctx: Context, event: Event) -> None:
+    """Hold an unsigned delivery to what a visitor may send, unless an agent sends it.
+
+    Raises:
+        PaceError: too many have come lately.
+        ValidationError: the message is too long.
+    """
+    if ctx.gate.is_agent(request):
+        return
+    try:
+        number = event.conversation.display_id if event.conversation else None
+        ctx.strangers.write(request, f"webhook:{number}")
+        if event.message and len(event.message.content) > MAX_VISITOR_CONTENT:
+            most = f"must have at most {MAX_VISITOR_CONTENT} characters"
+            raise ValidationError({"content": most})
+    except RequestError as error:
+        ctx.metrics.deliveries.labels("refused", error.code).inc()
+        raise
 
 
 def _warn_of_silence(event: Event, ctx: Context) -> None:

@@ -29,6 +29,8 @@ export function AppHeader(el) {
   function showHealth({ health, botName }) {
     setText(find(el, '.name'), botName);
     setText(find(el, '.brand > .avatar'), initial(botName));
+    // The parts of the health are for agents.
+    for (const chip of el.querySelectorAll('.chip')) chip.toggleAttribute('hidden', !health.llm);
     showChip(find(el, '.chip.-model'), modelChip(health));
     showChip(find(el, '.chip.-chatwoot'), chatwootChip(health));
   }

@@ -17,7 +17,8 @@ export function mount(el) {
   const chat = find(el, '.visitor-chat');
   const desk = find(el, '.agent-console');
   const tabs = find(el, '.tab-bar');
-  const api = createApi();
+  const store = createStore();
+  const api = createApi({ visitor: () => store.read('chat') });
   const service = followService(el, { api, parts: [header, chat, el] });
 
   let chatId;
@@ -27,7 +28,7 @@ export function mount(el) {
     tell(desk, 'suggest', id);
   });
   AppHeader(header);
-  VisitorChat(chat, { api, store: createStore(), isReachable: service.isReachable });
+  VisitorChat(chat, { api, store, isReachable: service.isReachable });
   PageTitle(el);
   service.start();
   openConsole();

@@ -12,10 +12,11 @@ import { VisitorChat } from './VisitorChat.js';
 export function mount(el) {
   const chat = find(el, '.visitor-chat');
   const close = find(chat, '.close-chat');
-  const api = createApi();
+  const store = createStore();
+  const api = createApi({ visitor: () => store.read('chat') });
   const service = followService(el, { api, parts: [chat], isOperator: false });
 
-  VisitorChat(chat, { api, store: createStore(), isReachable: service.isReachable });
+  VisitorChat(chat, { api, store, isReachable: service.isReachable });
   hear(el, 'messagesArrived', ({ count }) => tellWidget({ arrived: count }));
   chat.prepend(h('h1', { class: 'visually-hidden' }, 'Chat'));
   close.hidden = window.parent === window;

@@ -85,13 +85,17 @@ export function messagesPath(chat, { after, before, size }) {
   return `${conversationPath(chat, '/messages')}?${query}`;
 }
 
-/** What the visitor's chat and the page around it ask for. */
-export function createApi(options) {
+/**
+ * What the visitor's chat and the page around it ask for.
+ *
+ * visitor: the visitor's chat, or null; to strangers the service does not say who answers
+ */
+export function createApi({ visitor = () => null, ...options } = {}) {
   const call = createCall(options);
 
   return {
     /** Not ready is an answer too, with the same body. */
-    health: () => call('/health/ready', { acceptStatus: [503] }),
+    health: () => call('/health/ready', { chat: visitor(), acceptStatus: [503] }),
 
     humanStatus: () => call('/human-status'),
 

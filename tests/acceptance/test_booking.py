@@ -49,7 +49,7 @@ async def only_reply(chatwoot, cid):
 
 
 async def bookings(service):
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(headers=service.agent) as http:
         return (await http.get(f"{service.url}/bookings")).json()["items"]
 
 

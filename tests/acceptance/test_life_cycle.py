@@ -238,7 +238,7 @@ async def test_who_writes_in_human_mode_is_shown_to_the_team(bot):
 
 
 async def human_mode_for_all(here, *, enabled):
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(headers=here.service.agent) as client:
         url = f"{here.service.url}/toggle-human"
         assert (await client.post(url, json={"enabled": enabled})).is_success
 

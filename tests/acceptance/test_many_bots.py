@@ -57,10 +57,10 @@ def by_whom(messages):
 def office():
     """Return a Chatwoot with two bots, and an inbox that is another's business."""
     chatwoot = Simulator(
-        webhook_url="http://127.0.0.1:9/", secret="s-ada", bot_token="t-ada"
+        webhook_url="http://127.0.0.1:9/", secret="the-secret-of-ada", bot_token="t-ada"
     )
     people = chatwoot.world.office
-    bob = people.add_bot("Bob", access_token="t-bob", secret="s-bob")
+    bob = people.add_bot("Bob", access_token="t-bob", secret="the-secret-of-bob")
     people.add_inbox("Bicycles", "Channel::WebWidget", id=BOBS, agent_bot_id=bob.id)
     people.add_inbox(
         "Jobs", "Channel::WebWidget", id=LONELY, agent_bot_id=chatwoot.world.bot.id
@@ -74,12 +74,11 @@ def served(folder, chatwoot, model, bots=BOTS, **settings):
         folder,
         CHATWOOT_BASE_URL=chatwoot.base_url,
         CHATWOOT_API_TOKEN="t-ada",
-        CHATWOOT_WEBHOOK_SECRET="s-ada",
+        CHATWOOT_WEBHOOK_SECRET="the-secret-of-ada",
         BOB_TOKEN="t-bob",
-        BOB_SECRET="s-bob",
+        BOB_SECRET="the-secret-of-bob",
         BOTS_FILE="bots.toml",
         OPENAI_BASE_URL=model.base_url,
-        ADMIN_TOKEN="admin",
         **settings,
     )
 
@@ -87,7 +86,7 @@ def served(folder, chatwoot, model, bots=BOTS, **settings):
 async def shown(service, path):
     """Return what the service answers to an agent."""
     async with httpx.AsyncClient(base_url=service.url) as client:
-        return await client.get(path, headers={"authorization": "Bearer admin"})
+        return await client.get(path, headers=service.agent)
 
 
 def attach(chatwoot, service):
@@ -284,7 +283,10 @@ async def test_broken_file_refuses_the_start_with_its_line(tmp_path):
         [sys.executable, "-m", "chatwoot_bot", "serve"],
         cwd=tmp_path,
         env=environment(
-            BOTS_FILE="bots.toml", BOB_TOKEN="t-bob", BOB_SECRET="s-bob", PORT=0
+            BOTS_FILE="bots.toml",
+            BOB_TOKEN="t-bob",
+            BOB_SECRET="the-secret-of-bob",
+            PORT=0,
         ),
         capture_output=True,
         text=True,

@@ -178,7 +178,7 @@ async def test_model_that_is_down_is_not_hammered(tmp_path):
             for _ in range(8):
                 said = await chatwoot.contact_says("Hi")
                 await chatwoot.wait_for_replies(said.conversation_id, 1)
-            async with httpx.AsyncClient() as client:
+            async with httpx.AsyncClient(headers=service.agent) as client:
                 ready = await client.get(f"{service.url}/health/ready")
                 metrics = await client.get(f"{service.url}/metrics")
 

@@ -48,7 +48,7 @@ def attach(chatwoot, service):
 
 
 def metric(service, line):
-    return line in httpx.get(f"{service.url}/metrics").text
+    return line in httpx.get(f"{service.url}/metrics", headers=service.agent).text
 
 
 @pytest.mark.parametrize(

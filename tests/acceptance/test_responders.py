@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
 async def turns(service, cid):
-    async with httpx.AsyncClient(base_url=service.url) as http:
+    async with httpx.AsyncClient(base_url=service.url, headers=service.agent) as http:
         listed = (await http.get("/conversations")).json()["items"]
         [ours] = [each for each in listed if each["display_id"] == cid]
         answer = await http.get(f"/conversations/{ours['id']}/turns")
@@ -29,7 +29,7 @@ async def turns(service, cid):
 
 
 async def ready(service):
-    async with httpx.AsyncClient(base_url=service.url) as http:
+    async with httpx.AsyncClient(base_url=service.url, headers=service.agent) as http:
         return (await http.get("/health/ready")).json(), (
             await http.get("/metrics")
         ).text

@@ -26,7 +26,7 @@ async def next_event(socket, name):
 async def test_visitor_agent_and_bot_in_three_processes(tmp_path, postgres_url):
     """The visitor's socket is at one process, the agent's at another, the bot's turn
     runs in a third."""
-    settings = {"DATABASE_URL": postgres_url, "SECRET_KEY": "one-key-for-all"}
+    settings = {"DATABASE_URL": postgres_url, "SECRET_KEY": "one-key-for-all-of-us"}
     async with ModelStandIn(delay_s=0.5) as model:
         settings |= {"OPENAI_BASE_URL": model.base_url, "OPENAI_MODEL": "stand-in"}
         with (

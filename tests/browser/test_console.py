@@ -417,6 +417,23 @@ def test_agents_sign_in_where_a_token_is_set(open_page, serve):
     expect(agent.get_by_label("Token")).to_be_visible()
 
 
+def test_sign_in_link_opens_the_console_once(open_page, serve, seen):
+    """As the terminal shows it; the code is in the address no longer than needed."""
+    service = serve(PUBLIC_URL="http://127.0.0.1:9")
+    log = (service.folder / "service.log").read_text()
+    code = re.search(rf"{service.url}/console(#sign-in=\S+)", log).group(1)
+    agent = open_page(path=f"/console{code}", of=service)
+    expect(agent.get_by_text("No conversations yet.")).to_be_visible()
+    expect(agent.get_by_text("mock")).to_be_visible()
+    assert agent.url == f"{service.url}/console"
+
+    other = open_page(path=f"/console{code}", of=service)
+    expect(other.get_by_role("alert")).to_contain_text("works once")
+    expect(other.get_by_label("Token")).to_be_visible()
+    expect(other.get_by_text("mock")).to_be_hidden()
+    assert other.url == f"{service.url}/console"
+
+
 def test_visitor_of_a_protected_service_can_chat(open_page, serve):
     """The sign-in is the agents' affair."""
     service = serve(ADMIN_TOKEN=TOKEN)

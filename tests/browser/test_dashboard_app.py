@@ -12,6 +12,7 @@ from playwright.sync_api import FrameLocator, Page, expect
 from chatwoot_bot.simulator import Simulator
 
 SECRET = "a-secret-of-both"
+TOKEN = "a-token-that-only-agents-have"
 STEP_S = 30
 
 
@@ -51,6 +52,7 @@ def connected(serve, chatwoot):
         CHATWOOT_API_TOKEN="bot-token",
         CHATWOOT_ACCOUNT_ID="1",
         CHATWOOT_WEBHOOK_SECRET=SECRET,
+        ADMIN_TOKEN=TOKEN,
     )
     simulator.webhook_url = f"{service.url}/webhook/chatwoot"
     return service
@@ -102,8 +104,29 @@ def asked(chatwoot, connected) -> int:
 def page(open_page, connected, chatwoot, seen) -> Page:
     """A browser of an agent's."""
     page = open_page(path="/console", of=connected)
+    sign_in(page, connected)
     seen.expected.add(chatwoot.simulator.base_url.removeprefix("http://"))
     return page
+
+
+def sign_in(page: Page, service) -> None:
+    """Have the browser keep the cookie of the sign-in."""
+    answer = page.request.post(f"{service.url}/session", data={"token": TOKEN})
+    assert answer.ok
+
+
+def test_panel_signs_in_with_the_operators_token(
+    open_page, chatwoot, connected, seen, asked
+):
+    """Inside the frame, where the console's form is all that a stranger sees."""
+    page = open_page(path="/console", of=connected)
+    origin = chatwoot.simulator.base_url
+    seen.expected.add(origin.removeprefix("http://"))
+    panel = show_in(page, origin, connected.url, context_for(asked))
+    panel.get_by_label("Token").fill(TOKEN)
+    panel.get_by_role("button", name="Sign in").click()
+
+    expect(panel.locator(".badge")).to_have_text("Waiting")
 
 
 def test_panel_shows_and_switches_who_holds_the_conversation(
@@ -205,6 +228,7 @@ def test_panel_looks(open_page, chatwoot, connected, seen, asked, axe, theme, wi
         viewport=size,
         bypass_csp=True,
     )
+    sign_in(page, connected)
     origin = chatwoot.simulator.base_url
     seen.expected.add(origin.removeprefix("http://"))
     panel = show_in(page, origin, connected.url, context_for(asked))

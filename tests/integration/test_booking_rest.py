@@ -103,7 +103,8 @@ async def test_booking_leads_to_its_conversation_in_chatwoot(database_url):
 async def test_listed_calendar_file_is_where_contacts_get_it(database_url):
     """Cal.com's own calls have none here."""
     public = "https://bot.example"
-    async with serving(database_url, worker=False, PUBLIC_URL=public) as client:
+    settings = {"agent": True, "PUBLIC_URL": public}
+    async with serving(database_url, worker=False, **settings) as client:
         await booked(client, 2)
         await booked(client, 4, calendar="calcom:1")
         calcom, own = (await listed(client))["items"]

@@ -317,7 +317,7 @@ BROKEN = {
         ("chatwoot", "warn", "CHATWOOT_BASE_URL", "may not read conversations"),
     ),
     "service not restarted": (
-        setting(CHATWOOT_WEBHOOK_SECRET="newer-secret"),
+        setting(CHATWOOT_WEBHOOK_SECRET="the-newer-secret"),
         ("webhook", "fail", "CHATWOOT_WEBHOOK_SECRET", "refuses what is signed"),
     ),
     "bot delivers elsewhere": (

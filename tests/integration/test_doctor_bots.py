@@ -35,11 +35,11 @@ model = "stand-in"
 @pytest.fixture
 async def chatwoot():
     """A Chatwoot with two bots, which deliver here."""
-    options = {"webhook_url": URL, "secret": "s-ada", "bot_token": "t-ada"}
+    options = {"webhook_url": URL, "secret": "the-secret-of-ada", "bot_token": "t-ada"}
     async with Simulator(**options) as simulator:
         office = simulator.world.office
         bob = office.add_bot(
-            "Bob", access_token="t-bob", secret="s-bob", outgoing_url=URL
+            "Bob", access_token="t-bob", secret="the-secret-of-bob", outgoing_url=URL
         )
         office.add_inbox("Two", "Channel::WebWidget", id=7, agent_bot_id=bob.id)
         yield simulator
@@ -63,12 +63,12 @@ async def all_findings(tmp_path, chatwoot, bots=BOTS, **environ):
                 "CHATWOOT_API_TOKEN": "t-ada",
                 "CHATWOOT_USER_TOKEN": "admin-token",
                 "CHATWOOT_ACCOUNT_ID": "1",
-                "CHATWOOT_WEBHOOK_SECRET": "s-ada",
+                "CHATWOOT_WEBHOOK_SECRET": "the-secret-of-ada",
                 "DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}",
                 "PUBLIC_URL": "http://127.0.0.1:9",
                 "BOTS_FILE": str(tmp_path / "bots.toml"),
                 "BOB_TOKEN": "t-bob",
-                "BOB_SECRET": "s-bob",
+                "BOB_SECRET": "the-secret-of-bob",
                 "BOB_KEY": "k-bob",
                 **environ,
             }

@@ -14,7 +14,7 @@ from chatwoot_bot.web import rooms
 
 pytestmark = pytest.mark.anyio
 
-ONE_KEY = "one-key-for-all"
+ONE_KEY = "one-key-for-all-of-us"
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_real_secrets_are_never_printed():
         "0.1",
         "--webhook-url",
         "http://127.0.0.1:9/hook",
-        CHATWOOT_WEBHOOK_SECRET="hush-hush",
+        CHATWOOT_WEBHOOK_SECRET="hush-hush-hush-hush",
         CHATWOOT_API_TOKEN="very-private",
     )
 

@@ -34,14 +34,22 @@ HUMAN = {
 SIGNED = {
     "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
     "CHATWOOT_API_TOKEN": "t",
-    "CHATWOOT_WEBHOOK_SECRET": f"another-one,{SECRET}",
+    "CHATWOOT_WEBHOOK_SECRET": f"another-one-of-ours,{SECRET}",
     "CHATWOOT_ACCOUNT_ID": "1",
+    "agent": True,
 }
+ADMIN = "the-operators-token"
 
 
 @asynccontextmanager
-async def serving(url, *, client="127.0.0.1", worker=True, **settings):
-    """The application without a socket, and a client that talks to it."""
+async def serving(url, *, client="127.0.0.1", worker=True, agent=False, **settings):
+    """The application without a socket, and a client that talks to it.
+
+    Args:
+        agent: the client sends `ADMIN_TOKEN`, unless a call says otherwise.
+    """
+    headers = {"authorization": f"Bearer {ADMIN}"} if agent else {}
+    settings |= {"ADMIN_TOKEN": ADMIN} if agent else {}
     loaded = Settings.load({"DATABASE_URL": url, "QUIET_SECONDS": "0", **settings})
     app = build(loaded, with_worker=worker)
     transport = httpx.ASGITransport(
@@ -49,9 +57,12 @@ async def serving(url, *, client="127.0.0.1", worker=True, **settings):
     )
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http,
+        httpx.AsyncClient(
+            transport=transport, base_url="http://127.0.0.1", headers=headers
+        ) as http,
     ):
         http.context = app.state.context
+        http.transport = transport
         yield http
 
 

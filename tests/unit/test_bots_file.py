@@ -369,8 +369,8 @@ team = 2
 attributes = { source = "bot", level = 2, paid = true }
 """,
         ADA_TOKEN="t",
-        ADA_SECRET="s",
-        CHATWOOT_WEBHOOK_SECRET="main",
+        ADA_SECRET="the-secret-of-ada",
+        CHATWOOT_WEBHOOK_SECRET="the-secret-of-all",
         BOT_NAME="Bob",
         OPENAI_MODEL="small",
         HANDOFF_PRIORITY="high",
@@ -389,7 +389,7 @@ attributes = { source = "bot", level = 2, paid = true }
     assert ada.chatwoot_api_token.get_secret_value() == "t"
     # A delivery is signed with the secret of its own bot, whichever that is.
     secrets = [each.get_secret_value() for each in settings.chatwoot_webhook_secret]
-    assert secrets == ["main", "s"]
+    assert secrets == ["the-secret-of-all", "the-secret-of-ada"]
 
 
 def test_without_a_bot_for_all_others_other_inboxes_are_left_alone(written):
@@ -516,7 +516,7 @@ def test_every_key_stands_in_for_a_setting():
 
 def test_example_is_right_and_shows_every_key():
     """What an operator copies works, and hides nothing."""
-    names = {"BOTS_FILE": str(EXAMPLE), "BOB_TOKEN": "t", "BOB_SECRET": "s"}
+    names = {"BOTS_FILE": str(EXAMPLE), "BOB_TOKEN": "t", "BOB_SECRET": "x" * 24}
     settings = Settings.load(names)
     text = EXAMPLE.read_text()
 
@@ -569,7 +569,8 @@ def test_line_is_that_of_the_statement():
     assert source.line(("f", 0, "gone")) == 14
 
 
-CHATWOOT = {"CHATWOOT_BASE_URL": "http://chat.example.com", "A": "a", "B": "b"}
+A, B = "ada-of-24-characters-xxx", "bob-of-24-characters-xxx"
+CHATWOOT = {"CHATWOOT_BASE_URL": "http://chat.example.com", "A": A, "B": B}
 OF_ITS_OWN = "[[bots]]\ninboxes = [{}]\ntoken_env = '{}'\nsecret_env = '{}'\n"
 
 
@@ -581,9 +582,9 @@ def test_bots_with_tokens_and_secrets_of_their_own_need_no_others(written):
 
     others, ada, bob = settings.bots
     tokens = [bot.settings.chatwoot_api_token for bot in (ada, bob)]
-    assert [token.get_secret_value() for token in tokens] == ["a", "b"]
+    assert [token.get_secret_value() for token in tokens] == [A, B]
     secrets = settings.chatwoot_webhook_secret
-    assert {secret.get_secret_value() for secret in secrets} == {"a", "b"}
+    assert {secret.get_secret_value() for secret in secrets} == {A, B}
     # What is left of an inbox without a bot is told to Chatwoot all the same.
     assert others.settings.chatwoot_api_token == tokens[0]
 

@@ -43,7 +43,7 @@ NAMES = CONTRACT.split()
 CONNECTED = {
     "CHATWOOT_BASE_URL": "https://chat.example.com",
     "CHATWOOT_API_TOKEN": "bot-token",
-    "CHATWOOT_WEBHOOK_SECRET": "webhook-secret",
+    "CHATWOOT_WEBHOOK_SECRET": "the-webhooks-secret",
 }
 
 
@@ -144,9 +144,10 @@ def test_lists_may_be_lists_in_code():
 
 def test_several_webhook_secrets():
     """A bot, a webhook and an API inbox share one URL, each with its own secret."""
-    settings = load(**CONNECTED | {"CHATWOOT_WEBHOOK_SECRET": "one, two"})
+    one, two = "one-of-24-characters-xxx", "two-of-24-characters-xxx"
+    settings = load(**CONNECTED | {"CHATWOOT_WEBHOOK_SECRET": f"{one}, {two}"})
 
-    assert [secret(s) for s in settings.chatwoot_webhook_secret] == ["one", "two"]
+    assert [secret(s) for s in settings.chatwoot_webhook_secret] == [one, two]
     assert settings.signature_required
 
 
@@ -240,6 +241,47 @@ def test_chatwoot_without_a_secret_is_refused(secret_, unsigned):
     assert "CHATWOOT_ALLOW_UNSIGNED=true" in told["CHATWOOT_WEBHOOK_SECRET"]
 
 
+OURS = ("ADMIN_TOKEN", "SECRET_KEY", "CHATWOOT_WEBHOOK_SECRET")
+
+
+@pytest.mark.parametrize("name", OURS)
+@pytest.mark.parametrize("value", ["q7z", "fifteen-letters"])
+def test_secret_that_can_be_guessed_is_refused(name, value):
+    """And the message says how to make one that cannot."""
+    told = problems(**{name: value})
+
+    assert set(told) == {name}
+    assert "at least 16 characters" in told[name]
+    assert 'python -c "import secrets; print(secrets.token_urlsafe(32))"' in told[name]
+    assert value not in told[name]
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_sixteen_characters_are_enough(name):
+    load(**{name: "sixteen-letters!"})
+
+
+def test_each_of_several_secrets_has_to_be_long():
+    secrets = "a-secret-of-24-characters,short"
+
+    assert set(problems(CHATWOOT_WEBHOOK_SECRET=secrets)) == {"CHATWOOT_WEBHOOK_SECRET"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "public"),
+    [
+        ({}, False),
+        ({"ADMIN_TOKEN": "the-operators-token"}, False),
+        ({"HOST": "0.0.0.0"}, False),
+        ({"PUBLIC_URL": "https://bot.example.com"}, True),
+        ({"CORS_ORIGINS": "https://shop.example.com"}, True),
+        (CONNECTED, True),
+    ],
+)
+def test_what_makes_a_service_public(environ, public):
+    assert load(**environ).is_public is public
+
+
 @pytest.mark.parametrize("yes", ["true", "TRUE", "1", "yes", "on", "t", "Y"])
 def test_unsigned_chatwoot_is_somebodys_choice(yes):
     """Releases before 4.13 do not sign."""
@@ -331,7 +373,7 @@ def test_database_url_may_be_any_that_leads_somewhere(url):
 def test_no_repr_holds_a_secret():
     """Settings are printed when somebody debugs."""
     settings = Settings.load(
-        dict.fromkeys(SECRETS, "hush-hush")
+        dict.fromkeys(SECRETS, "hush-hush-hush-hush")
         | {
             "DATABASE_URL": "postgresql://bot:hush-hush@db/bot",
             "CALCOM_EVENT_TYPE_ID": "1",

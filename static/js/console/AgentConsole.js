@@ -10,6 +10,7 @@ import { SignIn } from './SignIn.js';
 import { WhyPanel } from './WhyPanel.js';
 
 const HIDDEN_MS = 250;
+const SIGN_IN_LINK = '#sign-in=';
 const PARTS = ['health-strip', 'conversation-list', 'conversation-view', 'why-panel'];
 
 /**
@@ -95,8 +96,9 @@ export function AgentConsole(el, { isReachable }) {
   async function begin() {
     el.setAttribute('aria-busy', 'true');
     try {
+      const refusal = await followLink();
       const { agent, sign_in: canSignIn } = await api.session();
-      if (!agent) return canSignIn ? showSignIn() : showRefusal();
+      if (!agent) return canSignIn ? showSignIn(refusal) : showRefusal();
       el.replaceChildren(news, health, list, view, why);
       desk.start();
       tell(health, 'session', { canSignOut: canSignIn });
@@ -110,10 +112,36 @@ export function AgentConsole(el, { isReachable }) {
     }
   }
 
-  function showSignIn() {
+  /**
+   * Sign in with the code that the page was opened with; it works once, so it is
+   * taken out of the address.
+   *
+   * @returns {Promise<string>} why it does not work, or ''
+   */
+  async function followLink() {
+    if (!location.hash.startsWith(SIGN_IN_LINK)) return '';
+    const code = location.hash.slice(SIGN_IN_LINK.length);
+    try {
+      await api.signIn(code);
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.retryable) throw error; // `begin` comes again
+      forgetLink();
+      return error.message;
+    }
+    forgetLink();
+    location.reload(); // every part of the page begins again as an agent's
+    return '';
+  }
+
+  function forgetLink() {
+    history.replaceState(history.state, '', location.pathname + location.search);
+  }
+
+  function showSignIn(refusal = '') {
     desk.stop();
+    if (el.querySelector('form.sign-in')) return; // with what is typed, and why it is there
     const form = h('form', { class: 'sign-in' });
-    SignIn(form, { api });
+    SignIn(form, { api, refusal });
     el.replaceChildren(form);
   }
 

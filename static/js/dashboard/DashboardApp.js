@@ -51,6 +51,7 @@ export function DashboardApp(el) {
     try {
       const { agent, sign_in: canSignIn } = await api.session();
       if (!agent && !token && canSignIn) return showSignIn();
+      if (!agent) return say('This browser keeps no sign-in here: set ADMIN_TOKEN, and sign in with it.');
       window.parent.postMessage(FETCH_INFO, '*');
     } catch (error) {
       complain(error);
