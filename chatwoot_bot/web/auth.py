@@ -8,9 +8,7 @@ whatever a browser sends, so it counts for a write only when `Origin` is ours.
 import hmac
 import ipaddress
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from hashlib import sha256
 from urllib.parse import urlsplit
@@ -20,6 +18,8 @@ from starlette.requests import HTTPConnection
 
 from ..errors import AccessError, BusyError
 from ..settings import Settings
+from .addresses import network, shared
+from .rates import Rate
 
 # A visitor may come back for a month; the page then starts a new chat.
 TOKEN_AGE_S = 30 * 86_400
@@ -88,43 +88,57 @@ class Sessions:
             return False
 
 
-@dataclass(slots=True)
 class Attempts:
     """How often each address has given a wrong `ADMIN_TOKEN` lately.
 
-    The right one is never refused for the wrong ones before it: it is too long to be
-    found by trying, and the one who guesses may share an address with an operator.
+    An address that has given too many waits, and what it gives meanwhile is not
+    compared: not even the right token is let in. But this machine's address and those
+    of trusted proxies may stand for everybody, and a guesser must not shut the
+    operators out: there every token is compared, the right one is let in, and wrong
+    ones beyond the limit are told to wait. That is no protection for a short token.
 
-    Attributes:
-        limit: wrong ones within `window_s`; then the address has to wait.
-        remembered: addresses, at most; the oldest is forgotten first.
+    Args:
+        limit: wrong ones within *window_s*.
+        remembered: addresses, at most; see `Rate`.
     """
 
-    limit: int = 10
-    window_s: float = 60.0
-    remembered: int = 10_000
-    clock: Callable[[], float] = time.monotonic
-    _failed: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+    def __init__(
+        self,
+        limit: int = 10,
+        window_s: int = 60,
+        *,
+        remembered: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = shared()
+        self._failed = Rate(
+            limit,
+            window_s,
+            message="Too many wrong tokens; try again in a minute.",
+            remembered=remembered,
+            clock=clock,
+        )
+
+    def __len__(self) -> int:
+        """Return how many counters are kept; see `Rate`."""
+        return len(self._failed)
 
     def check(self, address: str) -> None:
         """Let *address* try.
 
         Raises:
-            BusyError: it has failed too often.
+            PaceError: it has failed too often, and is nobody else's.
         """
-        if len(self._recent(address)) >= self.limit:
-            raise BusyError("Too many wrong tokens; try again in a minute.")
+        if address not in self._shared:
+            self._failed.check(network(address))
 
     def failed(self, address: str) -> None:
-        """Note that *address* has given a wrong token."""
-        self._failed[address] = [*self._recent(address), self.clock()]
-        self._failed.move_to_end(address)
-        if len(self._failed) > self.remembered:
-            self._failed.popitem(last=False)
+        """Note that *address* has given a wrong token.
 
-    def _recent(self, address: str) -> list[float]:
-        begin = self.clock() - self.window_s
-        return [at for at in self._failed.get(address, ()) if at > begin]
+        Raises:
+            PaceError: it has given too many.
+        """
+        self._failed.take(network(address))
 
 
 class Gate:
@@ -247,14 +261,12 @@ class Gate:
             BusyError: the address has given too many wrong tokens.
         """
         address = request.client.host if request.client else ""
-        expected = (self._admin_token or "").encode()
-        # First: behind a proxy all share an address, and a guesser must not shut the
-        # operators out.
-        if hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
-            return True
         if self.visitors.made(given):
             return False  # somebody in the wrong place guesses at nothing
         self._attempts.check(address)
+        expected = (self._admin_token or "").encode()
+        if hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape")):
+            return True
         self._attempts.failed(address)
         return False
 
