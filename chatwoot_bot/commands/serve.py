@@ -12,16 +12,15 @@ from typing import Annotated
 import typer
 import uvicorn
 from starlette.applications import Starlette
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from ..app import build
 from ..settings import Settings
+from .connections import Bounds, bound_buffers
 from .environment import begin
 from .listening import bound, unusable
 from .process import run
+from .protocols import Config
 from .terminal import echo
-
-ABORT_S = 10.0
 
 
 def serve(
@@ -38,8 +37,9 @@ def serve(
 
 
 async def _serve(app: Starlette, settings: Settings) -> None:
-    config = uvicorn.Config(
+    config = Config(
         app,
+        Bounds.of_process(),
         host=settings.host,
         port=settings.port,
         lifespan="off",  # ours is entered below, so that its errors read well
@@ -47,12 +47,12 @@ async def _serve(app: Starlette, settings: Settings) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=10,
-        ws=Sockets,
         ws_max_size=settings.max_body_bytes,
         # 64 kB for each socket, to make small messages a little smaller.
         ws_per_message_deflate=False,
     )
     with bound(settings.host, settings.port) as sockets:
+        bound_buffers(sockets)
         await _run(config, app, settings, sockets)
 
 
@@ -74,20 +74,6 @@ async def _run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets)
-
-
-class Sockets(WebSocketsSansIOProtocol):
-    """uvicorn's WebSockets, without patience for a reader that takes nothing.
-
-    A closed connection stays until all that was written has been read; a stuck one
-    would stay for hours. Heartbeats are uvicorn's: a ping every 20 s, and a peer that
-    does not answer within 20 s is gone.
-    """
-
-    async def run_asgi(self) -> None:
-        """Serve one socket."""
-        await super().run_asgi()
-        self.loop.call_later(ABORT_S, self.transport.abort)
 
 
 class Server(uvicorn.Server):

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,6 +15,8 @@ from .replies import FOR_AGENTS
 from .schema import conversations, messages, replies, state_changes
 
 Rows = Sequence[sa.RowMapping]
+# A message's id, and how many characters it has.
+Name = tuple[int, int]
 
 
 def create(
@@ -76,6 +79,12 @@ def why() -> tuple[sa.Label[Any], sa.Label[Any]]:
     return reason.label("reason"), detail.label("detail")
 
 
+# Of a page's messages together; one that is longer has a page for itself.
+PAGE_CHARS = 250_000
+# What a list shows of a conversation's last message.
+PREVIEW_CHARS = 1_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Which messages to list; `after` and `before` are message ids."""
@@ -86,22 +95,68 @@ class Page:
     before: int | None = None
 
 
-def list_messages(
-    tx: sa.Connection, conversation_id: str, page: Page
-) -> tuple[Rows, int]:
-    """Return one page, oldest first, and how many messages there are in all."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A page of messages.
+
+    Attributes:
+        items: oldest first.
+        total: how many messages there are in all.
+        chars: what the items' words have together.
+        is_full: there may be more behind it, or before it if that was asked for.
+    """
+
+    items: Rows
+    total: int
+    chars: int
+    is_full: bool
+
+
+def list_messages(tx: sa.Connection, conversation_id: str, page: Page) -> Listed:
+    """Return one page: `page.size` messages, or fewer that have `PAGE_CHARS`."""
     mine = messages.c.conversation_id == conversation_id
-    query = sa.select(messages).where(mine)
+    # Their words may be long, so they are read only once it is known how long.
+    chars = sa.func.coalesce(sa.func.length(messages.c.content), 0)
+    query = sa.select(messages.c.id, chars).where(mine).limit(page.size)
     if page.before is not None:
-        newest = query.where(messages.c.id < page.before)
-        rows = tx.execute(newest.order_by(messages.c.id.desc()).limit(page.size))
-        items: Rows = rows.mappings().all()[::-1]
+        query = query.where(messages.c.id < page.before)
+        query = query.order_by(messages.c.id.desc())
     else:
-        after = messages.c.id > (page.after or 0)
-        rest = query.where(after).order_by(messages.c.id).limit(page.size)
-        items = tx.execute(rest.offset((page.number - 1) * page.size)).mappings().all()
+        query = query.where(messages.c.id > (page.after or 0)).order_by(messages.c.id)
+        query = query.offset((page.number - 1) * page.size)
+    names = [(row[0], row[1]) for row in tx.execute(query)]
+    ids = first_page(names, chars=PAGE_CHARS, size=page.size)
+    listed = sa.select(messages).where(messages.c.id.in_(ids)).order_by(messages.c.id)
     total = tx.execute(sa.select(sa.func.count()).where(mine)).scalar_one()
-    return items, total
+    return Listed(
+        items=tx.execute(listed).mappings().all(),
+        total=total,
+        chars=sum(length for _, length in names[: len(ids)]),
+        is_full=len(ids) < len(names) or len(names) == page.size,
+    )
+
+
+def first_page(names: Sequence[Name], *, chars: int, size: int) -> list[int]:
+    """Return the ids of the first of *names*, one at least.
+
+    Args:
+        chars: what they may have together.
+        size: how many they may be.
+    """
+    lengths = accumulate(length for _, length in names[:size])
+    fitting = sum(length <= chars for length in lengths)
+    return [message_id for message_id, _ in names[: max(fitting, 1)]]
+
+
+def look(
+    tx: sa.Connection, conversation_id: str, *, after: int
+) -> tuple[bool, str | None]:
+    """Return whether there is a newer message, and the state; None for no such one."""
+    mine = messages.c.conversation_id == conversation_id
+    newer = sa.exists().where(mine, messages.c.id > after)
+    query = sa.select(newer, conversations.c.state)
+    row = tx.execute(query.where(conversations.c.id == conversation_id)).first()
+    return (False, None) if row is None else (bool(row[0]), row[1])
 
 
 def of_user(
@@ -122,13 +177,15 @@ def of_user(
 def last_messages(
     tx: sa.Connection, conversation_ids: Sequence[str]
 ) -> dict[str, sa.RowMapping]:
-    """Return the newest message of each conversation that has one."""
+    """Return the newest message of each conversation that has one, its words cut."""
     newest = (
         sa.select(sa.func.max(messages.c.id))
         .where(messages.c.conversation_id.in_(conversation_ids))
         .group_by(messages.c.conversation_id)
     )
-    rows = tx.execute(sa.select(messages).where(messages.c.id.in_(newest)))
+    cut = sa.func.substr(messages.c.content, 1, PREVIEW_CHARS).label("content")
+    columns = [cut if one.name == "content" else one for one in messages.c]
+    rows = tx.execute(sa.select(*columns).where(messages.c.id.in_(newest)))
     return {row["conversation_id"]: row for row in rows.mappings()}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .chat import Rows
+from .chat import Name, Rows, first_page
 from .schema import HAS_CHANGED, conversations, messages, state_changes
 
 # Longer than a transaction may wait for a lock, and than clocks of several machines
@@ -21,6 +21,9 @@ from .schema import HAS_CHANGED, conversations, messages, state_changes
 OVERLAP_S = 15.0
 # How far to look back for what is in that time; on a busier site it is shorter.
 OVERLAP_ROWS = 1_000
+# Of one conversation's new messages, in one look; another look finds the rest.
+LOOK_CHARS = 250_000
+LOOK_MESSAGES = 200
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class News:
         changed: edited or deleted ones, as they are now.
         states: changes of state, in their order.
         seen: where the next look begins.
+        complete: this is all that is new.
     """
 
     conversation: sa.RowMapping
@@ -63,6 +67,7 @@ class News:
     changed: Rows
     states: Rows
     seen: Seen
+    complete: bool
 
     def later_than(self, mark: Seen) -> "News":
         """Return what of it is news to somebody who knows what *mark* says."""
@@ -205,9 +210,10 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
     new: Rows = []
     states: Rows = []
     touched = seen.touched
-    if (row["message_id"] or 0) > seen.message_id:
+    message_id = newest_id = row["message_id"] or 0
+    if newest_id > seen.message_id:
         after = {**mine, "after": seen.message_id}
-        found = tx.execute(_MESSAGES, after).mappings().all()
+        found, message_id = _found(tx, after, newest_id)
         new = _later(found, seen.message_id, seen.heard)
     if (row["change_id"] or 0) > seen.change_id:
         after = {**mine, "after": seen.change_id}
@@ -219,7 +225,10 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
     other = [
         one
         for one, at in touched.items()
-        if one not in told and seen.touched.get(one) != at and at >= seen.since
+        if one not in told
+        and one <= message_id
+        and seen.touched.get(one) != at
+        and at >= seen.since
     ]
     changed: Rows = []
     if other:
@@ -230,18 +239,32 @@ def _news(tx: sa.Connection, row: sa.RowMapping, seen: Seen) -> News:
         changed=changed,
         states=states,
         seen=Seen(
-            message_id=row["message_id"] or 0,
+            message_id=message_id,
             change_id=row["change_id"] or 0,
             touched=touched,
             touches=row["touches"],
         ),
+        complete=message_id == newest_id,
     )
 
 
-_MESSAGES = (
-    sa.select(messages)
+def _found(
+    tx: sa.Connection, after: Mapping[str, Any], newest_id: int
+) -> tuple[Rows, int]:
+    """Return the first new messages, and up to which one these are all."""
+    names: list[Name] = [(row[0], row[1]) for row in tx.execute(_NAMES, after)]
+    if not names:
+        return [], newest_id
+    ids = first_page(names, chars=LOOK_CHARS, size=LOOK_MESSAGES)
+    rows = tx.execute(_BY_ID, {"ids": ids}).mappings().all()
+    return rows, newest_id if len(ids) == len(names) else ids[-1]
+
+
+_NAMES = (
+    sa.select(messages.c.id, sa.func.coalesce(sa.func.length(messages.c.content), 0))
     .where(_MINE, messages.c.id > sa.bindparam("after"))
     .order_by(messages.c.id)
+    .limit(LOOK_MESSAGES + 1)
 )
 _STATES = (
     sa.select(state_changes)

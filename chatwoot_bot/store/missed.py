@@ -9,12 +9,9 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from .chat import Rows
+from .chat import Name, Rows, first_page
 from .feed import OVERLAP_ROWS, OVERLAP_S, TOUCHED_AT, begin
 from .schema import HAS_CHANGED, messages, state_changes
-
-# A message's id, and how many characters it has.
-Name = tuple[int, int]
 
 # A page; a message that is longer has one for itself.
 PAGE_CHARS = 100_000
@@ -55,7 +52,8 @@ def missed(
     since = _time_of(tx, after) - OVERLAP_S
     is_one = conversation_ids is not None and len(conversation_ids) == 1
     first = after if is_one else begin(tx, messages, at=after, since=since)
-    again = _names(tx, OVERLAP_ROWS, here, messages.c.id.between(first + 1, after))
+    overlap = messages.c.id > first, messages.c.id <= after
+    again = _names(tx, OVERLAP_ROWS, here, *overlap) if first < after else ()
     new = _names(tx, limit, here, messages.c.id > after)
     touched = (HAS_CHANGED, since <= TOUCHED_AT)
     changed = _names(tx, limit, here, messages.c.id <= first, *touched)
@@ -105,16 +103,10 @@ def _states_now(tx: sa.Connection, conversation_ids: Sequence[str]) -> Rows:
 
 def pages(names: Sequence[Name]) -> Iterator[list[int]]:
     """Yield ids by the page."""
-    page: list[int] = []
-    size = 0
-    for message_id, length in names:
-        if page and (size + length > PAGE_CHARS or len(page) == PAGE_MESSAGES):
-            yield page
-            page, size = [], 0
-        page.append(message_id)
-        size += length
-    if page:
+    while names:
+        page = first_page(names, chars=PAGE_CHARS, size=PAGE_MESSAGES)
         yield page
+        names = names[len(page) :]
 
 
 def by_ids(tx: sa.Connection, message_ids: Sequence[int]) -> Rows:

@@ -9,9 +9,8 @@ import hmac
 import ipaddress
 import secrets
 import time
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from hashlib import sha256
@@ -22,6 +21,8 @@ from starlette.requests import HTTPConnection
 
 from ..errors import AccessError, BusyError, StoreError
 from ..settings import Settings
+from .addresses import network, shared
+from .rates import Rate
 
 # A visitor may come back for a month; the page then starts a new chat.
 TOKEN_AGE_S = 30 * 86_400
@@ -137,43 +138,57 @@ class LinkCode:
         return True
 
 
-@dataclass(slots=True)
 class Attempts:
     """How often each address has given a wrong `ADMIN_TOKEN` lately.
 
-    The right one is never refused for the wrong ones before it: it is too long to be
-    found by trying, and the one who guesses may share an address with an operator.
+    An address that has given too many waits, and what it gives meanwhile is not
+    compared: not even the right token is let in. But this machine's address and those
+    of trusted proxies may stand for everybody, and a guesser must not shut the
+    operators out: there every token is compared, the right one is let in, and wrong
+    ones beyond the limit are told to wait. That is no protection for a short token.
 
-    Attributes:
-        limit: wrong ones within `window_s`; then the address has to wait.
-        remembered: addresses, at most; the oldest is forgotten first.
+    Args:
+        limit: wrong ones within *window_s*.
+        remembered: addresses, at most; see `Rate`.
     """
 
-    limit: int = 10
-    window_s: float = 60.0
-    remembered: int = 10_000
-    clock: Callable[[], float] = time.monotonic
-    _failed: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+    def __init__(
+        self,
+        limit: int = 10,
+        window_s: int = 60,
+        *,
+        remembered: int = 10_000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shared = shared()
+        self._failed = Rate(
+            limit,
+            window_s,
+            message="Too many wrong tokens; try again in a minute.",
+            remembered=remembered,
+            clock=clock,
+        )
+
+    def __len__(self) -> int:
+        """Return how many counters are kept; see `Rate`."""
+        return len(self._failed)
 
     def check(self, address: str) -> None:
         """Let *address* try.
 
         Raises:
-            BusyError: it has failed too often.
+            PaceError: it has failed too often, and is nobody else's.
         """
-        if len(self._recent(address)) >= self.limit:
-            raise BusyError("Too many wrong tokens; try again in a minute.")
+        if address not in self._shared:
+            self._failed.check(network(address))
 
     def failed(self, address: str) -> None:
-        """Note that *address* has given a wrong token."""
-        self._failed[address] = [*self._recent(address), self.clock()]
-        self._failed.move_to_end(address)
-        if len(self._failed) > self.remembered:
-            self._failed.popitem(last=False)
+        """Note that *address* has given a wrong token.
 
-    def _recent(self, address: str) -> list[float]:
-        begin = self.clock() - self.window_s
-        return [at for at in self._failed.get(address, ()) if at > begin]
+        Raises:
+            PaceError: it has given too many.
+        """
+        self._failed.take(network(address))
 
 
 class Gate:
@@ -358,20 +373,15 @@ class Gate:
         return self._guessed(request, partial(self.link_code.use, given))
 
     def _guessed(self, request: HTTPConnection, is_right: Callable[[], bool]) -> bool:
-        """Compare, after asking whether the address may try.
-
-        Behind a proxy all callers share an address, and one who guesses must not shut
-        the operators out; there the right token is let in all the same.
+        """Compare, after asking whether the address may try; see `Attempts`.
 
         Raises:
             BusyError: the address has given too many wrong tokens.
         """
         address = request.client.host if request.client else ""
-        if not _may_be_a_proxy(address):
-            self._attempts.check(address)
+        self._attempts.check(address)
         if is_right():
             return True
-        self._attempts.check(address)
         self._attempts.failed(address)
         return False
 
@@ -482,14 +492,6 @@ def _needs_link(settings: Settings) -> bool:
 
 def _says_where_from(request: HTTPConnection) -> bool:
     return "origin" in request.headers or "sec-fetch-site" in request.headers
-
-
-def _may_be_a_proxy(address: str) -> bool:
-    """Return whether callers may share *address*, which is not of the Internet."""
-    try:
-        return not ipaddress.ip_address(address).is_global
-    except ValueError:  # a Unix socket
-        return True
 
 
 def _host(request: HTTPConnection) -> str:

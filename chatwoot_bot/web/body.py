@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import pydantic
 from starlette.requests import ClientDisconnect, Request
 
-from ..errors import BodyTooLargeError, PayloadError, ValidationError
+from ..errors import BodyTooLargeError, BusyError, PayloadError, ValidationError
+from .context import context
 
 BODY_TIMEOUT_S = 15
 MAX_PREFER_S = 60
@@ -22,18 +23,40 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         BodyTooLargeError: longer than *limit* bytes; the rest is not read.
         PayloadError: it did not arrive in time, or not completely.
+        BusyError: too much arrives at once, and this body has taken the longest.
     """
-    chunks, size = [], 0
+    _check_length(request, limit)
+    bodies = context(request).bodies
+    chunks, size, here = [], 0, True
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    raise BodyTooLargeError(f"The body is longer than {limit} bytes.")
-                chunks.append(chunk)
+        async with asyncio.timeout(BODY_TIMEOUT_S) as timer:
+            bodies.begin(timer)
+            try:
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > limit:
+                        raise _too_long(limit)
+                    chunks.append(chunk)
+                    bodies.grow(timer, len(chunk))
+            finally:
+                here = bodies.end(timer)
     except (TimeoutError, ClientDisconnect) as error:
+        if not here:
+            raise BusyError("Too much is being sent at once; try again.") from error
         raise PayloadError("the body did not arrive completely") from error
     return b"".join(chunks)
+
+
+def _check_length(request: Request, limit: int) -> None:
+    """Refuse what says that it is too long, before anything of it is read."""
+    said = request.headers.get("content-length", "").lstrip("0")
+    # Digits only, as uvicorn sees to; of too many of them no number is made.
+    if len(said) > len(str(limit)) or (said.isdecimal() and int(said) > limit):
+        raise _too_long(limit)
+
+
+def _too_long(limit: int) -> BodyTooLargeError:
+    return BodyTooLargeError(f"The body is longer than {limit} bytes.")
 
 
 async def read_model(request: Request, model: type[Model], limit: int) -> Model:

@@ -1,5 +1,6 @@
 """The web chat over REST: the same engine with our own page as the channel."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 
-from ..core.conversation import Sender
+from ..core.conversation import Sender, State
 from ..core.events import Event, Kind, Said
 from ..core.text import without_controls
 from ..errors import AccessError, ConflictError, NotFoundError, ValidationError
@@ -89,7 +90,12 @@ async def get_conversation(request: Request) -> Response:
     """Show one conversation with its state and last message."""
     ctx, row, proof = await _visited(request)
     agent = proof is not Proof.VISITOR
-    return JSONResponse(await with_last_message(ctx, row, agent=agent))
+    shown = await with_last_message(ctx, row, agent=agent)
+    if not agent:
+        last = shown["last_message"]
+        chars = len(last["content"] or "") if last else 0
+        ctx.strangers.read(request, row["id"], chars)
+    return JSONResponse(shown)
 
 
 async def list_of_user(request: Request) -> Response:
@@ -97,6 +103,9 @@ async def list_of_user(request: Request) -> Response:
     ctx = context(request)
     user_id = request.path_params["user_id"]
     visitor = await visitor_of(ctx, request, user_id, token=None)
+    if visitor is not None:
+        most = MAX_CONVERSATIONS * chat.PREVIEW_CHARS
+        ctx.strangers.read(request, visitor, most)
     rows: chat.Rows = ()
     if "\x00" not in user_id:
         rows = await ctx.db.read(
@@ -136,8 +145,11 @@ async def visitor_of(
 
 async def list_messages(request: Request) -> Response:
     """List messages; with `Prefer: wait` and `after`, wait for the next change."""
-    ctx, row, _ = await _visited(request)
+    ctx, row, proof = await _visited(request)
     parameters = query(request, MessageQuery)
+    is_visitor = proof is Proof.VISITOR
+    if is_visitor:
+        ctx.strangers.read(request, row["id"])
     page = chat.Page(
         size=parameters.size,
         number=parameters.page,
@@ -146,39 +158,43 @@ async def list_messages(request: Request) -> Response:
     )
     wait_s = preferred_wait_s(request)
     if wait_s is not None and parameters.after is not None:
-        await _wait_for_change(ctx, row, page, wait_s)
-    items, total = await ctx.db.read(chat.list_messages, row["id"], page)
+        with contextlib.ExitStack() as held:
+            if is_visitor:
+                held.enter_context(ctx.strangers.polling(request, row["id"]))
+            await _wait_for_change(ctx, row, parameters.after, wait_s)
+    listed = await ctx.db.read(chat.list_messages, row["id"], page)
+    if is_visitor:
+        ctx.strangers.read(request, row["id"], listed.chars)
     following = None
-    if len(items) == page.size:
-        following = items[-1 if page.before is None else 0]["id"]
+    if listed.is_full:
+        following = listed.items[-1 if page.before is None else 0]["id"]
     return JSONResponse(
         {
-            "items": [message_out(item) for item in items],
+            "items": [message_out(item) for item in listed.items],
             "next": following,
             "page": page.number,
             "size": page.size,
-            "total": total,
+            "total": listed.total,
         }
     )
 
 
 async def _wait_for_change(
-    ctx: Context, row: sa.RowMapping, page: chat.Page, wait_s: float
+    ctx: Context, row: sa.RowMapping, after: int, wait_s: float
 ) -> None:
     """Return when there is a newer message, another state, or no time left."""
     until = time.monotonic() + wait_s
     with ctx.hub.watch(row["id"]) as changed:
         # A signal alone proves nothing: it may tell of what the caller knows already.
-        while not ctx.hub.closed and not await _has_changed(ctx, row, page):
+        while not ctx.hub.closed and not await _has_changed(ctx, row, after):
             if not await wait_until(changed, until - time.monotonic()):
                 return
             changed.clear()
 
 
-async def _has_changed(ctx: Context, row: sa.RowMapping, page: chat.Page) -> bool:
-    items, _ = await ctx.db.read(chat.list_messages, row["id"], page)
-    now = await ctx.db.read(chat.get, row["id"])
-    return bool(items) or now is None or now["state"] != row["state"]
+async def _has_changed(ctx: Context, row: sa.RowMapping, after: int) -> bool:
+    is_newer, state = await ctx.db.read(chat.look, row["id"], after=after)
+    return is_newer or state != row["state"]
 
 
 async def create_message(request: Request) -> Response:
@@ -344,6 +360,16 @@ async def escalate(request: Request) -> Response:
     body = await read_model(request, Escalation, ctx.settings.max_body_bytes)
     require_web(row)
     _keep_pace(ctx, request, proof)
+    if row["state"] == State.AI:  # else a human has been called, or has it
+        if proof is Proof.VISITOR:
+            ctx.strangers.escalate(row["id"])
+        await _call_human(ctx, row, body.reason)
+        row = await find(request, ctx)
+    agent = proof is not Proof.VISITOR
+    return JSONResponse(await with_last_message(ctx, row, agent=agent))
+
+
+async def _call_human(ctx: Context, row: sa.RowMapping, reason: str | None) -> None:
     transcript = await ctx.db.read(
         transcripts.recent, row, limit=ctx.settings.history_messages
     )
@@ -353,14 +379,11 @@ async def escalate(request: Request) -> Response:
             human.escalate,
             conversation_id=row["id"],
             message=ctx.handover.tell(transcript, "asked_for_human", now=now),
-            reason=body.reason,
+            reason=reason,
             now=now,
             rules=ctx.rules,
         )
     )
-    row = await find(request, ctx)
-    agent = proof is not Proof.VISITOR
-    return JSONResponse(await with_last_message(ctx, row, agent=agent))
 
 
 async def _visited(request: Request) -> tuple[Context, sa.RowMapping, Proof]:

@@ -14,6 +14,7 @@ from ..settings import Settings
 from ..store.arrivals import Rules
 from ..store.engine import Database
 from .auth import Gate
+from .bodies import Bodies
 from .pace import Strangers
 from .presence import Presence
 from .rooms import Rooms
@@ -29,6 +30,7 @@ class Context:
         readiness: returns the parts of `/health/ready`, each with its `ok`.
         currency: of what the model costs.
         clock: Unix seconds.
+        bodies: those that are arriving.
         unserved: inboxes of which it was said that nobody serves them.
     """
 
@@ -47,6 +49,7 @@ class Context:
     readiness: Callable[[], dict[str, Any]]
     currency: str
     clock: Callable[[], float]
+    bodies: Bodies = field(default_factory=Bodies)
     unserved: set[int | None] = field(default_factory=set)
 
 

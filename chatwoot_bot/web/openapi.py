@@ -221,4 +221,6 @@ def _errors(operation: Operation) -> list[int]:
         errors.add(409)
     if operation.path.endswith(("/messages", "/escalate")) and errors >= {429}:
         errors.add(409)
+    if operation.who is Who.VISITOR:
+        errors.add(429)  # visitors' reading is paced as well
     return sorted(errors)

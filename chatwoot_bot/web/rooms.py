@@ -239,6 +239,8 @@ class Rooms:
         self._forget_old()
         for text in news_texts(news):
             self._tell(conversation_id, text)
+        if not news.complete:
+            self.changed(conversation_id)
 
     def _forget_old(self) -> None:
         """Forget the conversations that were still for longest, but for the rooms."""

@@ -116,7 +116,7 @@ class Frame(pydantic.BaseModel):
 
     message: Content | None = None
     typing: Annotated[bool, pydantic.Field(strict=True)] | None = None
-    after: int | None = pydantic.Field(None, ge=0, le=MAX_ID)
+    after: int | None = pydantic.Field(None, ge=0, lt=MAX_ID)
     conversation_id: Line | None = None
     client_id: Line | None = None
     sender: Literal["user", "agent", "ai"] | None = None
@@ -212,7 +212,10 @@ class MessagePage(TypedDict):
     items: list[MessageOut]
     next: Annotated[
         int | None,
-        pydantic.Field(description="Give it as `after`, or as `before` if you did."),
+        pydantic.Field(
+            description="Give it as `after`, or as `before` if you did. A page of long "
+            "messages has fewer than `size`."
+        ),
     ]
     page: int
     size: int
@@ -232,7 +235,10 @@ class ConversationOut(TypedDict):
     name: str | None
     created_at: str
     active_at: str
-    last_message: NotRequired[MessageOut | None]
+    last_message: Annotated[
+        NotRequired[MessageOut | None],
+        pydantic.Field(description="In a list, its first 1,000 characters."),
+    ]
     token: Annotated[
         NotRequired[str], pydantic.Field(description="Lets its visitor back in.")
     ]

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
-import time
+import secrets
 from collections import deque
 from collections.abc import Awaitable, Callable
 
 import structlog
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from ..errors import PayloadError, RequestError, StoreError, ValidationError
+from ..errors import RequestError, StoreError, ValidationError
 from .body import checked
+from .rates import Rate
 from .rooms import event_text
 from .schemas import Frame
 
@@ -20,9 +21,8 @@ log = structlog.get_logger(__name__)
 # the rest after it has come back.
 MAX_WAITING = 500
 MAX_WAITING_BYTES = 4_000_000
-# A frame for each key would be fine; a program that sends without end would not.
-FRAMES_PER_S = 20.0
-FRAMES_AT_ONCE = 50.0
+# What one that asks for a replay counts for; what it brings is counted as well.
+REPLAY_FRAMES = 10
 # How long a page of what was missed may take; a phone on a bad line reads slowly.
 PAGE_S = 30.0
 # How long a close may take; a reader that is stuck does not answer it.
@@ -39,17 +39,18 @@ class Socket:
 
     Args:
         max_age_s: then it is closed, so that its right to be here is asked for again.
+        frames: how fast they may come in.
     """
 
-    def __init__(self, websocket: WebSocket, *, max_age_s: float) -> None:
+    def __init__(self, websocket: WebSocket, *, max_age_s: float, frames: Rate) -> None:
         self._websocket = websocket
         self._waiting: deque[str] = deque()
         self._bytes = 0
         self._sending: asyncio.Task[None] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._time = asyncio.timeout(max_age_s)
-        self._frames = FRAMES_AT_ONCE
-        self._framed_at = time.monotonic()
+        self._frames = frames
+        self._name = secrets.token_hex(8)
 
     def push(self, text: str) -> None:
         """Have *text* sent; never waits, and gives up on a reader that is too slow."""
@@ -129,20 +130,13 @@ class Socket:
     ) -> None:
         frame = None
         try:
-            self._check_rate()
+            self._frames.take(self._name)
             frame = checked(Frame, text)
+            if frame.after is not None:
+                self._frames.take(self._name, REPLAY_FRAMES - 1)
             await heed(frame)
         except (RequestError, StoreError) as error:
             self.error(error, frame.client_id if frame else None)
-
-    def _check_rate(self) -> None:
-        now = time.monotonic()
-        earned = (now - self._framed_at) * FRAMES_PER_S
-        self._frames = min(FRAMES_AT_ONCE, self._frames + earned)
-        self._framed_at = now
-        if self._frames < 1:
-            raise PayloadError("Too many frames; this one is not heeded.")
-        self._frames -= 1
 
     async def _end(self) -> None:
         """Leave no task behind."""

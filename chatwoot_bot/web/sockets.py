@@ -19,6 +19,7 @@ from ..errors import (
     AccessError,
     BusyError,
     NotFoundError,
+    PaceError,
     RequestError,
     StoreError,
     ValidationError,
@@ -35,7 +36,7 @@ from .socket import Socket
 # What a socket that was away may be sent again; more is read over REST.
 MAX_MISSED = 500
 # By what was wrong; a browser sees the code and the reason.
-REFUSED = {AccessError: 4401, NotFoundError: 4404, BusyError: 4429}
+REFUSED = {AccessError: 4401, NotFoundError: 4404, BusyError: 4429, PaceError: 4429}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -63,7 +64,8 @@ class Guest:
     def __post_init__(self) -> None:
         signed_in = self.websocket.scope.get(SESSION) is not None
         age_s = RECHECK_S if signed_in else SESSION_AGE_S
-        self.socket = Socket(self.websocket, max_age_s=age_s)
+        frames = self.ctx.strangers.frames
+        self.socket = Socket(self.websocket, max_age_s=age_s, frames=frames)
 
     async def heed(self, frame: Frame) -> None:
         """Do what *frame* says.
@@ -108,7 +110,11 @@ class Guest:
         self.ctx.hub.typing(row["id"], sender, typing, teller=self.socket)
 
     async def _replay(self, frame: Frame, after: int) -> None:
-        """Send what came after a message, and at the end that this was all."""
+        """Send what came after a message, and at the end that this was all.
+
+        Raises:
+            PaceError: too much has been read lately; what came before was sent.
+        """
         watched = self.ctx.rooms.watches(self.socket)
         if frame.conversation_id is not None:
             watched = [(await self._conversation(frame))["id"]]
@@ -125,9 +131,13 @@ class Guest:
         self.socket.push(event_text("REPLAYED", body))
 
     async def _send_again(
-        self, names: Sequence[missed.Name], text: Callable[[sa.RowMapping], str]
+        self, names: Sequence[chat.Name], text: Callable[[sa.RowMapping], str]
     ) -> None:
+        chars = dict(names)
         for ids in missed.pages(names):
+            if self.is_stranger:
+                size = sum(chars[one] for one in ids)
+                self.ctx.strangers.read(self.websocket, self.who, size)
             for row in await self.ctx.db.read(missed.by_ids, ids):
                 self.socket.push(text(row))
             if not await self.socket.drained():
@@ -154,6 +164,11 @@ class Guest:
             raise NotFoundError("There is no such conversation.")
         return row
 
+    @property
+    def who(self) -> str:
+        """What a visitor's reading is counted by: the conversation, or who they are."""
+        return self.conversation_id or " ".join(map(str, self.whose or ()))
+
     def _is_mine(self, row: sa.RowMapping) -> bool:
         if self.whose is None:
             return True
@@ -175,11 +190,17 @@ class Guest:
             self.ctx.hub.typing(conversation_id, self.sender, False)
 
 
+# Lets somebody in; what they hold as long as the socket is open goes onto the stack.
+Admit = Callable[[Context, str | None, contextlib.ExitStack], Awaitable[Guest]]
+
+
 async def conversation(websocket: WebSocket) -> None:
     """Serve one conversation's socket, to its visitor or an agent."""
     conversation_id = websocket.path_params["conversation_id"]
 
-    async def admit(ctx: Context, token: str | None) -> Guest:
+    async def admit(
+        ctx: Context, token: str | None, held: contextlib.ExitStack
+    ) -> Guest:
         proof = ctx.gate.require_visitor(websocket, conversation_id, token)
         row = await find(websocket, ctx)
         guest = Guest(
@@ -190,6 +211,9 @@ async def conversation(websocket: WebSocket) -> None:
             counts=_who(row) if proof is Proof.VISITOR else None,
             is_stranger=proof is Proof.VISITOR,
         )
+        if guest.is_stranger:
+            who = row["visitor"] or row["id"]
+            held.enter_context(ctx.strangers.watching(websocket, who))
         await ctx.rooms.join(guest.socket, [row["id"]])
         return guest
 
@@ -204,7 +228,9 @@ async def user(websocket: WebSocket) -> None:
     """Serve the socket over all of one user's conversations."""
     user_id = websocket.path_params["user_id"]
 
-    async def admit(ctx: Context, token: str | None) -> Guest:
+    async def admit(
+        ctx: Context, token: str | None, held: contextlib.ExitStack
+    ) -> Guest:
         if "\x00" in user_id or len(user_id) > MAX_USER_ID:
             raise NotFoundError("There can be no such user.")
         visitor = await visitor_of(ctx, websocket, user_id, token=token)
@@ -218,6 +244,8 @@ async def user(websocket: WebSocket) -> None:
             counts=(user_id, visitor or "") if counts else None,
             is_stranger=visitor is not None,
         )
+        if visitor is not None:
+            held.enter_context(ctx.strangers.watching(websocket, visitor))
         await ctx.rooms.join_user(guest.socket, (user_id, visitor))
         return guest
 
@@ -231,7 +259,9 @@ MAX_USER_ID = 200
 async def agents(websocket: WebSocket) -> None:
     """Serve the agents' socket: every conversation."""
 
-    async def admit(ctx: Context, token: str | None) -> Guest:
+    async def admit(
+        ctx: Context, token: str | None, held: contextlib.ExitStack
+    ) -> Guest:
         ctx.gate.require_agent(websocket, token)
         guest = Guest(ctx=ctx, websocket=websocket, token=token, sender=Sender.AGENT)
         await ctx.rooms.join_agents(guest.socket)
@@ -240,22 +270,21 @@ async def agents(websocket: WebSocket) -> None:
     await _serve(websocket, admit)
 
 
-async def _serve(
-    websocket: WebSocket, admit: Callable[[Context, str | None], Awaitable[Guest]]
-) -> None:
+async def _serve(websocket: WebSocket, admit: Admit) -> None:
     """Let somebody in who may, and serve their socket to its end."""
     ctx = context(websocket)
-    try:
-        ctx.gate.check_origin(websocket)
-        guest = await admit(ctx, websocket.query_params.get("token"))
-    except (RequestError, StoreError) as error:
-        await _refuse(websocket, error)
-        return
-    with contextlib.suppress(WebSocketDisconnect):
-        async with _present(guest):
-            # Only now: what happens after a client's "open" must not be missed.
-            await websocket.accept()
-            await guest.socket.serve(guest.heed)
+    with contextlib.ExitStack() as held:
+        try:
+            ctx.gate.check_origin(websocket)
+            guest = await admit(ctx, websocket.query_params.get("token"), held)
+        except (RequestError, StoreError) as error:
+            await _refuse(websocket, error)
+            return
+        with contextlib.suppress(WebSocketDisconnect):
+            async with _present(guest):
+                # Only now: what happens after a client's "open" must not be missed.
+                await websocket.accept()
+                await guest.socket.serve(guest.heed)
 
 
 @contextlib.asynccontextmanager

@@ -97,10 +97,10 @@ export function createTranscript({
     const conversation = await readConversation();
     const newest = conversation.last_message?.id ?? 0;
     const wanted = { before: newest + 1, size: PAGE_SIZE };
-    const page = newest ? await readMessages(wanted) : { items: [] };
+    const page = newest ? await readMessages(wanted) : { items: [], next: null };
     if (isClosed) return;
     readTo = Math.max(readTo, newest);
-    hasOlder = page.items.length >= PAGE_SIZE;
+    hasOlder = page.next !== null;
     isLoading = false;
     messages = mergeMessages(messages, page.items.map(fromServer));
     if (before === moves) onConversation(conversation);
@@ -112,11 +112,11 @@ export function createTranscript({
     const before = moves;
     const conversation = again ? await readConversation() : null;
     if (again) merge((await readMessages({ before: readTo + 1, size: PAGE_SIZE })).items);
-    for (let isFull = true; isFull && !isClosed; ) {
-      const { items } = await readMessages({ after: readTo, size: MISSED_SIZE });
+    for (let hasMore = true; hasMore && !isClosed; ) {
+      const { items, next } = await readMessages({ after: readTo, size: MISSED_SIZE });
       merge(items);
       readTo = Math.max(readTo, items.at(-1)?.id ?? 0);
-      isFull = items.length >= MISSED_SIZE;
+      hasMore = next !== null;
     }
     if (conversation && before === moves && !isClosed) onConversation(conversation);
   }
@@ -126,8 +126,8 @@ export function createTranscript({
     if (!hasOlder || isLoadingOlder || before === null) return;
     isLoadingOlder = true;
     try {
-      const { items } = await readMessages({ before, size: PAGE_SIZE });
-      hasOlder = items.length >= PAGE_SIZE;
+      const { items, next } = await readMessages({ before, size: PAGE_SIZE });
+      hasOlder = next !== null;
       merge(items);
       onChange();
     } catch (error) {

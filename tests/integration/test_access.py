@@ -691,8 +691,21 @@ async def test_wrong_token_signs_nobody_in(house, capsys):
     assert ADMIN not in logged
 
 
-async def test_guesses_are_refused_and_nobody_else_feels_it(house):
+@pytest.mark.parametrize(
+    ("proxies", "right"), [("", 429), (FAR_AWAY, 200)], ids=["alone", "proxy"]
+)
+async def test_guesses_are_refused_before_they_are_compared(
+    tmp_path, monkeypatch, proxies, right
+):
     """Both doors count: the sign-in and the header. Behind a proxy all are one."""
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", proxies)
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    async with serving(url, worker=False, client=FAR_AWAY, ADMIN_TOKEN=ADMIN) as house:
+        await guess(house, right)
+
+
+async def guess(house, right):
+    """Guess 12 times; then the right token is answered with *right*."""
     conversation, _, given = await tokens(house)
     guesses = [await sign_in(house, f"guess {n}") for n in range(5)]
     guesses += [
@@ -706,8 +719,8 @@ async def test_guesses_are_refused_and_nobody_else_feels_it(house):
     read = await house.get(f"/conversations/{conversation['id']}", headers=visitor)
 
     assert [g.status_code for g in guesses] == [401] * 10 + [429] * 2
-    assert rightly.status_code < 300
-    assert agent.status_code == read.status_code == 200
+    assert (rightly.status_code, agent.status_code) == (right, right)
+    assert read.status_code == 200
 
 
 @pytest.mark.parametrize("origin", [None, "https://evil.example", "null", "http://["])

@@ -6,9 +6,7 @@ from test_chat import begin, say
 from test_sockets import room, users
 from test_webhook import rows, serving
 
-from chatwoot_bot.errors import PaceError
 from chatwoot_bot.store import schema
-from chatwoot_bot.web.pace import Pace
 
 pytestmark = pytest.mark.anyio
 
@@ -103,25 +101,3 @@ async def test_visitors_message_is_shorter_than_an_agents(abroad):
     assert most.status_code == answer.status_code == 201
     assert more.status_code == edited.status_code == 422
     assert more.json()["fields"].keys() == error["fields"].keys() == {"content"}
-
-
-def test_bucket_fills_again_with_time():
-    now = [0.0]
-    pace = Pace(at_once=2, per_s=0.5, clock=lambda: now[0])
-    pace.take("a")
-    pace.take("a")
-    with pytest.raises(PaceError) as refused:
-        pace.take("a")
-    pace.take("b")  # another's
-    now[0] = 2.0
-    pace.take("a")
-
-    assert refused.value.retry_after_s == 2
-
-
-def test_buckets_are_not_kept_without_end():
-    pace = Pace(at_once=2, per_s=1, remembered=10)
-    for number in range(100):
-        pace.take(str(number))
-
-    assert len(pace._left) == 10

@@ -34,6 +34,7 @@ function desk(t, changes = {}) {
     conversation: async () => view(),
     messages: async (id, { after, before }) => ({
       items: world.messages.filter((one) => (before ? one.id < before : one.id > after)),
+      next: null,
     }),
     presence: async () => ({ online: true }),
     say: async (id, { content, clientId }) => {

@@ -28,7 +28,7 @@ function desk(t, count, states = {}) {
     conversation: async (id) => ({ ...list.find((one) => one.id === id) }),
     messages: async (id) => {
       world.asked.push(id);
-      return { items: [] };
+      return { items: [], next: null };
     },
     presence: async () => ({ online: false }),
   };

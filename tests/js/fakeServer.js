@@ -7,6 +7,8 @@ export function fakeServer() {
   const sockets = new Set();
   const server = {
     isDown: false,
+    /** How many messages a page has at most, as when they are long. */
+    longest: Infinity,
     refusal: null, // what the next message is refused with
     created: 0,
     posted: [],
@@ -19,7 +21,7 @@ export function fakeServer() {
         return { id, token: `t_${id}`, state: 'ai' };
       },
       conversation: async (chat) => view(open(chat)),
-      messages: async (chat, page) => ({ items: select(open(chat), page) }),
+      messages: async (chat, page) => pageOf(open(chat), page),
       postMessage: async (chat, { content, clientId }) => {
         const conversation = open(chat);
         if (server.refusal) throw server.refusal;
@@ -114,8 +116,12 @@ export function fakeServer() {
     return { id, state, last_message: messages.at(-1) ?? null };
   }
 
-  function select({ messages }, { after = 0, before, size }) {
-    if (before) return messages.filter((message) => message.id < before).slice(-size);
-    return messages.filter((message) => message.id > after).slice(0, size);
+  function pageOf({ messages }, { after = 0, before, size }) {
+    const most = Math.min(size, server.longest);
+    const isBefore = before !== undefined;
+    const found = messages.filter(({ id }) => (isBefore ? id < before : id > after));
+    const items = isBefore ? found.slice(-most) : found.slice(0, most);
+    const isFull = items.length === most;
+    return { items, next: isFull ? items.at(isBefore ? 0 : -1).id : null };
   }
 }
