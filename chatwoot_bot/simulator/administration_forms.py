@@ -6,7 +6,7 @@ Source: chatwoot/chatwoot app/views/api/v1/models/{_agent_bot,_inbox,_webhook}
 
 from .asks import Ask
 from .records import AccountWebhook, Bot, Inbox
-from .wire import Json
+from .wire import Json, iso
 from .world import World
 
 
@@ -25,6 +25,24 @@ def bot_form(bot: Bot, ask: Ask) -> Json:
     if ask.is_admin and bot.account_id is not None:
         body |= {"access_token": bot.access_token, "secret": bot.secret}
     return body | {"system_bot": bot.account_id is None}
+
+
+def inbox_bot_form(bot: Bot, ask: Ask) -> Json:
+    """Return the bot of an inbox; to administrators its token is a whole record.
+
+    The view passes the record where the list passes the token's text.
+    """
+    body = bot_form(bot, ask)
+    if "access_token" in body:
+        body["access_token"] = {
+            "id": bot.id,
+            "owner_type": "AgentBot",
+            "owner_id": bot.id,
+            "token": bot.access_token,
+            "created_at": iso(bot.created_at),
+            "updated_at": iso(bot.created_at),
+        }
+    return body
 
 
 def inbox_form(world: World, inbox: Inbox, ask: Ask) -> Json:

@@ -267,6 +267,9 @@ class Api:
     def _token(self, request: Request) -> str | None:
         """Return the token; Rack makes both spellings the same."""
         headers = request.headers
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if self._world.release.takes_bearer and scheme.lower() == "bearer":
+            return bearer
         given = None
         if not self._faults.drop_underscores:
             given = headers.get("api_access_token")

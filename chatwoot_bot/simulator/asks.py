@@ -93,6 +93,11 @@ class Ask:
         return self.bot.id if self.bot else self.user.id
 
     @property
+    def name(self) -> str:
+        """The name of who asks, as activity lines have it."""
+        return self.bot.name if self.bot else self.user.name
+
+    @property
     def conversation(self) -> Conversation:
         """The conversation in the path, for the calls that have one."""
         if self.target is None:

@@ -10,6 +10,7 @@ from .samples import sample
 from .side import Side
 from .wire import Json
 
+FLOW_ANSWERED = "Form response received"  # not recorded; a fixed, translated text
 UNSUPPORTED = "This message is unavailable."  # as Chatwoot stores it (facts 4.6)
 
 
@@ -44,12 +45,15 @@ class ContactSide(Side):
             content_attributes: What the channel adds, such as `referral`.
 
         Raises:
-            MessageRefusedError: Over 200 messages in one minute.
+            MessageRefusedError: Over 200 messages in one minute, or over a limit of
+                the widget where those are switched on.
         """
         if conversation is None:
+            self.world.limits.check(self._inbox(inbox), is_new=True)
             target = self._begin(name, inbox, subject)
         else:
             target = self._conversation(conversation)
+            self.world.limits.check(target.inbox, is_new=False)
         fields = incoming(
             target,
             content,
@@ -115,6 +119,26 @@ class ContactSide(Side):
             content_attributes={"is_unsupported": True},
         )
 
+    async def contact_answers_flow(
+        self,
+        response: Json,
+        *,
+        conversation: int | None = None,
+        name: str = "flow",
+        body: str = "Sent",
+        inbox: int | None = None,
+    ) -> Message:
+        """Fill in a WhatsApp Flow; before 4.17 an empty message comes of it."""
+        if not self.world.release.reads_flows:
+            return await self.contact_says(None, conversation=conversation, inbox=inbox)
+        answer = {"name": name, "body": body, "response_json": response}
+        return await self.contact_says(
+            FLOW_ANSWERED,
+            conversation=conversation,
+            inbox=inbox,
+            content_attributes={"whatsapp_flow_response": answer},
+        )
+
     async def contact_replies_to(self, message_id: int, content: str) -> Message:
         """Answer one message with the channel's "reply to" (facts 4.7)."""
         message = self._message(message_id)
@@ -151,10 +175,18 @@ class ContactSide(Side):
         self._submit(self._message(message_id), submitted_values=pairs)
 
     async def contact_gives_email(self, message_id: int, email: str) -> None:
-        """Fill in the e-mail box of the widget."""
+        """Fill in the e-mail box of the widget.
+
+        A contact who is known by that address takes the conversation over.
+        """
         message = self._message(message_id)
         conversation = self._conversation(message.conversation_id)
         self._submit(message, submitted_email=email)
+        contact = conversation.contact
+        for known in list(self.world.contacts.values()):
+            if known.email == email and known is not contact:
+                self.world.merge_contacts(known, contact)
+                return
         self.world.update_contact(conversation, email=email)
 
     async def contact_rates(

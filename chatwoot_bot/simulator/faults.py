@@ -133,6 +133,8 @@ class Faults:
     Attributes:
         rate_limit: REST calls per minute, then 429 (facts 6.2); None is no limit.
         drop_underscores: A proxy before Chatwoot drops headers with underscores.
+        widget_limits: Enforce the release's limits on widgets. Off at first, because
+            all visitors of the simulator count as one address.
     """
 
     rng: random.Random
@@ -141,6 +143,7 @@ class Faults:
     channel: ChannelFaults = field(default_factory=ChannelFaults)
     rate_limit: int | None = None
     drop_underscores: bool = False
+    widget_limits: bool = False
     rules: list[ApiFault] = field(default_factory=list)
 
     def api(
@@ -205,6 +208,7 @@ class Faults:
         self.channel = ChannelFaults()
         self.rate_limit = None
         self.drop_underscores = False
+        self.widget_limits = False
 
     def chance(self, probability: float) -> bool:
         """Return True in that share of calls; draws only when there is a chance."""

@@ -114,16 +114,16 @@ def webhook_contact(world: World, contact: Contact) -> Json:
 
 def contact_inbox(conversation: Conversation) -> Json:
     """Return the raw record that ties the contact to the inbox."""
-    contact = conversation.contact
+    record = conversation.contact_inbox
     return {
-        "id": contact.contact_inbox_id,
-        "contact_id": contact.id,
+        "id": record.id,
+        "contact_id": conversation.contact.id,
         "inbox_id": conversation.inbox.id,
-        "source_id": contact.source_id,
-        "created_at": iso(contact.created_at),
-        "updated_at": iso(contact.created_at),
+        "source_id": record.source_id,
+        "created_at": iso(record.created_at),
+        "updated_at": iso(record.updated_at),
         "hmac_verified": False,
-        "pubsub_token": contact.pubsub_token,
+        "pubsub_token": record.pubsub_token,
     }
 
 

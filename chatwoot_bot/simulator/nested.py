@@ -90,7 +90,7 @@ def nested_message(world: World, message: Message) -> Json:
             "assignee_id": conversation.assignee_id,
             "unread_count": unread_count(conversation),
             "last_activity_at": epoch(conversation.last_activity_at),
-            "contact_inbox": {"source_id": conversation.contact.source_id},
+            "contact_inbox": {"source_id": conversation.contact_inbox.source_id},
         },
     }
     if message.attachments:

@@ -12,21 +12,24 @@ from .records import Change, Event, Message
 from .wire import Json, iso, javascript_date
 from .world import World
 
-# Roughly the column order of Chatwoot's conversations table; labels come from a
-# gem that puts its own two around it.
+# The column order of Chatwoot's conversations table, as recorded; a gem adds
+# `label_list` after all columns.
 COLUMNS = (
-    "label_list",
     "id",
     "status",
-    "updated_at",
     "assignee_id",
+    "updated_at",
     "team_id",
     "snoozed_until",
     "custom_attributes",
-    "assignee_agent_bot_id",
     "first_reply_created_at",
     "priority",
     "waiting_since",
+    "cached_label_list",
+    "assignee_agent_bot_id",
+    "status_changed_at",
+    "ai_assignee_type",
+    "label_list",
 )
 TIME_COLUMNS = (
     "updated_at",
@@ -34,6 +37,7 @@ TIME_COLUMNS = (
     "snoozed_until",
     "first_reply_created_at",
     "waiting_since",
+    "status_changed_at",
 )
 
 
@@ -101,16 +105,14 @@ def message_event(world: World, message: Message, name: str) -> Json:
 
 def changed_attributes(changes: dict[str, Change]) -> list[Json]:
     """Return the diff as Chatwoot sends it: one object per column."""
-    diff = [
+    if "label_list" in changes:
+        before, after = (", ".join(labels) for labels in changes["label_list"])
+        changes = changes | {"cached_label_list": (before, after)}
+    return [
         {column: _diff_values(column, changes[column])}
         for column in COLUMNS
         if column in changes
     ]
-    if "label_list" in changes:
-        before, after = (", ".join(labels) for labels in changes["label_list"])
-        cached = {"previous_value": before, "current_value": after}
-        diff.append({"cached_label_list": cached})
-    return diff
 
 
 def _content(world: World, message: Message) -> str | None:
@@ -127,14 +129,14 @@ def _widget_event(world: World, event: Event) -> Json:
     conversation = event.conversation
     is_real = conversation.id in world.conversations
     return {
-        "id": conversation.contact.contact_inbox_id,
+        "id": conversation.contact_inbox.id,
         "contact": webhook_contact(world, conversation.contact),
         "inbox": {"id": conversation.inbox.id, "name": conversation.inbox.name},
         "account": account(world),
         "current_conversation": conversation_payload(world, conversation)
         if is_real
         else None,
-        "source_id": conversation.contact.source_id,
+        "source_id": conversation.contact_inbox.source_id,
         "event": event.name,
         "event_info": {
             "initiated_at": {"timestamp": javascript_date(conversation.created_at)},

@@ -170,6 +170,6 @@ def _contact(world: World, request: Request) -> Contact:
 def _conversation(world: World, request: Request) -> Conversation:
     contact = _contact(world, request)
     conversation = world.conversations.get(request.path_params["id"])
-    if conversation is None or conversation.contact is not contact:
+    if conversation is None or conversation.contact.id != contact.id:
         raise NotFoundError
     return conversation

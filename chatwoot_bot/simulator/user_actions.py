@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .actions import COUNTS, is_assigned
 from .agent_side import DELETED
 from .answers import agent_answer, conversation_answer, message_answer
 from .asks import (
@@ -61,10 +62,8 @@ def show_counts(world: World, ask: Ask) -> Json:
         each for each in world.conversations.values() if status in ("all", each.status)
     ]
     meta = {
-        "mine_count": sum(each.assignee_id == ask.user.id for each in found),
-        "assigned_count": sum(each.assignee_id is not None for each in found),
-        "unassigned_count": sum(each.assignee_id is None for each in found),
-        "all_count": len(found),
+        f"{kind}_count": sum(is_assigned(world, each, ask, scope) for each in found)
+        for kind, scope in COUNTS.items()
     }
     return {"meta": meta}
 
@@ -130,10 +129,7 @@ def update_message(world: World, ask: Ask) -> Json:
 
 def retry_message(world: World, ask: Ask) -> Json:
     """Send a failed message again; **all** its content attributes are lost."""
-    message = world.update_message(
-        _message(world, ask), status="sent", content_attributes={}
-    )
-    return message_answer(world, message)
+    return message_answer(world, world.retry_message(_message(world, ask)))
 
 
 def upload(world: World, ask: Ask) -> Json:

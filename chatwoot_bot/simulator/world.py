@@ -7,8 +7,10 @@ conversation in `lifecycle.py`, what Chatwoot says by itself in `templates.py`.
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from .channels import NO_CARRIER
 from .files import FileStore
 from .ledger import Ledger
 from .lifecycle import BOT_FAILURE, STATUSES, Lifecycle
@@ -28,6 +30,7 @@ from .records import (
     Team,
 )
 from .templates import welcome
+from .widget_limits import WidgetLimits
 
 __all__ = ["BOT_FAILURE", "STATUSES", "World"]
 
@@ -41,6 +44,7 @@ class World(Lifecycle):
     Args:
         office: What the administrator set up.
         files: What was uploaded.
+        limits: How much visitors may write.
         rng: The one source of randomness.
         clock: Unix seconds.
         emit: Called with each event, synchronously.
@@ -54,6 +58,7 @@ class World(Lifecycle):
         *,
         office: Office,
         files: FileStore,
+        limits: WidgetLimits,
         rng: random.Random,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
@@ -65,6 +70,7 @@ class World(Lifecycle):
             rng=rng, clock=clock, stored=stored, first_message=first_message
         )
         super().__init__(office=office, ledger=ledger, files=files, emit=emit)
+        self.limits = limits
         self._first_conversation = first_conversation
 
     # The ones that are meant when none is named.
@@ -122,6 +128,7 @@ class World(Lifecycle):
             "updated_at": now,
             "last_activity_at": now,
             "waiting_since": now,
+            "status_changed_at": now,
             "assignee_agent_bot_id": bot_id,
         }
         conversation = Conversation(**values | fields)
@@ -201,6 +208,52 @@ class World(Lifecycle):
                 )
             )
 
+    def merge_contacts(self, base: Contact, mergee: Contact) -> None:
+        """Merge *mergee* into *base*: one message_updated per message of *mergee*'s.
+
+        The conversations keep the record that ties them to their inbox. Of the two,
+        *base* keeps what it has and takes the rest.
+
+        Source: chatwoot/chatwoot app/actions/contact_merge_action.rb.
+        """
+        if base is mergee:
+            return
+        moved = [
+            each for each in self.conversations.values() if each.contact.id == mergee.id
+        ]
+        changed = []
+        for conversation in moved:
+            now = self.ledger.now()
+            record = replace(conversation.contact_inbox, updated_at=now)
+            conversation.contact, conversation.merged_inbox = base, record
+            conversation.updated_at = now
+            changed += [
+                self.ledger.change(message)
+                for message in list(conversation.messages)
+                if message.sender_type == "contact"
+            ]
+        self.contacts.pop(mergee.id, None)
+        for message in changed:
+            self.emit_message("message_updated", message)
+        if moved:
+            self.update_contact(moved[-1], **_merged(base, mergee))
+
+    def retry_message(self, message: Message) -> Message:
+        """Note that an agent pressed "retry"; all content attributes are lost.
+
+        Up to 4.16 two saves, of any message; since 4.17 one, of a failed message only.
+        """
+        if not self.release.retries_only_failed:
+            message = self.update_message(message, status="sent")
+            return self.update_message(message, content_attributes={})
+        if message.status != "failed":
+            return message
+        changes: dict[str, Any] = {"status": "sent", "content_attributes": {}}
+        inbox = self.conversations[message.conversation_id].inbox
+        if inbox.channel not in NO_CARRIER:
+            changes["source_id"] = None
+        return self.update_message(message, **changes)
+
     def type(
         self,
         conversation: Conversation,
@@ -229,6 +282,18 @@ class World(Lifecycle):
         if message.sender_type == "user" and not conversation.first_reply_created_at:
             changes["first_reply_created_at"] = message.created_at
         self.save(conversation, **changes)
+
+
+def _merged(base: Contact, mergee: Contact) -> dict[str, Any]:
+    """Return what *base* has after the merge."""
+    fields = {
+        name: getattr(base, name) or getattr(mergee, name)
+        for name in ("identifier", "email", "phone_number")
+    }
+    return fields | {
+        name: getattr(mergee, name) | getattr(base, name)
+        for name in ("additional_attributes", "custom_attributes")
+    }
 
 
 def _is_automatic(message: Message) -> bool:

@@ -273,9 +273,9 @@ async def test_labels_come_with_their_cached_twin(sim, webhook):
 
     diff = webhook.body("conversation_updated")["changed_attributes"]
     assert [next(iter(each)) for each in diff] == [
-        "label_list",
         "updated_at",
         "cached_label_list",
+        "label_list",
     ]
 
 

@@ -424,7 +424,7 @@ async def test_auto_assignment_swallows_the_opening(sim, hook, call):
     assert events == ["conversation_updated"]
     body = hook.last("conversation_updated")
     columns = [next(iter(each)) for each in body["changed_attributes"]]
-    assert columns == ["updated_at", "assignee_id"]
+    assert columns == ["assignee_id", "updated_at"]
     assert (body["status"], body["meta"]["assignee"]["id"]) == ("open", 12)
     assert not [m for m in sim.messages(cid) if m.message_type == "activity"]
 
