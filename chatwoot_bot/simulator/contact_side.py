@@ -25,6 +25,7 @@ class ContactSide(Side):
         name: str | None = None,
         attachments: Iterable[Json] = (),
         inbox: int | None = None,
+        contact: int | None = None,
         subject: str = "A question",
         auto_reply: bool = False,
         content_attributes: Json | None = None,
@@ -40,6 +41,7 @@ class ContactSide(Side):
             attachments: `file_type` and whatever differs from a stored file,
                 such as `data_url`.
             inbox: Where a new conversation begins.
+            contact: Who begins it; somebody new when left out.
             subject: Of a mail.
             auto_reply: Whether a machine wrote that mail.
             content_attributes: What the channel adds, such as `referral`.
@@ -50,7 +52,7 @@ class ContactSide(Side):
         """
         if conversation is None:
             self.world.limits.check(self._inbox(inbox), is_new=True)
-            target = self._begin(name, inbox, subject)
+            target = self._begin(name, inbox, subject, contact)
         else:
             target = self._conversation(conversation)
             self.world.limits.check(target.inbox, is_new=False)
@@ -103,7 +105,8 @@ class ContactSide(Side):
             self.world.files, kind, name=filename, content=content, **differs
         )
         if kind == "contact" and caption is None:
-            caption = " ".join(attachment["meta"].values())
+            meta = attachment["meta"]
+            caption = f"{meta['firstName']} {meta['lastName']}"
         return await self.contact_says(
             caption, conversation=conversation, inbox=inbox, attachments=[attachment]
         )
@@ -193,7 +196,7 @@ class ContactSide(Side):
         self, message_id: int, rating: int = 5, feedback: str = ""
     ) -> None:
         """Answer the survey; the answer is an object here (facts 4.7)."""
-        answer = {"rating": rating, "feedback_message": feedback}
+        answer = {"feedback_message": feedback, "rating": rating}
         submitted = {"csat_survey_response": answer}
         self._submit(self._message(message_id), submitted_values=submitted)
 
@@ -217,7 +220,7 @@ class ContactSide(Side):
         target = self._conversation(conversation)
         target.contact_last_seen_at = self.world.ledger.now()
         for message in list(target.messages):
-            if message.is_reply and message.status not in ("read", "failed"):
+            if message.is_shown and message.status not in ("read", "failed"):
                 self.world.update_message(message, status="read")
 
     async def contact_resolves(self, conversation: int) -> None:
@@ -226,11 +229,20 @@ class ContactSide(Side):
         self.world.set_status(target, "resolved", by=target.contact.name)
 
     def _begin(
-        self, name: str | None, inbox_id: int | None, subject: str
+        self,
+        name: str | None,
+        inbox_id: int | None,
+        subject: str,
+        contact_id: int | None,
     ) -> Conversation:
         inbox, ledger = self._inbox(inbox_id), self.world.ledger
         new = newcomer(inbox, ledger.number, ledger.now(), subject)
-        contact = ledger.new_contact(name, **new.contact)
+        if contact_id is None:
+            contact = ledger.new_contact(name, **new.contact)
+        elif contact_id in self.world.contacts:
+            contact = self.world.contacts[contact_id]
+        else:
+            raise LookupError(f"there is no contact {contact_id}")
         return self.world.new_conversation(
             contact, inbox, additional_attributes=new.conversation
         )

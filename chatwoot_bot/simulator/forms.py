@@ -131,7 +131,7 @@ def push_team(team: Team | None) -> Json | None:
     """Return the nested form of a team."""
     if team is None:
         return None
-    return {"id": team.id, "name": team.name, "icon": None, "icon_color": None}
+    return {"id": team.id, "name": team.name, "icon": "", "icon_color": ""}
 
 
 def _file_details(item: Json) -> Json:

@@ -31,6 +31,17 @@ COLUMNS = (
     "ai_assignee_type",
     "label_list",
 )
+CONTACT_COLUMNS = (
+    "name",
+    "email",
+    "phone_number",
+    "updated_at",
+    "additional_attributes",
+    "identifier",
+    "custom_attributes",
+    "last_activity_at",
+    "blocked",
+)
 TIME_COLUMNS = (
     "updated_at",
     "last_activity_at",
@@ -161,7 +172,9 @@ def _contact_event(world: World, event: Event) -> Json:
     body = webhook_contact(world, event.conversation.contact) | {"event": event.name}
     if event.changes is not None:
         body["changed_attributes"] = [
-            {name: _diff_values(name, change)} for name, change in event.changes.items()
+            {column: _diff_values(column, event.changes[column])}
+            for column in CONTACT_COLUMNS
+            if column in event.changes
         ]
     return body
 

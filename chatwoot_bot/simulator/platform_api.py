@@ -74,10 +74,11 @@ def _handler(world: World, act: Act) -> Callable[[Request], Any]:
 
 
 def _create_contact(world: World, request: Request, params: Json) -> Json:
-    _inbox(world, request)
+    inbox = _inbox(world, request)
     names = ("source_id", "email", "phone_number", "identifier", "custom_attributes")
     known = {name: params[name] for name in names if params.get(name)}
-    contact = world.add_contact(world.ledger.new_contact(params.get("name"), **known))
+    contact = world.ledger.new_contact(params.get("name"), **known)
+    world.introduce(contact, inbox)
     return {
         "source_id": contact.source_id,
         "pubsub_token": contact.pubsub_token,
@@ -142,7 +143,7 @@ def _read(world: World, request: Request, params: Json) -> Json:
     conversation = _conversation(world, request)
     conversation.contact_last_seen_at = world.ledger.now()
     for message in list(conversation.messages):
-        if message.is_reply and message.status not in ("read", "failed"):
+        if message.is_shown and message.status not in ("read", "failed"):
             world.update_message(message, status="read")
     return {}
 

@@ -145,6 +145,8 @@ class Contact:
     source_id: str
     pubsub_token: str
     created_at: float
+    updated_at: float
+    is_announced: bool = False
     identifier: str | None = None
     additional_attributes: dict[str, Any] = field(default_factory=dict)
     custom_attributes: dict[str, Any] = field(default_factory=dict)
@@ -192,6 +194,11 @@ class Message(Draft):
     def is_reply(self) -> bool:
         """Whether the contact sees this as an answer: public and outgoing."""
         return self.message_type == "outgoing" and not self.private
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the contact sees it come in: an answer, or a template."""
+        return self.message_type in ("outgoing", "template") and not self.private
 
 
 @dataclass(slots=True, kw_only=True)

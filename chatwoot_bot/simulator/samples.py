@@ -33,7 +33,8 @@ OTHERS: dict[str, Json] = {
     },
     "contact": {
         "fallback_title": "+15550100144",
-        "meta": {"firstName": "Dana", "lastName": "Lee"},
+        # PostgreSQL puts shorter keys first.
+        "meta": {"lastName": "Lee", "firstName": "Dana"},
     },
     "fallback": {
         "fallback_title": "A page",

@@ -136,12 +136,18 @@ class World(Lifecycle):
         self.conversations[conversation.id] = conversation
         return conversation
 
+    def introduce(self, contact: Contact, inbox: Inbox | None = None) -> Conversation:
+        """Keep a new contact and say so; the conversation returned is not kept."""
+        conversation = self.new_conversation(contact, inbox)
+        del self.conversations[conversation.id]
+        self._announce_contact(conversation)
+        return conversation
+
     def opens_widget(self, contact: Contact, inbox: Inbox | None = None) -> None:
         """Note that a visitor opened the widget; no conversation comes of it."""
         conversation = self.latest_of(contact)
         if conversation is None:
-            conversation = self.new_conversation(contact, inbox)
-            del self.conversations[conversation.id]
+            conversation = self.introduce(contact, inbox)
         self._emit(Event(name="webwidget_triggered", conversation=conversation))
 
     # Messages.
@@ -159,7 +165,7 @@ class World(Lifecycle):
         conversation.window_closed = False
         conversation.contact_last_seen_at = message.created_at
         if is_first:
-            self._emit(Event(name="contact_created", conversation=conversation))
+            self._announce_contact(conversation)
             self.announce(conversation)
         else:
             self.reopen(conversation)
@@ -168,11 +174,8 @@ class World(Lifecycle):
             self.save(conversation, waiting_since=message.created_at)
         if not _is_automatic(message):
             welcome(self, conversation)
-        activity: dict[str, Change] = {
-            "last_activity_at": (seen_at, message.created_at)
-        }
-        self._emit(
-            Event(name="contact_updated", conversation=conversation, changes=activity)
+        self._tell_contact(
+            conversation, {"last_activity_at": (seen_at, message.created_at)}
         )
         return message
 
@@ -202,11 +205,24 @@ class World(Lifecycle):
         for name, (_, value) in changes.items():
             setattr(contact, name, value)
         if changes:
-            self._emit(
-                Event(
-                    name="contact_updated", conversation=conversation, changes=changes
-                )
-            )
+            self._tell_contact(conversation, changes)
+
+    def _announce_contact(self, conversation: Conversation) -> None:
+        """Say once that a contact is there."""
+        if not conversation.contact.is_announced:
+            conversation.contact.is_announced = True
+            self._emit(Event(name="contact_created", conversation=conversation))
+
+    def _tell_contact(
+        self, conversation: Conversation, changes: dict[str, Change]
+    ) -> None:
+        """Say what changed of a contact; the time of the change is part of it."""
+        contact = conversation.contact
+        before, contact.updated_at = contact.updated_at, self.ledger.now()
+        changes = changes | {"updated_at": (before, contact.updated_at)}
+        self._emit(
+            Event(name="contact_updated", conversation=conversation, changes=changes)
+        )
 
     def merge_contacts(self, base: Contact, mergee: Contact) -> None:
         """Merge *mergee* into *base*: one message_updated per message of *mergee*'s.
