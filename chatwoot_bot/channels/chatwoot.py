@@ -192,7 +192,7 @@ class ChatwootChannel:
         return await self._client.toggle_status(*_address(conversation), status)
 
 
-# Chatwoot refuses more (facts, section 5.2).
+# Chatwoot refuses more (docs/chatwoot/api.md#create-message).
 MAX_CONTENT = 150_000
 # A hundred messages each; a conversation that grew more since is not waiting for us.
 PAGES = 10

@@ -1,7 +1,7 @@
 """What Chatwoot's REST API answers, and what each refusal means.
 
 The engine's client treats every refusal alike; whoever sets things up or looks for
-what is wrong needs to know which one it was (facts, section 6.1).
+what is wrong needs to know which one it was (docs/chatwoot/api.md#errors).
 """
 
 from collections.abc import Mapping

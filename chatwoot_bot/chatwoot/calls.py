@@ -24,7 +24,7 @@ ASIDE_TIMEOUT = httpx.Timeout(3.0)
 
 # Chatwoot's documented name, and what Rack makes the same of.
 UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
-# What it says when it has seen no token at all (facts, section 6.1).
+# What it says when it has seen no token at all (docs/chatwoot/api.md#errors).
 ANONYMOUS = "You need to sign in"
 
 
@@ -142,7 +142,8 @@ class Calls:
         raise ChatwootError(
             f"{what} answered {response.status_code}{words}",
             status_code=response.status_code,
-            # The flood guard of 200 messages a minute (facts, section 6.2).
+            # The flood guard of 200 messages a minute
+            # (docs/chatwoot/api.md#rate-limits).
             passes="Too many messages" in words,
             # After 429 or any 4xx nothing was done; a 5xx may come after the commit.
             in_doubt=response.status_code >= 500,
@@ -176,7 +177,8 @@ class Calls:
         return response
 
 
-# Not 500: a bot gets it for good for a conversation with a team (facts, section 5.1).
+# Not 500: a bot gets it for good for a conversation with a team
+# (docs/chatwoot/api.md#bot-tokens).
 OUTAGE = (429, 502, 503, 504)
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
@@ -206,7 +208,10 @@ def list_of(response: httpx.Response) -> list[Mapping[str, Any]]:
 
 
 def said(response: httpx.Response) -> str:
-    """Return Chatwoot's own words for an error (facts, section 6.1), shortened."""
+    """Return Chatwoot's own words for an error, shortened.
+
+    Source: docs/chatwoot/api.md#errors.
+    """
     payload = object_of(response)
     words = payload.get("error") or payload.get("message") or payload.get("errors")
     return f": {str(words)[:200]}" if words else ""

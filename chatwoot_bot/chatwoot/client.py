@@ -141,7 +141,7 @@ class ChatwootClient(Calls):
 
         Raises:
             ChatwootError: 401 in older releases, 500 for a conversation with a
-                team (facts, section 5.1), or no answer.
+                team (docs/chatwoot/api.md#bot-tokens), or no answer.
         """
         response = await self.call("GET", account_id, display_id, aside=aside)
         payload = object_of(response)

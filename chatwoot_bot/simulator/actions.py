@@ -1,4 +1,4 @@
-"""What each call about a conversation does and answers (facts 5.1 to 5.6).
+"""What each call about a conversation does and answers (docs/chatwoot/api.md).
 
 Plain functions from the world and one `Ask` to a JSON body. Who may call what is in
 the table at the end.
@@ -65,7 +65,10 @@ def list_messages(world: World, ask: Ask) -> Json:
 
 
 def show_conversation(world: World, ask: Ask) -> Json:
-    """Show one conversation; with a team it fails for bots (facts 5.1, derived)."""
+    """Show one conversation; with a team it fails for bots.
+
+    Source: docs/chatwoot/api.md#bot-tokens.
+    """
     if ask.caller == "bot" and ask.conversation.team_id is not None:
         raise RailsError("the team partial asks the bot for its teams")
     return conversation_answer(world, ask.conversation)
@@ -188,7 +191,10 @@ def set_labels(world: World, ask: Ask) -> Json:
 
 
 def assign(world: World, ask: Ask) -> Any:
-    """Assign an agent, a bot or a team; an assignee wins over a team (facts 5.3)."""
+    """Assign an agent, a bot or a team; an assignee wins over a team.
+
+    Source: docs/chatwoot/api.md#conversation-actions.
+    """
     if "assignee_id" in ask.params or ask.params.get("assignee_type") == "AgentBot":
         return _assign_owner(world, ask)
     if "team_id" not in ask.params:
@@ -223,7 +229,10 @@ def _assign_owner(world: World, ask: Ask) -> Any:
 
 
 def _chosen(messages: list[Message], query: Mapping[str, str]) -> list[Message]:
-    """Return the page that `before` and `after` ask for (facts 5.4)."""
+    """Return the page that `before` and `after` ask for.
+
+    Source: docs/chatwoot/api.md#messages.
+    """
     before, after = query.get("before"), query.get("after")
     if before and after:
         between = [m for m in messages if int(after) <= m.id < int(before)]

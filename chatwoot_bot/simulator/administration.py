@@ -1,6 +1,6 @@
-"""Bots and inboxes: what `setup` commands call (facts 5.8).
+"""Bots and inboxes: what `setup` commands call (docs/chatwoot/api.md#administration).
 
-Source: facts 5.8; chatwoot/chatwoot app/controllers/api/v1/accounts/
+Source: chatwoot/chatwoot app/controllers/api/v1/accounts/
 {agent_bots,inboxes}_controller.rb and their policies.
 """
 

@@ -1,4 +1,4 @@
-"""How bots, inboxes and webhooks look in REST (facts 5.8).
+"""How bots, inboxes and webhooks look in REST (docs/chatwoot/api.md#administration).
 
 Source: chatwoot/chatwoot app/views/api/v1/models/{_agent_bot,_inbox,_webhook}
 .json.jbuilder, key order included.

@@ -33,7 +33,10 @@ class AgentSide(Side):
         )
 
     async def agent_reads(self, conversation: int) -> None:
-        """Open the conversation; nobody is told of it (facts 3.1)."""
+        """Open the conversation; nobody is told of it.
+
+        Source: docs/chatwoot/deliveries.md#updates.
+        """
         target = self._conversation(conversation)
         target.unread = 0
         self.world.save(target, agent_last_seen_at=self.world.ledger.now())
@@ -97,14 +100,20 @@ class AgentSide(Side):
         self.world.retry_message(self._message(message_id))
 
     async def mute(self, conversation: int, muted: bool = True) -> None:
-        """Mute the contact: resolved, and no reopening (facts section 7)."""
+        """Mute the contact: resolved, and no reopening.
+
+        Source: docs/chatwoot/conversations.md.
+        """
         target = self._conversation(conversation)
         target.muted = muted
         if muted:
             await self.set_status(conversation, "resolved")
 
     async def agent_deletes(self, message_id: int) -> None:
-        """Delete a message: its text and all its attributes are gone (facts 4.8)."""
+        """Delete a message: its text and all its attributes are gone.
+
+        Source: docs/chatwoot/payloads.md#deleted-messages.
+        """
         self.world.update_message(
             self._message(message_id),
             content=DELETED,
@@ -117,7 +126,7 @@ class AgentSide(Side):
         """Change the settings of an inbox, such as `greeting_message`, `is_closed`.
 
         `records.Inbox` lists them; `enable_auto_assignment` brings the event loss of
-        facts 3.4.
+        docs/chatwoot/deliveries.md#lost-events.
         """
         target = self._inbox(inbox)
         for name, value in settings.items():

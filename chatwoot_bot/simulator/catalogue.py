@@ -1,4 +1,6 @@
-"""The small lists beside the conversations, and who one is (facts 5.9).
+"""The small lists beside the conversations, and who one is.
+
+Source: docs/chatwoot/api.md#read-helpers.
 
 Agents, teams, labels, dashboard apps, canned responses, custom attributes, profile.
 """

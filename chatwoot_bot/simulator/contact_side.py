@@ -11,7 +11,8 @@ from .side import Side
 from .wire import Json
 
 FLOW_ANSWERED = "Form response received"  # not recorded; a fixed, translated text
-UNSUPPORTED = "This message is unavailable."  # as Chatwoot stores it (facts 4.6)
+# As Chatwoot stores it (docs/chatwoot/payloads.md#channels).
+UNSUPPORTED = "This message is unavailable."
 
 
 class ContactSide(Side):
@@ -86,7 +87,9 @@ class ContactSide(Side):
         inbox: int | None = None,
         **differs: Any,
     ) -> Message:
-        """Send a file, a location, a contact card … (facts 4.5).
+        """Send a file, a location, a contact card ….
+
+        Source: docs/chatwoot/payloads.md#attachments.
 
         Args:
             kind: image, audio, video, file, location, contact, fallback, embed,
@@ -143,7 +146,10 @@ class ContactSide(Side):
         )
 
     async def contact_replies_to(self, message_id: int, content: str) -> Message:
-        """Answer one message with the channel's "reply to" (facts 4.7)."""
+        """Answer one message with the channel's "reply to".
+
+        Source: docs/chatwoot/payloads.md#content-attributes.
+        """
         message = self._message(message_id)
         replied = {
             "in_reply_to": message.id,
@@ -156,7 +162,9 @@ class ContactSide(Side):
     async def contact_picks(
         self, message_id: int, title: str, value: str
     ) -> Message | None:
-        """Choose an option of an input_select, as the channel answers (facts 5.2).
+        """Choose an option of an input_select, as the channel answers.
+
+        Source: docs/chatwoot/api.md#create-message.
 
         In the widget no incoming message comes of it, only the bot's own message
         changes; WhatsApp and Facebook send the title, Telegram and LINE the value.
@@ -195,7 +203,10 @@ class ContactSide(Side):
     async def contact_rates(
         self, message_id: int, rating: int = 5, feedback: str = ""
     ) -> None:
-        """Answer the survey; the answer is an object here (facts 4.7)."""
+        """Answer the survey; the answer is an object here.
+
+        Source: docs/chatwoot/payloads.md#content-attributes.
+        """
         answer = {"feedback_message": feedback, "rating": rating}
         submitted = {"csat_survey_response": answer}
         self._submit(self._message(message_id), submitted_values=submitted)

@@ -1,4 +1,7 @@
-"""Contacts in REST: list, search, show, create, change (facts 5.7)."""
+"""Contacts in REST: list, search, show, create, change.
+
+Source: docs/chatwoot/api.md#contacts.
+"""
 
 from .answers import conversation_answer
 from .asks import Ask, InvalidError, NotFoundError, for_users, number

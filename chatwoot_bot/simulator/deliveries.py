@@ -1,4 +1,6 @@
-"""Send events to webhooks the way Chatwoot's job workers do (facts section 2).
+"""Send events to webhooks the way Chatwoot's job workers do.
+
+Source: docs/chatwoot/deliveries.md.
 
 Ten at a time and without any promise of order. One delivery id for all attempts
 of a delivery, a new timestamp and signature for each. The agent-bot route repeats
@@ -148,7 +150,8 @@ class Deliveries:
         """Send *event* to *recipient* soon.
 
         The agent-bot route builds the body now, the others when it is sent, so that
-        it may already show newer state (facts 1.5).
+        it may already show newer state
+        (docs/chatwoot/deliveries.md#when-bodies-are-built).
         """
         if self._client.is_closed:
             return
@@ -245,7 +248,8 @@ class Deliveries:
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
-        # Automation rules and macros send neither of the two (facts 1.1).
+        # Automation rules and macros send neither of the two
+        # (docs/chatwoot/deliveries.md#routes).
         is_plain = delivery.recipient.route == "automation"
         if not (is_plain or self._faults.deliveries.without_delivery_id):
             headers["X-Chatwoot-Delivery"] = delivery.id

@@ -1,6 +1,7 @@
 """From the parameters of "create message" to a draft, with Chatwoot's refusals.
 
-Source: facts 5.2; chatwoot/chatwoot app/builders/messages/message_builder.rb and
+Source: docs/chatwoot/api.md#create-message;
+chatwoot/chatwoot app/builders/messages/message_builder.rb and
 app/models/concerns/content_attribute_validator.rb.
 """
 

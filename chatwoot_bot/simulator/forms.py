@@ -1,4 +1,6 @@
-"""Small parts of payloads: people, teams, files (facts 4.1 and 4.5).
+"""Small parts of payloads: people, teams, files.
+
+Source: docs/chatwoot/payloads.md#parts and docs/chatwoot/payloads.md#attachments.
 
 A "webhook form" stands at the top of a body, a "push form" is nested in one.
 """
@@ -96,7 +98,10 @@ def webhook_sender(
 
 
 def webhook_contact(world: World, contact: Contact) -> Json:
-    """Return the top-level form: it has `account` and no `type` (facts 4.1)."""
+    """Return the top-level form: it has `account` and no `type`.
+
+    Source: docs/chatwoot/payloads.md#parts.
+    """
     return {
         "account": account(world),
         "additional_attributes": contact.additional_attributes,

@@ -1,4 +1,4 @@
-"""The life cycle of a conversation: status and owner (facts section 7).
+"""The life cycle of a conversation: status and owner (docs/chatwoot/conversations.md).
 
 The bot owns what begins in its inbox. `bot_handoff!`, a human's "open" and an
 assignment end that; a failed delivery, the end of a snooze and an automation rule
@@ -74,14 +74,17 @@ class Lifecycle(Saving):
     def open_after_failure(self, conversation: Conversation) -> None:
         """Hand a pending conversation to humans because a delivery failed for good.
 
-        The bot stays its owner, as in Chatwoot (facts 2.6).
+        The bot stays its owner, as in Chatwoot (docs/chatwoot/deliveries.md#failure).
         """
         if conversation.status == "pending":
             self.save(conversation, status="open")
             self.say_activity(conversation, BOT_FAILURE)
 
     def wake(self, conversation: Conversation) -> None:
-        """End a snooze by its time; the bot stays the owner (facts section 7)."""
+        """End a snooze by its time; the bot stays the owner.
+
+        Source: docs/chatwoot/conversations.md.
+        """
         if conversation.status == "snoozed":
             self.save(conversation, status="open", snoozed_until=None)
 

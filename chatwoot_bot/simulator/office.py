@@ -1,7 +1,7 @@
 """What administrators set up: bots, inboxes, webhooks, agents, and the small lists.
 
 The REST calls that change it are in `administration.py` and `catalogue.py`
-(facts 5.8 and 5.9). Nothing here sends an event.
+(docs/chatwoot/api.md#administration). Nothing here sends an event.
 """
 
 import random
@@ -15,7 +15,8 @@ from .releases import Release
 from .wire import Json
 
 T = TypeVar("T")
-TOKEN_LENGTH = 24  # of access tokens and secrets (facts 2.2)
+# Of access tokens and secrets (docs/chatwoot/deliveries.md#signature).
+TOKEN_LENGTH = 24
 PLATFORM_TOKEN = "platform-token"  # noqa: S105 - a stand-in guards nothing
 ALPHABET = string.ascii_letters + string.digits
 

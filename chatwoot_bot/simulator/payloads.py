@@ -1,4 +1,4 @@
-"""Webhook bodies as Chatwoot 4.16.2 builds them (facts section 4).
+"""Webhook bodies as Chatwoot 4.16.2 builds them (docs/chatwoot/payloads.md).
 
 The key order is that of Chatwoot's serialisers. The objects within are in
 `nested.py`; REST has forms of its own, in `answers.py`.
@@ -64,7 +64,8 @@ def webhook_body(world: World, event: Event) -> Json:
         return _contact_event(world, event)
     body = conversation_payload(world, event.conversation) | {"event": event.name}
     if event.name == "conversation_status_changed":
-        # The code asks for pending changes after they were saved (facts 3.2).
+        # The code asks for pending changes after they were saved
+        # (docs/chatwoot/deliveries.md#changed-attributes).
         body["changed_attributes"] = None
     elif event.changes is not None:
         body["changed_attributes"] = changed_attributes(event.changes)
@@ -72,7 +73,9 @@ def webhook_body(world: World, event: Event) -> Json:
 
 
 def old_shape(body: Json, *, account: bool = True, assignee: bool = True) -> Json:
-    """Return *body* without what older releases did not send (facts section 8).
+    """Return *body* without what older releases did not send.
+
+    Source: docs/chatwoot/releases.md#first-releases.
 
     Args:
         body: A body of today.
@@ -136,7 +139,10 @@ def _content(world: World, message: Message) -> str | None:
 
 
 def _widget_event(world: World, event: Event) -> Json:
-    """Return the body of `webwidget_triggered` (facts 4.9)."""
+    """Return the body of `webwidget_triggered`.
+
+    Source: docs/chatwoot/payloads.md#other-bodies.
+    """
     conversation = event.conversation
     is_real = conversation.id in world.conversations
     return {

@@ -1,7 +1,8 @@
 """The two APIs that have a base of their own: platform apps, and API clients.
 
-`/platform/api/v1/agent_bots` (facts 5.8) is for platform apps; `/public/api/v1/inboxes`
-(facts 5.9) is the customer's side of an API inbox and needs no token.
+`/platform/api/v1/agent_bots`
+(docs/chatwoot/api.md#administration) is for platform apps; `/public/api/v1/inboxes`
+is the customer's side of an API inbox and needs no token.
 """
 
 from collections.abc import Callable

@@ -27,7 +27,7 @@ class Inbox:
     """One channel of the account, with the settings that change what is sent.
 
     Attributes:
-        agent_bot_id: The connected bot; one at most (facts 1.4).
+        agent_bot_id: The connected bot; one at most (docs/chatwoot/deliveries.md#bots).
         webhook_url: The callback of an API inbox; others have none.
         secret: Signs those callbacks.
         identifier: What the public API calls an API inbox.

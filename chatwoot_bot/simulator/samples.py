@@ -1,4 +1,4 @@
-"""Attachments of every kind that contacts send (facts 4.5).
+"""Attachments of every kind that contacts send (docs/chatwoot/payloads.md#attachments).
 
 A stored file has links into the file store; a location, a contact card or somebody
 else's post has only what the channel said about it.

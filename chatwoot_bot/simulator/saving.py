@@ -1,9 +1,11 @@
 """How the simulated Chatwoot saves: compare, store, and send the events of it.
 
 Every change of a conversation goes through `Saving.save`, which works like a Rails
-save: it compares, and sends the events of facts 3.1 to 3.3 in Chatwoot's order. And
-an event is sent at the moment it happens, before the next change, so its payload
-shows the state of that moment.
+save: it compares, and sends its events in Chatwoot's order. An event is sent at the
+moment it happens, before the next change, so its payload shows the state of that
+moment.
+
+Source: docs/chatwoot/deliveries.md#updates.
 """
 
 from collections.abc import Callable
@@ -16,7 +18,7 @@ from .records import Change, Contact, Conversation, Draft, Event, Message
 from .releases import Release
 
 SILENT = ("contact_last_seen_at", "agent_last_seen_at", "last_activity_at")
-"""Columns whose change alone sends nothing (facts 3.1)."""
+"""Columns whose change alone sends nothing (docs/chatwoot/deliveries.md#updates)."""
 
 
 class Saving:
@@ -111,7 +113,10 @@ class Saving:
         return None
 
     def fail_message(self, message_id: int, error: str) -> None:
-        """Note that a channel did not take a message (facts 2.6 and 4.6)."""
+        """Note that a channel did not take a message.
+
+        Source: docs/chatwoot/deliveries.md#failure.
+        """
         message = self.ledger.message(message_id)
         attributes = message.content_attributes | {"external_error": error}
         self.update_message(message, status="failed", content_attributes=attributes)
@@ -161,7 +166,7 @@ class Saving:
         return has_owner and self.release.is_owner_assigned
 
     def _auto_assign(self, conversation: Conversation) -> bool:
-        """Play Chatwoot's known event loss (facts 3.4).
+        """Play Chatwoot's known event loss (docs/chatwoot/deliveries.md#lost-events).
 
         Legacy auto-assignment runs a second save within the first; only the events
         of the second one are sent.

@@ -1,4 +1,4 @@
-"""What only humans may call about conversations and messages (facts 5.3, 5.4, 5.6)."""
+"""What only humans may call about conversations and messages (docs/chatwoot/api.md)."""
 
 from typing import Any
 
@@ -80,7 +80,10 @@ def unmute(world: World, ask: Ask) -> None:
 
 
 def mark_seen(world: World, ask: Ask) -> Json:
-    """Note that the agent looked; nobody is told of it (facts 3.1)."""
+    """Note that the agent looked; nobody is told of it.
+
+    Source: docs/chatwoot/deliveries.md#updates.
+    """
     ask.conversation.unread = 0
     world.save(ask.conversation, agent_last_seen_at=world.ledger.now())
     return conversation_answer(world, ask.conversation)
@@ -100,7 +103,10 @@ def send_transcript(world: World, ask: Ask) -> None:
 
 
 def delete_message(world: World, ask: Ask) -> Json:
-    """Delete a message: its text and all its attributes are gone (facts 4.8)."""
+    """Delete a message: its text and all its attributes are gone.
+
+    Source: docs/chatwoot/payloads.md#deleted-messages.
+    """
     message = world.update_message(
         _message(world, ask),
         content=DELETED,
@@ -133,7 +139,7 @@ def retry_message(world: World, ask: Ask) -> Json:
 
 
 def upload(world: World, ask: Ask) -> Json:
-    """Keep a file for a later message (facts 5.9)."""
+    """Keep a file for a later message (docs/chatwoot/api.md#read-helpers)."""
     if not ask.files:
         raise MissingParameterError("attachment")
     given = ask.files[0]

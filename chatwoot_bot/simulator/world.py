@@ -112,7 +112,7 @@ class World(Lifecycle):
     ) -> Conversation:
         """Begin a conversation: pending and the bot's own, or open without a bot.
 
-        A blocked contact's is resolved at once (facts section 7).
+        A blocked contact's is resolved at once (docs/chatwoot/conversations.md).
         """
         now = self.ledger.now()
         inbox = inbox or self.inbox

@@ -1,4 +1,4 @@
-"""A conversation's life with a bot, row by row of section 7 in Chatwoot's facts."""
+"""A conversation's life with a bot, as in docs/chatwoot/conversations.md."""
 
 import httpx
 import pytest
@@ -75,7 +75,10 @@ async def test_api_inbox_that_calls_the_bot_back_is_answered(bot):
 
 
 async def test_bot_that_was_assigned_by_hand_answers(bot):
-    """Its events come to it without a connection to the inbox (facts 1.4)."""
+    """Its events come to it without a connection to the inbox.
+
+    Source: docs/chatwoot/deliveries.md#bots.
+    """
     async with bot.scene() as here:
         await here.chatwoot.set_inbox(agent_bot_id=None)
         said = await here.chatwoot.contact_says("Anyone?")

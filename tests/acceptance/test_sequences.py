@@ -1,6 +1,6 @@
 """Chatwoot's sequences of events, one by one: what contact and agents see of the bot.
 
-The numbers are the rows of section 3 in Chatwoot's facts.
+The numbers are the rows of docs/chatwoot/deliveries.md#sequences.
 """
 
 import pytest
