@@ -79,7 +79,7 @@ async def test_bot_that_was_assigned_by_hand_answers(bot):
 
     Source: docs/chatwoot/deliveries.md#bots.
     """
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         await here.chatwoot.set_inbox(agent_bot_id=None)
         said = await here.chatwoot.contact_says("Anyone?")
         cid = said.conversation_id
@@ -339,7 +339,7 @@ async def test_pending_again_is_the_bots_again_and_the_human_stays_assigned(bot)
 
 async def test_assigning_the_bot_alone_does_not_give_it_back(bot):
     """It leaves the status as it is (up to 4.16.2), so the team still sees it."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.handed_over()
         await here.chatwoot.assign_bot(cid)
         await here.chatwoot.settled()
@@ -464,7 +464,7 @@ async def test_pending_although_a_delivery_failed_is_still_the_bots(bot):
 
 async def test_bot_that_was_disconnected_is_silent_until_it_is_back(bot):
     """Its conversations stay pending, and theirs to whom they were assigned."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.answered("Hi")
         await here.chatwoot.set_inbox(agent_bot_id=None)
         await here.chatwoot.assign(cid)

@@ -106,7 +106,7 @@ async def test_5_events_of_the_bots_own_handover_are_no_takeover(bot):
 
 async def test_6_assigned_human_who_has_said_nothing_does_not_silence_the_bot(bot):
     """Pending with a human assignee is normal."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.answered("Hi")
         await here.chatwoot.assign(cid)
         await here.chatwoot.settled()
@@ -259,7 +259,7 @@ async def test_3_3_events_in_any_order_and_twice_mean_the_same(bot, seed):
 
 async def test_3_4_opening_without_any_status_event_is_seen_all_the_same(bot):
     """Auto-assignment swallows them: one update with the assignee is all."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         await here.chatwoot.set_inbox(enable_auto_assignment=True)
         cid = await here.answered("Hi")
         await here.chatwoot.automation_opens(cid)
