@@ -14,7 +14,25 @@ import pytest
 from scene import installed
 
 from chatwoot_bot.settings import Settings
+from chatwoot_bot.simulator import releases
 from chatwoot_bot.store.engine import Database
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--chatwoot",
+        default=releases.DEFAULT,
+        choices=tuple(releases.RELEASES),
+        help="the release of Chatwoot that the simulator is, unless a test says which",
+    )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chatwoot_release(request):
+    """The release of every simulated Chatwoot that is started without one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(releases, "DEFAULT", request.config.getoption("--chatwoot"))
+        yield releases.DEFAULT
 
 
 @pytest.fixture

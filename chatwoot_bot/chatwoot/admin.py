@@ -1,7 +1,7 @@
 """Chatwoot's REST API for an administrator: bots, inboxes, webhooks, dashboard apps.
 
 `setup` writes with it and `doctor` reads with it. Nothing is repeated here: both
-commands can simply be run again. Source: facts, sections 5.8 and 5.9.
+commands can simply be run again. Source: docs/chatwoot/api.md.
 """
 
 import asyncio

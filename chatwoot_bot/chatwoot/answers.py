@@ -1,7 +1,7 @@
 """What Chatwoot's REST API answers, and what each refusal means.
 
 The engine's client treats every refusal alike; whoever sets things up or looks for
-what is wrong needs to know which one it was (facts, section 6.1).
+what is wrong needs to know which one it was (docs/chatwoot/api.md#errors).
 """
 
 from collections.abc import Mapping
@@ -109,7 +109,8 @@ class Answer:
             own = isinstance(self.body, dict) and set(self.body) == {"error"}
             return own or self.refusal is not None
         if self.status in (400, 422):
-            # The flood guard of 200 messages a minute passes (facts, section 6.2).
+            # The flood guard of 200 messages a minute passes
+            # (docs/chatwoot/api.md#rate-limits).
             return bool(self.words) and "Too many messages" not in self.words
         return self.status == 413
 
@@ -118,7 +119,7 @@ class Answer:
         """Whether what answered is not Chatwoot, or not Chatwoot at work.
 
         500 is no outage: a bot gets it for good for a conversation with a team
-        (facts, section 5.1). Nor is what Chatwoot refuses, for good or for now.
+        (docs/chatwoot/api.md#bot-tokens). Nor is what Chatwoot refuses, for good or for now.
         """
         known = self.is_success or self.is_final or self.status == 500
         return not (known or "Too many messages" in self.words)

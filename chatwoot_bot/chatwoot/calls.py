@@ -26,7 +26,7 @@ ASIDE_TIMEOUT = httpx.Timeout(3.0)
 
 # Chatwoot's documented name, and what Rack makes the same of.
 UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
-# What it says when it has seen no token at all (facts, section 6.1).
+# What it says when it has seen no token at all (docs/chatwoot/api.md#errors).
 ANONYMOUS = "You need to sign in"
 
 

@@ -14,7 +14,7 @@ from ..core.transcript import escape_liquid
 from ..errors import ChatwootError, PayloadError
 from .calls import Calls, Shape, list_of, object_of
 
-# Chatwoot refuses more characters of text (facts, section 5.2).
+# Chatwoot refuses more characters of text (docs/chatwoot/api.md#create-message).
 MAX_CONTENT = 150_000
 
 
@@ -142,7 +142,7 @@ class ChatwootClient(Calls):
 
         Raises:
             ChatwootError: 401 in older releases, 500 for a conversation with a
-                team (facts, section 5.1), or no answer.
+                team (docs/chatwoot/api.md#bot-tokens), or no answer.
         """
         response = await self.call(
             "GET", account_id, display_id, aside=aside, shape=_has_id
@@ -225,7 +225,7 @@ class ChatwootClient(Calls):
         )
         if not object_of(response):
             # 200 and null for an unknown agent, before 4.17 also for an unknown team
-            # (facts, section 5.3).
+            # (docs/chatwoot/api.md#conversation-actions).
             [(name, unknown)] = body.items()
             raise ChatwootError(
                 f"Chatwoot does not know {name} {unknown}", status_code=200, final=True

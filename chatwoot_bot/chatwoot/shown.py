@@ -1,5 +1,7 @@
 """What Chatwoot shows an administrator, each as far as it is read here."""
 
+from typing import Any
+
 import pydantic
 from pydantic import Field
 
@@ -59,6 +61,12 @@ class AgentBot(Shown):
     account_id: int | None = None
     access_token: str | None = Field(None, repr=False)
     secret: str | None = Field(None, repr=False)
+
+    @pydantic.field_validator("access_token", mode="before")
+    @classmethod
+    def _token_of_record(cls, value: Any) -> Any:
+        """Take the token out of the record that an inbox's bot is shown with."""
+        return value.get("token") if isinstance(value, dict) else value
 
 
 class Inbox(Shown):

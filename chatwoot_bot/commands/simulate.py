@@ -24,6 +24,7 @@ from rich.text import Text
 from ..simulator.console import is_listening, script_lines, typed_lines
 from ..simulator.ledger import MessageRefusedError
 from ..simulator.records import Message
+from ..simulator.releases import DEFAULT, RELEASES, release_of
 from ..simulator.script import Plan, Report, run_script
 from ..simulator.server import Simulator
 from ..simulator.terminal import ExpectationError, Terminal, UsageError
@@ -60,8 +61,17 @@ class _Order:
     interactive: bool
     keep: bool
     channel: str
+    release: str
+    email_collect: bool
     script: list[str]
     bare: bool
+
+
+def _known_release(name: str) -> str:
+    try:
+        return release_of(name).name
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def simulate(
@@ -91,6 +101,17 @@ def simulate(
     channel: Annotated[
         str, typer.Option(help="The inbox's: WebWidget, Whatsapp, Email, Telegram …")
     ] = "WebWidget",
+    release: Annotated[
+        str,
+        typer.Option(
+            callback=_known_release,
+            help=f"Which Chatwoot to be: {', '.join(RELEASES)}.",
+        ),
+    ] = DEFAULT,
+    email_collect: Annotated[
+        bool,
+        typer.Option(help="Ask visitors for an e-mail address, as a new widget does."),
+    ] = True,
     play: Annotated[
         Path | None,
         typer.Option(
@@ -121,6 +142,8 @@ def simulate(
         interactive=interactive,
         keep=keep,
         channel=channel,
+        release=release,
+        email_collect=email_collect,
         script=play.read_text(encoding="utf-8").splitlines() if play else [],
         bare=bare,
     )
@@ -153,12 +176,16 @@ class _Session:
             bot_token=order.token,
             seed=order.seed,
             channel=f"Channel::{order.channel.removeprefix('Channel::')}",
+            release=order.release,
+            email_collect=order.email_collect,
             # Not from the seed: the service may remember the ids of an earlier run.
             first_conversation=(1 + secrets.randbelow(9_000)) * 1_000,
             first_message=(1 + secrets.randbelow(2_000)) * 1_000_000,
             on_message=self._show,
         ) as sim:
-            self.console.print(f"Chatwoot is simulated at {sim.base_url}", end=" ")
+            self.console.print(
+                f"Chatwoot {order.release} is simulated at {sim.base_url}", end=" "
+            )
             self.console.print(f"(seed {order.seed})", style="dim")
             if order.bare:
                 self.console.print(f"An administrator's token is {ADMIN_TOKEN}.")

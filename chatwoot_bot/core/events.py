@@ -250,7 +250,8 @@ def from_rest(
     """Read a message that was fetched, as if its webhook had come.
 
     Args:
-        conversation: as in REST (facts, section 5.5), which names its parts alike.
+        conversation: as in REST
+        (docs/chatwoot/api.md#conversation), which names its parts alike.
         message: as in a conversation's `last_non_activity_message`, or in a list.
 
     Raises:

@@ -66,7 +66,7 @@ def own_words(email: Mapping[str, Any], content: str) -> str:
     which common separators are looked for.
 
     Args:
-        email: of `content_attributes`; facts, section 4.6.
+        email: of `content_attributes`; docs/chatwoot/payloads.md#channels.
     """
     for name in ("text_content", "html_content"):
         part = email.get(name)

@@ -15,7 +15,8 @@ from .splitting import size, split
 # One class, two channels; told apart by the contact's address (`core.events`).
 TWILIO_WHATSAPP = "Channel::TwilioSms whatsapp"
 
-# Characters. Chatwoot's dashboard keeps agents to these (facts, section 5.2).
+# Characters. Chatwoot's dashboard keeps agents to these
+# (docs/chatwoot/api.md#create-message).
 LIMITS = {
     "Channel::Whatsapp": 4_096,
     "Channel::Telegram": 4_096,
@@ -69,7 +70,8 @@ class Menu:
     says_value: bool = False
 
 
-# Other channels show only the text (facts, section 5.2). The numbers are the vendors':
+# Other channels show only the text
+# (docs/chatwoot/api.md#create-message). The numbers are the vendors':
 # WhatsApp's interactive messages (three buttons, else a list, of which buttons have
 # the shorter titles), Messenger's quick replies, Telegram's callback_data, and LINE's
 # message action and altText.

@@ -1,4 +1,4 @@
-"""A local stand-in for Chatwoot 4.16.2, and one for a model server.
+"""A local stand-in for Chatwoot 4.16 to 4.19, and one for a model server.
 
 It stands in for any bot's Chatwoot, not only for ours: nothing here knows the adapter.
 
@@ -13,6 +13,7 @@ It stands in for any bot's Chatwoot, not only for ours: nothing here knows the a
 - `routes.py` and `deliveries.py`: who is told, and how often; `payloads.py`,
   `nested.py` and `forms.py`: in which words.
 - `channels.py`, `carrier.py`, `files.py`, `samples.py`: what channels add and carry.
+- `releases.py`: what the releases of Chatwoot do differently.
 - `faults.py`: everything that can go wrong, on request.
 """
 

@@ -1,4 +1,4 @@
-"""What each call about a conversation does and answers (facts 5.1 to 5.6).
+"""What each call about a conversation does and answers (docs/chatwoot/api.md).
 
 Plain functions from the world and one `Ask` to a JSON body. Who may call what is in
 the table at the end.
@@ -14,7 +14,7 @@ from .answers import (
     message_answer,
     message_list,
 )
-from .asks import Ask, Endpoint, RailsError, number, truth
+from .asks import Ask, Endpoint, NotFoundError, RailsError, number, truth
 from .drafts import draft_from
 from .records import Conversation, Message
 from .wire import Json
@@ -24,6 +24,12 @@ LIST_PAGE = 25
 MESSAGES_LATEST = 20
 MESSAGES_AFTER = 100
 MESSAGES_BETWEEN = 1000
+COUNTS = {
+    "mine": "me",
+    "assigned": "assigned",
+    "unassigned": "unassigned",
+    "all": "all",
+}
 PRIORITIES = (None, "low", "medium", "high", "urgent")
 
 
@@ -59,7 +65,10 @@ def list_messages(world: World, ask: Ask) -> Json:
 
 
 def show_conversation(world: World, ask: Ask) -> Json:
-    """Show one conversation; with a team it fails for bots (facts 5.1, derived)."""
+    """Show one conversation; with a team it fails for bots.
+
+    Source: docs/chatwoot/api.md#bot-tokens.
+    """
     if ask.caller == "bot" and ask.conversation.team_id is not None:
         raise RailsError("the team partial asks the bot for its teams")
     return conversation_answer(world, ask.conversation)
@@ -73,12 +82,11 @@ def list_conversations(world: World, ask: Ask) -> Json:
         if _is_listed(conversation, ask.query)
     ]
     counts = {
-        "mine_count": sum(found_.assignee_id == ask.user.id for found_ in found),
-        "assigned_count": sum(found_.assignee_id is not None for found_ in found),
-        "unassigned_count": sum(found_.assignee_id is None for found_ in found),
-        "all_count": len(found),
+        f"{kind}_count": sum(is_assigned(world, each, ask, scope) for each in found)
+        for kind, scope in COUNTS.items()
     }
-    found = [each for each in found if _is_assigned(each, ask)]
+    scope = ask.query.get("assignee_type")
+    found = [each for each in found if is_assigned(world, each, ask, scope)]
     found.sort(key=lambda each: each.last_activity_at, reverse=True)
     start = (max(int(ask.query.get("page") or 1), 1) - 1) * LIST_PAGE
     page = found[start : start + LIST_PAGE]
@@ -144,12 +152,27 @@ def update_conversation(world: World, ask: Ask) -> Json:
 
 
 def set_custom_attributes(world: World, ask: Ask) -> Json:
-    """Replace all custom attributes; Chatwoot 4.16.2 merges nothing."""
+    """Replace all custom attributes; since 4.17 `merge` keeps the others."""
     given = ask.params.get("custom_attributes")
-    world.save(
-        ask.conversation,
-        custom_attributes=dict(given) if isinstance(given, dict) else {},
-    )
+    attributes = dict(given) if isinstance(given, dict) else {}
+    if world.release.merges_attributes and truth(ask.params.get("merge")):
+        attributes = ask.conversation.custom_attributes | attributes
+    world.save(ask.conversation, custom_attributes=attributes)
+    return {"custom_attributes": ask.conversation.custom_attributes}
+
+
+def remove_custom_attributes(world: World, ask: Ask) -> Json:
+    """Remove some custom attributes; there is no such call before 4.17."""
+    if not world.release.merges_attributes:
+        raise NotFoundError
+    given = ask.params.get("custom_attributes")
+    names = set(map(str, given)) if isinstance(given, list) else set()
+    kept = {
+        name: value
+        for name, value in ask.conversation.custom_attributes.items()
+        if name not in names
+    }
+    world.save(ask.conversation, custom_attributes=kept)
     return {"custom_attributes": ask.conversation.custom_attributes}
 
 
@@ -168,12 +191,17 @@ def set_labels(world: World, ask: Ask) -> Json:
 
 
 def assign(world: World, ask: Ask) -> Any:
-    """Assign an agent, a bot or a team; an assignee wins over a team (facts 5.3)."""
+    """Assign an agent, a bot or a team; an assignee wins over a team.
+
+    Source: docs/chatwoot/api.md#conversation-actions.
+    """
     if "assignee_id" in ask.params or ask.params.get("assignee_type") == "AgentBot":
         return _assign_owner(world, ask)
     if "team_id" not in ask.params:
         return None
     team = world.teams.get(number(ask.params["team_id"]))
+    if team is None and ask.params["team_id"] and world.release.checks_teams:
+        raise NotFoundError
     world.save(ask.conversation, team_id=team.id if team else None)
     if team is None:
         return None
@@ -193,15 +221,18 @@ def _assign_owner(world: World, ask: Ask) -> Any:
         bot = world.office.bots.get(assignee_id)
         if bot is None:
             return None
-        world.assign_bot(ask.conversation, bot)
+        world.assign_bot(ask.conversation, bot, by=ask.name)
         return bot_answer(bot)
     agent = world.agents.get(assignee_id)
-    world.assign_agent(ask.conversation, agent.id if agent else None)
+    world.assign_agent(ask.conversation, agent.id if agent else None, by=ask.name)
     return agent_answer(world, agent) if agent else None
 
 
 def _chosen(messages: list[Message], query: Mapping[str, str]) -> list[Message]:
-    """Return the page that `before` and `after` ask for (facts 5.4)."""
+    """Return the page that `before` and `after` ask for.
+
+    Source: docs/chatwoot/api.md#messages.
+    """
     before, after = query.get("before"), query.get("after")
     if before and after:
         between = [m for m in messages if int(after) <= m.id < int(before)]
@@ -223,15 +254,18 @@ def _is_listed(conversation: Conversation, query: Mapping[str, str]) -> bool:
     )
 
 
-def _is_assigned(conversation: Conversation, ask: Ask) -> bool:
-    assignee_id = conversation.assignee_id
-    match ask.query.get("assignee_type"):
+def is_assigned(
+    world: World, conversation: Conversation, ask: Ask, scope: str | None
+) -> bool:
+    """Return whether *scope* (me, assigned, unassigned or all) has the conversation."""
+    is_taken = conversation.assignee_id is not None or world.is_owned(conversation)
+    match scope:
         case "me":
-            return assignee_id == ask.user.id
+            return conversation.assignee_id == ask.user.id
         case "unassigned":
-            return assignee_id is None
+            return not is_taken
         case "assigned":
-            return assignee_id is not None
+            return is_taken
     return True
 
 
@@ -263,6 +297,13 @@ ENDPOINTS = (
     ),
     Endpoint(
         "custom_attributes", "POST", f"{ONE}/custom_attributes", set_custom_attributes
+    ),
+    Endpoint(
+        "remove_attributes",
+        "POST",
+        f"{ONE}/destroy_custom_attributes",
+        remove_custom_attributes,
+        bots=False,
     ),
     Endpoint("list_labels", "GET", f"{ONE}/labels", list_labels),
     Endpoint("set_labels", "POST", f"{ONE}/labels", set_labels),

@@ -1,10 +1,10 @@
-"""Bots and inboxes: what `setup` commands call (facts 5.8).
+"""Bots and inboxes: what `setup` commands call (docs/chatwoot/api.md#administration).
 
-Source: facts 5.8; chatwoot/chatwoot app/controllers/api/v1/accounts/
+Source: chatwoot/chatwoot app/controllers/api/v1/accounts/
 {agent_bots,inboxes}_controller.rb and their policies.
 """
 
-from .administration_forms import bot_form, inbox_form
+from .administration_forms import bot_form, inbox_bot_form, inbox_form
 from .asks import (
     Ask,
     InvalidError,
@@ -176,7 +176,7 @@ def set_agent_bot(world: World, ask: Ask) -> None:
 def show_agent_bot(world: World, ask: Ask) -> Json:
     """Show the connected bot; without one the empty block renders nothing."""
     bot = world.office.bots.get(_inbox(world, ask.id).agent_bot_id or 0)
-    return {"agent_bot": bot_form(bot, ask)} if bot else {}
+    return {"agent_bot": inbox_bot_form(bot, ask)} if bot else {}
 
 
 def reset_inbox_secret(world: World, ask: Ask) -> Json:

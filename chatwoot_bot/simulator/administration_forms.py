@@ -1,4 +1,4 @@
-"""How bots, inboxes and webhooks look in REST (facts 5.8).
+"""How bots, inboxes and webhooks look in REST (docs/chatwoot/api.md#administration).
 
 Source: chatwoot/chatwoot app/views/api/v1/models/{_agent_bot,_inbox,_webhook}
 .json.jbuilder, key order included.
@@ -6,8 +6,43 @@ Source: chatwoot/chatwoot app/views/api/v1/models/{_agent_bot,_inbox,_webhook}
 
 from .asks import Ask
 from .records import AccountWebhook, Bot, Inbox
-from .wire import Json
+from .wire import Json, iso
 from .world import World
+
+PRE_CHAT = (
+    ("emailAddress", "email", "Email Id", True),
+    ("fullName", "text", "Full name", False),
+    ("phoneNumber", "text", "Phone number", False),
+)
+WIDGET_KEYS = (
+    "allowed_domains",
+    "widget_color",
+    "website_url",
+    "hmac_mandatory",
+    "welcome_title",
+    "welcome_tagline",
+    "web_widget_script",
+    "website_token",
+    "selected_feature_flags",
+    "reply_time",
+)
+WIDGET_SCRIPT = """
+    <script>
+      (function(d,t) {{
+        var BASE_URL="{base_url}";
+        var g=d.createElement(t),s=d.getElementsByTagName(t)[0];
+        g.src=BASE_URL+"/packs/js/sdk.js";
+        g.async = true;
+        s.parentNode.insertBefore(g,s);
+        g.onload=function(){{
+          window.chatwootSDK.run({{
+            websiteToken: '{token}',
+            baseUrl: BASE_URL
+          }})
+        }}
+      }})(document,"script");
+    </script>
+    """
 
 
 def bot_form(bot: Bot, ask: Ask) -> Json:
@@ -27,6 +62,24 @@ def bot_form(bot: Bot, ask: Ask) -> Json:
     return body | {"system_bot": bot.account_id is None}
 
 
+def inbox_bot_form(bot: Bot, ask: Ask) -> Json:
+    """Return the bot of an inbox; to administrators its token is a whole record.
+
+    The view passes the record where the list passes the token's text.
+    """
+    body = bot_form(bot, ask)
+    if "access_token" in body:
+        body["access_token"] = {
+            "id": bot.id,
+            "owner_type": "AgentBot",
+            "owner_id": bot.id,
+            "token": bot.access_token,
+            "created_at": iso(bot.created_at),
+            "updated_at": iso(bot.created_at),
+        }
+    return body
+
+
 def inbox_form(world: World, inbox: Inbox, ask: Ask) -> Json:
     """Return an inbox with what its channel adds."""
     body: Json = {
@@ -40,6 +93,7 @@ def inbox_form(world: World, inbox: Inbox, ask: Ask) -> Json:
         "working_hours_enabled": inbox.working_hours_enabled,
         "enable_email_collect": inbox.enable_email_collect,
         "csat_survey_enabled": inbox.csat_survey_enabled,
+        "csat_config": {},
         "enable_auto_assignment": inbox.enable_auto_assignment,
         "auto_assignment_config": {},
         "out_of_office_message": inbox.out_of_office_message,
@@ -69,46 +123,65 @@ def webhook_form(world: World, webhook: AccountWebhook) -> Json:
 
 
 def _channel_form(world: World, inbox: Inbox, ask: Ask) -> Json:
-    """Return what only this kind of channel has."""
+    """Return what the channels add: most keys are there for all, null for others."""
+    widget = _widget_form(world, inbox) if inbox.is_widget else {}
+    body: Json = {name: widget.get(name) for name in WIDGET_KEYS}
+    body["hmac_mandatory"] = False
     if inbox.is_widget:
-        return {
-            "widget_color": "#1f93ff",
-            "website_url": "https://shop.example.com",
-            "hmac_mandatory": False,
-            "welcome_title": "",
-            "welcome_tagline": "",
-            "website_token": inbox.identifier,
-            "web_widget_script": _widget_script(world, inbox),
-            "reply_time": "in_a_few_minutes",
-        } | ({"hmac_token": inbox.hmac_token} if ask.is_admin else {})
+        body |= {"hmac_token": inbox.hmac_token} if ask.is_admin else {}
+        body |= {
+            "pre_chat_form_enabled": False,
+            "pre_chat_form_options": {
+                "pre_chat_fields": [_pre_chat_field(*each) for each in PRE_CHAT],
+                "pre_chat_message": "Share your queries or comments here.",
+            },
+            "continuity_via_email": True,
+        }
+    body |= {"messaging_service_sid": None, "phone_number": None}
     if inbox.is_api:
         secrets = {"hmac_token": inbox.hmac_token, "secret": inbox.secret}
-        return (secrets if ask.is_admin else {}) | {
+        body |= secrets if ask.is_admin else {}
+        body |= {
             "webhook_url": inbox.webhook_url,
             "inbox_identifier": inbox.identifier,
             "additional_attributes": {},
         }
-    return {}
+    return body
 
 
-def _widget_script(world: World, inbox: Inbox) -> str:
-    return (
-        f'<script>window.chatwootSDK.run({{websiteToken:"{inbox.identifier}",'
-        f'baseUrl:"{world.frontend_url}"}})</script>'
-    )
+def _pre_chat_field(name: str, kind: str, label: str, required: bool) -> Json:
+    return {
+        "name": name,
+        "type": kind,
+        "label": label,
+        "enabled": False,
+        "required": required,
+        "field_type": "standard",
+    }
+
+
+def _widget_form(world: World, inbox: Inbox) -> Json:
+    return {
+        "allowed_domains": "",
+        "widget_color": "#1f93ff",
+        "website_url": "https://shop.example.com",
+        "web_widget_script": WIDGET_SCRIPT.format(
+            base_url=world.frontend_url, token=inbox.identifier
+        ),
+        "website_token": inbox.identifier,
+        "selected_feature_flags": ["attachments", "emoji_picker", "end_conversation"],
+        "reply_time": "in_a_few_minutes",
+    }
 
 
 def _working_hours(inbox: Inbox) -> list[Json]:
     """Return the week; the stand-in is closed when it is told so, not by the clock."""
-    return [
-        {
-            "day_of_week": day,
-            "closed_all_day": inbox.is_closed or day in (0, 6),
-            "open_hour": 9,
-            "open_minutes": 0,
-            "close_hour": 17,
-            "close_minutes": 0,
-            "open_all_day": False,
-        }
-        for day in range(7)
-    ]
+    names = ("open_hour", "open_minutes", "close_hour", "close_minutes")
+    week = []
+    for day in range(7):
+        is_closed = inbox.is_closed or day in (0, 6)
+        hours = (None, None, None, None) if is_closed else (9, 0, 17, 0)
+        body: Json = {"day_of_week": day, "closed_all_day": is_closed}
+        body |= dict(zip(names, hours, strict=True))
+        week.append(body | {"open_all_day": False})
+    return week

@@ -33,7 +33,10 @@ class AgentSide(Side):
         )
 
     async def agent_reads(self, conversation: int) -> None:
-        """Open the conversation; nobody is told of it (facts 3.1)."""
+        """Open the conversation; nobody is told of it.
+
+        Source: docs/chatwoot/deliveries.md#updates.
+        """
         target = self._conversation(conversation)
         target.unread = 0
         self.world.save(target, agent_last_seen_at=self.world.ledger.now())
@@ -50,17 +53,19 @@ class AgentSide(Side):
         )
 
     async def assign(self, conversation: int, agent_id: int | None = 12) -> None:
-        """Assign the agent, or nobody; the status stays as it is."""
+        """Assign the agent, or nobody; what the status does depends on the release."""
         if agent_id is not None and agent_id not in self.world.agents:
             raise LookupError(f"there is no agent {agent_id}")
-        self.world.assign_agent(self._conversation(conversation), agent_id)
+        target = self._conversation(conversation)
+        self.world.assign_agent(target, agent_id, by=self.world.agent.name)
 
     async def assign_bot(self, conversation: int, bot_id: int = 4) -> None:
-        """Give the conversation to a bot; the status stays (up to 4.16.2)."""
+        """Give the conversation to a bot; since 4.17 that makes it pending."""
         if bot_id not in self.world.office.bots:
             raise LookupError(f"there is no bot {bot_id}")
         bot = self.world.office.bots[bot_id]
-        self.world.assign_bot(self._conversation(conversation), bot)
+        target = self._conversation(conversation)
+        self.world.assign_bot(target, bot, by=self.world.agent.name)
 
     async def set_team(self, conversation: int, team_id: int | None = 2) -> None:
         """Give the conversation to a team, or to none."""
@@ -82,15 +87,33 @@ class AgentSide(Side):
             self._conversation(conversation), custom_attributes=custom_attributes
         )
 
+    async def merge_contacts(self, base: int, mergee: int) -> None:
+        """Merge the contact *mergee* into *base*: one event per incoming message."""
+        for contact_id in (base, mergee):
+            if contact_id not in self.world.contacts:
+                raise LookupError(f"there is no contact {contact_id}")
+        contacts = self.world.contacts
+        self.world.merge_contacts(contacts[base], contacts[mergee])
+
+    async def retry_message(self, message_id: int) -> None:
+        """Press "retry" on a message that did not go out."""
+        self.world.retry_message(self._message(message_id))
+
     async def mute(self, conversation: int, muted: bool = True) -> None:
-        """Mute the contact: resolved, and no reopening (facts section 7)."""
+        """Mute the contact: resolved, and no reopening.
+
+        Source: docs/chatwoot/conversations.md.
+        """
         target = self._conversation(conversation)
         target.muted = muted
         if muted:
             await self.set_status(conversation, "resolved")
 
     async def agent_deletes(self, message_id: int) -> None:
-        """Delete a message: its text and all its attributes are gone (facts 4.8)."""
+        """Delete a message: its text and all its attributes are gone.
+
+        Source: docs/chatwoot/payloads.md#deleted-messages.
+        """
         self.world.update_message(
             self._message(message_id),
             content=DELETED,
@@ -103,7 +126,7 @@ class AgentSide(Side):
         """Change the settings of an inbox, such as `greeting_message`, `is_closed`.
 
         `records.Inbox` lists them; `enable_auto_assignment` brings the event loss of
-        facts 3.4.
+        docs/chatwoot/deliveries.md#lost-events.
         """
         target = self._inbox(inbox)
         for name, value in settings.items():

@@ -1,4 +1,4 @@
-"""REST bodies as Chatwoot 4.16.2 builds them (facts 5.2 to 5.6).
+"""REST bodies as Chatwoot 4.16.2 builds them (docs/chatwoot/api.md).
 
 They differ from webhook bodies on purpose: REST shows activity and private
 messages, leaves absent keys out, and dates the first reply as a number.
@@ -62,7 +62,7 @@ def message_list(
 
 
 def conversation_answer(world: World, conversation: Conversation) -> Json:
-    """Return the conversation object of facts 5.5."""
+    """Return the conversation object (docs/chatwoot/api.md#conversation)."""
     last = conversation.messages[-1:]
     return {
         "meta": _meta(world, conversation),

@@ -2,7 +2,7 @@
 
 A call passes the faults first, as a real outage or rate limit strikes before any
 token is read, then the token, the account, the rights and the conversation, in
-Chatwoot's order and with Chatwoot's words (facts 6.1).
+Chatwoot's order and with Chatwoot's words (docs/chatwoot/api.md#errors).
 """
 
 import asyncio
@@ -167,7 +167,10 @@ class Api:
         return None if kind in ("store_then_drop", "store_then_hang") else response
 
     def _is_over_limit(self) -> bool:
-        """Count the call; rack-attack looks before anybody else does (facts 6.2)."""
+        """Count the call; rack-attack looks before anybody else does.
+
+        Source: docs/chatwoot/api.md#rate-limits.
+        """
         now = time.monotonic()
         while self._recent and self._recent[0] < now - 60:
             self._recent.popleft()
@@ -267,6 +270,9 @@ class Api:
     def _token(self, request: Request) -> str | None:
         """Return the token; Rack makes both spellings the same."""
         headers = request.headers
+        scheme, _, bearer = headers.get("authorization", "").partition(" ")
+        if self._world.release.takes_bearer and scheme.lower() == "bearer":
+            return bearer
         given = None
         if not self._faults.drop_underscores:
             given = headers.get("api_access_token")

@@ -20,7 +20,10 @@ class NotFoundError(Exception):
 
 
 class InvalidError(Exception):
-    """A record that Chatwoot would not save: 422 with these two (facts 6.1)."""
+    """A record that Chatwoot would not save: 422 with these two.
+
+    Source: docs/chatwoot/api.md#errors.
+    """
 
     def __init__(self, message: str, *attributes: str) -> None:
         super().__init__(message)
@@ -93,6 +96,11 @@ class Ask:
         return self.bot.id if self.bot else self.user.id
 
     @property
+    def name(self) -> str:
+        """The name of who asks, as activity lines have it."""
+        return self.bot.name if self.bot else self.user.name
+
+    @property
     def conversation(self) -> Conversation:
         """The conversation in the path, for the calls that have one."""
         if self.target is None:
@@ -117,7 +125,7 @@ class Endpoint:
     path: str
     act: Act
     bots: bool = True
-    """Whether a bot token may call it (facts 5.1)."""
+    """Whether a bot token may call it (docs/chatwoot/api.md#bot-tokens)."""
     admin: bool = False
     """Whether Chatwoot's policy asks for an administrator."""
     empty: bool = False

@@ -2,7 +2,8 @@
 
 A 200 of the REST API means stored. Sending is a background job; its success stores a
 source_id, its failure `external_error`, and both are a `message_updated`. A message
-that already has a source_id is never sent (facts 4.6 and 5.2).
+that already has a source_id is never sent
+(docs/chatwoot/payloads.md#channels and docs/chatwoot/api.md#create-message).
 """
 
 import asyncio

@@ -1,4 +1,6 @@
-"""The small lists beside the conversations, and who one is (facts 5.9).
+"""The small lists beside the conversations, and who one is.
+
+Source: docs/chatwoot/api.md#read-helpers.
 
 Agents, teams, labels, dashboard apps, canned responses, custom attributes, profile.
 """
@@ -18,7 +20,6 @@ from .office import Table
 from .wire import Json, iso
 from .world import World
 
-VERSION = "4.16.2"
 MODELS = ("conversation_attribute", "contact_attribute")
 
 
@@ -62,7 +63,7 @@ def show_version(world: World, ask: Ask) -> Json:
     """Show the release, to anybody: `GET /api`."""
     stamp = iso(world.ledger.now())[:19].replace("T", " ")
     services = {"queue_services": "ok", "data_services": "ok"}
-    return {"version": VERSION, "timestamp": stamp} | services
+    return {"version": world.release.version, "timestamp": stamp} | services
 
 
 def list_agents(world: World, ask: Ask) -> list[Json]:

@@ -1,4 +1,7 @@
-"""What each channel adds to contacts, conversations and messages (facts 4.6, 7)."""
+"""What each channel adds to contacts, conversations and messages.
+
+Source: docs/chatwoot/payloads.md#channels and docs/chatwoot/conversations.md.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +29,10 @@ LIMITS = {
     "Channel::TwilioSms": 1600,
     "Channel::Sms": 1600,
 }
-"""Characters that the channel takes; Chatwoot's API takes more (facts 5.2)."""
+"""Characters that the channel takes; Chatwoot's API takes more.
+
+Source: docs/chatwoot/api.md#create-message.
+"""
 
 PICK_AS_TITLE = ("Channel::Whatsapp", "Channel::FacebookPage")
 PICK_AS_VALUE = ("Channel::Telegram", "Channel::Line")
@@ -146,7 +152,10 @@ def _mail(
     subject: str,
     auto_reply: bool,
 ) -> Json:
-    """Return an incoming mail; `content` keeps what it quotes (facts 4.6)."""
+    """Return an incoming mail; `content` keeps what it quotes.
+
+    Source: docs/chatwoot/payloads.md#channels.
+    """
     own = content.split("\n>", 1)[0]
     own = own.rsplit("\nOn ", 1)[0].strip() if "\n>" in content else content
     message_id = f"simulated{number:08d}@mail.example.com"

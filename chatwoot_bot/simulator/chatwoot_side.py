@@ -35,7 +35,8 @@ class ChatwootSide(Side):
     ) -> None:
         """Let an automation rule send its webhook: unsigned, without delivery id.
 
-        Always a conversation, also when the rule is about a message (facts 4.9).
+        Always a conversation, also when the rule is about a message
+        (docs/chatwoot/payloads.md#other-bodies).
         """
         name = f"automation_event.{rule}"
         self.world.tell(self._conversation(conversation), name, url)
@@ -45,7 +46,10 @@ class ChatwootSide(Side):
         self.world.tell(self._conversation(conversation), "macro.executed", url)
 
     async def automation_opens(self, conversation: int) -> None:
-        """Let an automation rule open it; the bot stays its owner (facts 7)."""
+        """Let an automation rule open it; the bot stays its owner.
+
+        Source: docs/chatwoot/conversations.md.
+        """
         self.world.set_status(
             self._conversation(conversation), "open", by="Automation System"
         )
@@ -55,14 +59,17 @@ class ChatwootSide(Side):
         self.world.wake(self._conversation(conversation))
 
     async def window_closes(self, conversation: int) -> None:
-        """Let the channel's time for answers pass (facts section 7).
+        """Let the channel's time for answers pass (docs/chatwoot/conversations.md).
 
         can_reply is false until more comes in, and what is posted fails later.
         """
         self._conversation(conversation).window_closed = True
 
     async def channel_reports(self, message_id: int, status: str) -> None:
-        """Let the channel say sent, delivered or read; one event each (facts 1.3)."""
+        """Let the channel say sent, delivered or read; one event each.
+
+        Source: docs/chatwoot/deliveries.md#messages.
+        """
         if status not in PROGRESS:
             raise ValueError(f"no report {status!r}; there are {', '.join(PROGRESS)}")
         self.world.update_message(self._message(message_id), status=status)
@@ -70,12 +77,18 @@ class ChatwootSide(Side):
     async def channel_fails(
         self, message_id: int, error: str = "131026: Message undeliverable"
     ) -> None:
-        """Let the channel refuse a message that was stored long ago (facts 4.6)."""
+        """Let the channel refuse a message that was stored long ago.
+
+        Source: docs/chatwoot/payloads.md#channels.
+        """
         self._message(message_id)
         self.world.fail_message(message_id, error)
 
     async def transcribe(self, message_id: int, text: str) -> None:
-        """Let the enterprise build transcribe the voice messages (facts 4.5)."""
+        """Let the enterprise build transcribe the voice messages.
+
+        Source: docs/chatwoot/payloads.md#attachments.
+        """
         message = self._message(message_id)
         attachments = tuple(
             item | {"transcribed_text": text} if item["file_type"] == "audio" else item

@@ -10,7 +10,9 @@ from .samples import sample
 from .side import Side
 from .wire import Json
 
-UNSUPPORTED = "This message is unavailable."  # as Chatwoot stores it (facts 4.6)
+FLOW_ANSWERED = "Form response received"  # not recorded; a fixed, translated text
+# As Chatwoot stores it (docs/chatwoot/payloads.md#channels).
+UNSUPPORTED = "This message is unavailable."
 
 
 class ContactSide(Side):
@@ -24,6 +26,7 @@ class ContactSide(Side):
         name: str | None = None,
         attachments: Iterable[Json] = (),
         inbox: int | None = None,
+        contact: int | None = None,
         subject: str = "A question",
         auto_reply: bool = False,
         content_attributes: Json | None = None,
@@ -39,17 +42,21 @@ class ContactSide(Side):
             attachments: `file_type` and whatever differs from a stored file,
                 such as `data_url`.
             inbox: Where a new conversation begins.
+            contact: Who begins it; somebody new when left out.
             subject: Of a mail.
             auto_reply: Whether a machine wrote that mail.
             content_attributes: What the channel adds, such as `referral`.
 
         Raises:
-            MessageRefusedError: Over 200 messages in one minute.
+            MessageRefusedError: Over 200 messages in one minute, or over a limit of
+                the widget where those are switched on.
         """
         if conversation is None:
-            target = self._begin(name, inbox, subject)
+            self.world.limits.check(self._inbox(inbox), is_new=True)
+            target = self._begin(name, inbox, subject, contact)
         else:
             target = self._conversation(conversation)
+            self.world.limits.check(target.inbox, is_new=False)
         fields = incoming(
             target,
             content,
@@ -80,7 +87,9 @@ class ContactSide(Side):
         inbox: int | None = None,
         **differs: Any,
     ) -> Message:
-        """Send a file, a location, a contact card … (facts 4.5).
+        """Send a file, a location, a contact card ….
+
+        Source: docs/chatwoot/payloads.md#attachments.
 
         Args:
             kind: image, audio, video, file, location, contact, fallback, embed,
@@ -99,7 +108,8 @@ class ContactSide(Side):
             self.world.files, kind, name=filename, content=content, **differs
         )
         if kind == "contact" and caption is None:
-            caption = " ".join(attachment["meta"].values())
+            meta = attachment["meta"]
+            caption = f"{meta['firstName']} {meta['lastName']}"
         return await self.contact_says(
             caption, conversation=conversation, inbox=inbox, attachments=[attachment]
         )
@@ -115,8 +125,31 @@ class ContactSide(Side):
             content_attributes={"is_unsupported": True},
         )
 
+    async def contact_answers_flow(
+        self,
+        response: Json,
+        *,
+        conversation: int | None = None,
+        name: str = "flow",
+        body: str = "Sent",
+        inbox: int | None = None,
+    ) -> Message:
+        """Fill in a WhatsApp Flow; before 4.17 an empty message comes of it."""
+        if not self.world.release.reads_flows:
+            return await self.contact_says(None, conversation=conversation, inbox=inbox)
+        answer = {"name": name, "body": body, "response_json": response}
+        return await self.contact_says(
+            FLOW_ANSWERED,
+            conversation=conversation,
+            inbox=inbox,
+            content_attributes={"whatsapp_flow_response": answer},
+        )
+
     async def contact_replies_to(self, message_id: int, content: str) -> Message:
-        """Answer one message with the channel's "reply to" (facts 4.7)."""
+        """Answer one message with the channel's "reply to".
+
+        Source: docs/chatwoot/payloads.md#content-attributes.
+        """
         message = self._message(message_id)
         replied = {
             "in_reply_to": message.id,
@@ -129,7 +162,9 @@ class ContactSide(Side):
     async def contact_picks(
         self, message_id: int, title: str, value: str
     ) -> Message | None:
-        """Choose an option of an input_select, as the channel answers (facts 5.2).
+        """Choose an option of an input_select, as the channel answers.
+
+        Source: docs/chatwoot/api.md#create-message.
 
         In the widget no incoming message comes of it, only the bot's own message
         changes; WhatsApp and Facebook send the title, Telegram and LINE the value.
@@ -151,17 +186,28 @@ class ContactSide(Side):
         self._submit(self._message(message_id), submitted_values=pairs)
 
     async def contact_gives_email(self, message_id: int, email: str) -> None:
-        """Fill in the e-mail box of the widget."""
+        """Fill in the e-mail box of the widget.
+
+        A contact who is known by that address takes the conversation over.
+        """
         message = self._message(message_id)
         conversation = self._conversation(message.conversation_id)
         self._submit(message, submitted_email=email)
+        contact = conversation.contact
+        for known in list(self.world.contacts.values()):
+            if known.email == email and known is not contact:
+                self.world.merge_contacts(known, contact)
+                return
         self.world.update_contact(conversation, email=email)
 
     async def contact_rates(
         self, message_id: int, rating: int = 5, feedback: str = ""
     ) -> None:
-        """Answer the survey; the answer is an object here (facts 4.7)."""
-        answer = {"rating": rating, "feedback_message": feedback}
+        """Answer the survey; the answer is an object here.
+
+        Source: docs/chatwoot/payloads.md#content-attributes.
+        """
+        answer = {"feedback_message": feedback, "rating": rating}
         submitted = {"csat_survey_response": answer}
         self._submit(self._message(message_id), submitted_values=submitted)
 
@@ -185,7 +231,7 @@ class ContactSide(Side):
         target = self._conversation(conversation)
         target.contact_last_seen_at = self.world.ledger.now()
         for message in list(target.messages):
-            if message.is_reply and message.status not in ("read", "failed"):
+            if message.is_shown and message.status not in ("read", "failed"):
                 self.world.update_message(message, status="read")
 
     async def contact_resolves(self, conversation: int) -> None:
@@ -194,11 +240,20 @@ class ContactSide(Side):
         self.world.set_status(target, "resolved", by=target.contact.name)
 
     def _begin(
-        self, name: str | None, inbox_id: int | None, subject: str
+        self,
+        name: str | None,
+        inbox_id: int | None,
+        subject: str,
+        contact_id: int | None,
     ) -> Conversation:
         inbox, ledger = self._inbox(inbox_id), self.world.ledger
         new = newcomer(inbox, ledger.number, ledger.now(), subject)
-        contact = ledger.new_contact(name, **new.contact)
+        if contact_id is None:
+            contact = ledger.new_contact(name, **new.contact)
+        elif contact_id in self.world.contacts:
+            contact = self.world.contacts[contact_id]
+        else:
+            raise LookupError(f"there is no contact {contact_id}")
         return self.world.new_conversation(
             contact, inbox, additional_attributes=new.conversation
         )

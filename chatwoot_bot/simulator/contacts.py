@@ -1,4 +1,7 @@
-"""Contacts in REST: list, search, show, create, change (facts 5.7)."""
+"""Contacts in REST: list, search, show, create, change.
+
+Source: docs/chatwoot/api.md#contacts.
+"""
 
 from .answers import conversation_answer
 from .asks import Ask, InvalidError, NotFoundError, for_users, number
@@ -73,10 +76,20 @@ def update_contact(world: World, ask: Ask) -> Json:
     return {"payload": _form(contact)}
 
 
+def merge_contacts(world: World, ask: Ask) -> Json:
+    """Merge one contact into another; the second is gone afterwards."""
+    base = _contact(world, number(ask.params.get("base_contact_id")))
+    mergee = _contact(world, number(ask.params.get("mergee_contact_id")))
+    world.merge_contacts(base, mergee)
+    return _form(base)
+
+
 def list_conversations(world: World, ask: Ask) -> Json:
     """List a contact's conversations."""
     contact = _contact(world, ask.id)
-    found = [each for each in world.conversations.values() if each.contact is contact]
+    found = [
+        each for each in world.conversations.values() if each.contact.id == contact.id
+    ]
     return {"payload": [conversation_answer(world, each) for each in found]}
 
 
@@ -128,6 +141,7 @@ ENDPOINTS = (
     for_users("show_contact", "GET", ONE, show_contact),
     for_users("update_contact", "PATCH", ONE, update_contact),
     for_users("replace_contact", "PUT", ONE, update_contact),
+    for_users("merge_contacts", "POST", "/actions/contact_merge", merge_contacts),
     for_users(
         "contact_conversations", "GET", f"{ONE}/conversations", list_conversations
     ),

@@ -86,6 +86,7 @@ class Control:
         return {
             "base_url": sim.base_url,
             "seed": sim.seed,
+            "release": office.release.name,
             "account_id": office.account.id,
             "inboxes": [_fields(each) for each in office.inboxes.values()],
             "bots": [_fields(each) for each in office.bots.values()],
@@ -152,6 +153,7 @@ class Control:
             "channel": _fields(faults.channel),
             "rate_limit": faults.rate_limit,
             "drop_underscores": faults.drop_underscores,
+            "widget_limits": faults.widget_limits,
             "api": [_fields(rule) for rule in faults.rules],
         }
 

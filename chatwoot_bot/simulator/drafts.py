@@ -1,6 +1,7 @@
 """From the parameters of "create message" to a draft, with Chatwoot's refusals.
 
-Source: facts 5.2; chatwoot/chatwoot app/builders/messages/message_builder.rb and
+Source: docs/chatwoot/api.md#create-message;
+chatwoot/chatwoot app/builders/messages/message_builder.rb and
 app/models/concerns/content_attribute_validator.rb.
 """
 
@@ -77,7 +78,7 @@ def draft_from(
     _check_items(content_type, attributes)
     _find_replied(conversation, attributes)
     attachments = _attachments(world.files, params, files)
-    content = _content(params, has_files=bool(attachments))
+    content = _content(params)
     if message_type == "outgoing" and content is not None:
         content = render(content, _variables(world, conversation))
     draft = Draft(
@@ -147,18 +148,15 @@ def _find_replied(conversation: Conversation, attributes: Json) -> None:
             return
 
 
-def _content(params: Json, *, has_files: bool) -> str | None:
+def _content(params: Json) -> str | None:
+    """Return the text; a message without one is stored all the same (recorded)."""
     content = str(params.get("content") or "")
     if len(content) > CONTENT_MAX:
         raise MessageRefusedError(
             f"Validation failed: Content is too long (maximum is {CONTENT_MAX} "
             "characters)"
         )
-    if not content.strip() and has_files:
-        return None
-    if not content.strip():
-        raise MessageRefusedError("Validation failed: Content can't be blank")
-    return content
+    return content if content.strip() else None
 
 
 def _content_type(params: Json) -> str:

@@ -74,7 +74,8 @@ class DeliveryFaults:
         without_assignee_type: Only the latter.
         without_delivery_id: No X-Chatwoot-Delivery, as for bots before 4.13.
         creation_noise: After a new conversation also send the null status change
-            and the creation diff that were seen in a real capture (facts 3, 2).
+            and the creation diff that were seen in a real capture
+            (docs/chatwoot/deliveries.md#sequences).
     """
 
     duplicate: float = 0.0
@@ -90,7 +91,7 @@ class DeliveryFaults:
 
 @dataclass(slots=True, kw_only=True)
 class FileFaults:
-    """How badly stored files behave (facts 4.5).
+    """How badly stored files behave (docs/chatwoot/payloads.md#attachments).
 
     Attributes:
         missing_requests: Each file answers 404 to that many requests at first.
@@ -131,8 +132,11 @@ class Faults:
     """The switches of one simulator; all of them work at run time.
 
     Attributes:
-        rate_limit: REST calls per minute, then 429 (facts 6.2); None is no limit.
+        rate_limit: REST calls per minute, then 429
+        (docs/chatwoot/api.md#rate-limits); None is no limit.
         drop_underscores: A proxy before Chatwoot drops headers with underscores.
+        widget_limits: Enforce the release's limits on widgets. Off at first, because
+            all visitors of the simulator count as one address.
     """
 
     rng: random.Random
@@ -141,6 +145,7 @@ class Faults:
     channel: ChannelFaults = field(default_factory=ChannelFaults)
     rate_limit: int | None = None
     drop_underscores: bool = False
+    widget_limits: bool = False
     rules: list[ApiFault] = field(default_factory=list)
 
     def api(
@@ -205,6 +210,7 @@ class Faults:
         self.channel = ChannelFaults()
         self.rate_limit = None
         self.drop_underscores = False
+        self.widget_limits = False
 
     def chance(self, probability: float) -> bool:
         """Return True in that share of calls; draws only when there is a chance."""

@@ -1,4 +1,6 @@
-"""Stored files: links that redirect to a storage that forgets (facts 4.5).
+"""Stored files: links that redirect to a storage that forgets.
+
+Source: docs/chatwoot/payloads.md#attachments.
 
 `data_url` needs no login and does not expire; it answers 302 to a second URL that
 lasts some minutes. A file may not be there yet when its event arrives: 404.

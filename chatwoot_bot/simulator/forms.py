@@ -1,4 +1,6 @@
-"""Small parts of payloads: people, teams, files (facts 4.1 and 4.5).
+"""Small parts of payloads: people, teams, files.
+
+Source: docs/chatwoot/payloads.md#parts and docs/chatwoot/payloads.md#attachments.
 
 A "webhook form" stands at the top of a body, a "push form" is nested in one.
 """
@@ -96,7 +98,10 @@ def webhook_sender(
 
 
 def webhook_contact(world: World, contact: Contact) -> Json:
-    """Return the top-level form: it has `account` and no `type` (facts 4.1)."""
+    """Return the top-level form: it has `account` and no `type`.
+
+    Source: docs/chatwoot/payloads.md#parts.
+    """
     return {
         "account": account(world),
         "additional_attributes": contact.additional_attributes,
@@ -114,16 +119,16 @@ def webhook_contact(world: World, contact: Contact) -> Json:
 
 def contact_inbox(conversation: Conversation) -> Json:
     """Return the raw record that ties the contact to the inbox."""
-    contact = conversation.contact
+    record = conversation.contact_inbox
     return {
-        "id": contact.contact_inbox_id,
-        "contact_id": contact.id,
+        "id": record.id,
+        "contact_id": conversation.contact.id,
         "inbox_id": conversation.inbox.id,
-        "source_id": contact.source_id,
-        "created_at": iso(contact.created_at),
-        "updated_at": iso(contact.created_at),
+        "source_id": record.source_id,
+        "created_at": iso(record.created_at),
+        "updated_at": iso(record.updated_at),
         "hmac_verified": False,
-        "pubsub_token": contact.pubsub_token,
+        "pubsub_token": record.pubsub_token,
     }
 
 
@@ -131,7 +136,7 @@ def push_team(team: Team | None) -> Json | None:
     """Return the nested form of a team."""
     if team is None:
         return None
-    return {"id": team.id, "name": team.name, "icon": None, "icon_color": None}
+    return {"id": team.id, "name": team.name, "icon": "", "icon_color": ""}
 
 
 def _file_details(item: Json) -> Json:

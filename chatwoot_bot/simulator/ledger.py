@@ -76,6 +76,7 @@ class Ledger:
         """
         self._contacts += 1
         number = self._rng.randrange(100, 1000)
+        now = self.now()
         fields: dict[str, Any] = {
             "id": 162 + self._contacts,
             "name": name or f"withered-glade-{number}",
@@ -84,7 +85,8 @@ class Ledger:
             "contact_inbox_id": 200 + self._contacts,
             "source_id": self.uuid(),
             "pubsub_token": f"simulated{self._rng.getrandbits(80):020x}",
-            "created_at": self.now(),
+            "created_at": now,
+            "updated_at": now,
         }
         return Contact(**fields | known)
 

@@ -1,7 +1,8 @@
-"""The life cycle of a conversation: status and owner (facts section 7).
+"""The life cycle of a conversation: status and owner (docs/chatwoot/conversations.md).
 
-It is that of Chatwoot 4.16.2: the bot owns what begins in its inbox, `bot_handoff!`
-and a human's "open" clear it, and nothing else does.
+The bot owns what begins in its inbox. `bot_handoff!`, a human's "open" and an
+assignment end that; a failed delivery, the end of a snooze and an automation rule
+open the conversation and leave its owner. Since 4.17 an assignment sets the status.
 """
 
 from typing import Any
@@ -51,15 +52,18 @@ class Lifecycle(Saving):
     ) -> None:
         """Set the status with an agent's token; opening also takes the conversation.
 
-        Two saves, as in Chatwoot: first the status and the bot's ownership, then
-        the assignee, unless the agent is an administrator.
+        Two saves, as in Chatwoot: first the status, while the bot is still the owner;
+        then the end of that ownership, and the agent becomes the assignee unless they
+        are an administrator. The second happens also when the status stays open.
         """
-        also: dict[str, Any] = {"snoozed_until": snoozed_until}
+        self.set_status(
+            conversation, status, by=agent.name, snoozed_until=snoozed_until
+        )
         if status == "open":
-            also["assignee_agent_bot_id"] = None
-        self.set_status(conversation, status, by=agent.name, **also)
-        if status == "open" and agent.role == "agent":
-            self.save(conversation, assignee_id=agent.id)
+            owner: dict[str, Any] = {"assignee_agent_bot_id": None}
+            if agent.role == "agent":
+                owner["assignee_id"] = agent.id
+            self.save(conversation, **owner)
 
     def hand_off(self, conversation: Conversation, bot: Bot) -> None:
         """Open a pending conversation for the bot: Chatwoot's `bot_handoff!`."""
@@ -70,14 +74,17 @@ class Lifecycle(Saving):
     def open_after_failure(self, conversation: Conversation) -> None:
         """Hand a pending conversation to humans because a delivery failed for good.
 
-        The bot stays its owner, as in Chatwoot (facts 2.6).
+        The bot stays its owner, as in Chatwoot (docs/chatwoot/deliveries.md#failure).
         """
         if conversation.status == "pending":
             self.save(conversation, status="open")
             self.say_activity(conversation, BOT_FAILURE)
 
     def wake(self, conversation: Conversation) -> None:
-        """End a snooze by its time; the bot stays the owner (facts section 7)."""
+        """End a snooze by its time; the bot stays the owner.
+
+        Source: docs/chatwoot/conversations.md.
+        """
         if conversation.status == "snoozed":
             self.save(conversation, status="open", snoozed_until=None)
 
@@ -96,13 +103,37 @@ class Lifecycle(Saving):
             # Straight to the humans, even when a bot is connected.
             self.save(conversation, status="open", snoozed_until=None)
 
-    def assign_agent(self, conversation: Conversation, agent_id: int | None) -> None:
-        """Give the conversation to a human or to nobody; its status stays."""
-        self.save(conversation, assignee_id=agent_id, assignee_agent_bot_id=None)
+    def assign_agent(
+        self, conversation: Conversation, agent_id: int | None, *, by: str
+    ) -> None:
+        """Give the conversation to an agent or to nobody.
 
-    def assign_bot(self, conversation: Conversation, bot: Bot) -> None:
-        """Give the conversation to a bot; its status stays (up to 4.16.2)."""
-        self.save(conversation, assignee_id=None, assignee_agent_bot_id=bot.id)
+        Since 4.17 a pending conversation that a bot owns opens, in the same save.
+        """
+        fields: dict[str, Any] = {
+            "assignee_id": agent_id,
+            "assignee_agent_bot_id": None,
+        }
+        has_owner = conversation.assignee_agent_bot_id is not None
+        opens = self.release.assigning_sets_status and has_owner
+        if opens and agent_id is not None and conversation.status == "pending":
+            waiting_since = conversation.waiting_since or self.ledger.now()
+            self.set_status(
+                conversation, "open", by=by, **fields, waiting_since=waiting_since
+            )
+        else:
+            self.save(conversation, **fields)
+
+    def assign_bot(self, conversation: Conversation, bot: Bot, *, by: str) -> None:
+        """Give the conversation to a bot; since 4.17 that makes it pending."""
+        fields: dict[str, Any] = {
+            "assignee_id": None,
+            "assignee_agent_bot_id": bot.id,
+        }
+        if self.release.assigning_sets_status:
+            self.set_status(conversation, "pending", by=by, **fields)
+        else:
+            self.save(conversation, **fields)
 
     def _activity(self, conversation: Conversation, status: str, text: str) -> None:
         activity = {"type": "conversation_status_changed", "status": status}

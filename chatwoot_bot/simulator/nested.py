@@ -1,4 +1,6 @@
-"""The conversation and message objects that webhook bodies contain (facts 4.3, 4.4).
+"""The conversation and message objects that webhook bodies contain.
+
+Source: docs/chatwoot/payloads.md.
 
 The key order is that of Chatwoot's serialisers.
 """
@@ -31,7 +33,7 @@ BROWSER = {
 
 
 def conversation_payload(world: World, conversation: Conversation) -> Json:
-    """Return the conversation object of facts 4.3."""
+    """Return the conversation object (docs/chatwoot/payloads.md#conversation)."""
     last = conversation.last_public
     return {
         "additional_attributes": additional_attributes(conversation),
@@ -61,7 +63,10 @@ def conversation_payload(world: World, conversation: Conversation) -> Json:
 
 
 def nested_message(world: World, message: Message) -> Json:
-    """Return the message form of facts 4.4; without a sender the key is absent."""
+    """Return the nested form of a message; without a sender the key is absent.
+
+    Source: docs/chatwoot/payloads.md#nested-message.
+    """
     conversation = world.conversations[message.conversation_id]
     sender = push_sender(world, message)
     body: Json = {
@@ -90,7 +95,7 @@ def nested_message(world: World, message: Message) -> Json:
             "assignee_id": conversation.assignee_id,
             "unread_count": unread_count(conversation),
             "last_activity_at": epoch(conversation.last_activity_at),
-            "contact_inbox": {"source_id": conversation.contact.source_id},
+            "contact_inbox": {"source_id": conversation.contact_inbox.source_id},
         },
     }
     if message.attachments:
@@ -116,7 +121,9 @@ def unread_count(conversation: Conversation) -> int:
 
 
 def can_reply(world: World, conversation: Conversation) -> bool:
-    """Return whether the channel would still take an answer (facts section 7).
+    """Return whether the channel would still take an answer.
+
+    Source: docs/chatwoot/conversations.md.
 
     False outside of the channel's window, and where nothing ever came in.
     """

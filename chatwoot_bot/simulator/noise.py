@@ -1,4 +1,7 @@
-"""Events that real captures show and no rule explains (facts 3, 2)."""
+"""Events that real captures show and no rule explains.
+
+Source: docs/chatwoot/deliveries.md#sequences.
+"""
 
 from .records import Change, Conversation, Event
 
@@ -10,7 +13,10 @@ def is_beginning(event: Event) -> bool:
 
 
 def creation_noise(conversation: Conversation) -> list[Event]:
-    """Return the two events that a capture shows after a creation (facts 3, 2)."""
+    """Return the two events that a capture shows after a creation.
+
+    Source: docs/chatwoot/deliveries.md#sequences.
+    """
     diff: dict[str, Change] = {
         "id": (None, conversation.id),
         "status": ("open", conversation.status),

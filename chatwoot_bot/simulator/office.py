@@ -1,7 +1,7 @@
 """What administrators set up: bots, inboxes, webhooks, agents, and the small lists.
 
 The REST calls that change it are in `administration.py` and `catalogue.py`
-(facts 5.8 and 5.9). Nothing here sends an event.
+(docs/chatwoot/api.md#administration). Nothing here sends an event.
 """
 
 import random
@@ -11,10 +11,12 @@ from typing import Any, TypeVar
 
 from .channels import WINDOWS_S
 from .records import Account, AccountWebhook, Agent, Bot, Inbox, Team
+from .releases import Release
 from .wire import Json
 
 T = TypeVar("T")
-TOKEN_LENGTH = 24  # of access tokens and secrets (facts 2.2)
+# Of access tokens and secrets (docs/chatwoot/deliveries.md#signature).
+TOKEN_LENGTH = 24
 PLATFORM_TOKEN = "platform-token"  # noqa: S105 - a stand-in guards nothing
 ALPHABET = string.ascii_letters + string.digits
 
@@ -51,14 +53,21 @@ class Office:
 
     Args:
         account: The account.
+        release: Which Chatwoot it is.
         rng: Where tokens and secrets come from.
         clock: Unix seconds.
     """
 
     def __init__(
-        self, *, account: Account, rng: random.Random, clock: Callable[[], float]
+        self,
+        *,
+        account: Account,
+        release: Release,
+        rng: random.Random,
+        clock: Callable[[], float],
     ) -> None:
         self.account = account
+        self.release = release
         self.bots: dict[int, Bot] = {}
         self.inboxes: dict[int, Inbox] = {}
         self.webhooks: dict[int, AccountWebhook] = {}
@@ -71,6 +80,7 @@ class Office:
         self.keep_pending_on_bot_failure = False
         self.platform_token = PLATFORM_TOKEN
         self._rng = rng
+        self._clock = clock
 
     def token(self) -> str:
         """Return a new access token or secret."""
@@ -84,6 +94,7 @@ class Office:
         """Create a bot of this account, with a token and a secret of its own."""
         fields = {"access_token": self.token(), "secret": self.token()} | fields
         fields.setdefault("account_id", self.account.id)
+        fields.setdefault("created_at", self._clock())
         bot = Bot(id=self.next_id(self.bots, first=4), name=name, **fields)
         self.bots[bot.id] = bot
         return bot

@@ -1,4 +1,4 @@
-"""Webhook bodies as Chatwoot 4.16.2 builds them (facts section 4).
+"""Webhook bodies as Chatwoot 4.16.2 builds them (docs/chatwoot/payloads.md).
 
 The key order is that of Chatwoot's serialisers. The objects within are in
 `nested.py`; REST has forms of its own, in `answers.py`.
@@ -12,21 +12,35 @@ from .records import Change, Event, Message
 from .wire import Json, iso, javascript_date
 from .world import World
 
-# Roughly the column order of Chatwoot's conversations table; labels come from a
-# gem that puts its own two around it.
+# The column order of Chatwoot's conversations table, as recorded; a gem adds
+# `label_list` after all columns.
 COLUMNS = (
-    "label_list",
     "id",
     "status",
-    "updated_at",
     "assignee_id",
+    "updated_at",
     "team_id",
     "snoozed_until",
     "custom_attributes",
-    "assignee_agent_bot_id",
     "first_reply_created_at",
     "priority",
     "waiting_since",
+    "cached_label_list",
+    "assignee_agent_bot_id",
+    "status_changed_at",
+    "ai_assignee_type",
+    "label_list",
+)
+CONTACT_COLUMNS = (
+    "name",
+    "email",
+    "phone_number",
+    "updated_at",
+    "additional_attributes",
+    "identifier",
+    "custom_attributes",
+    "last_activity_at",
+    "blocked",
 )
 TIME_COLUMNS = (
     "updated_at",
@@ -34,6 +48,7 @@ TIME_COLUMNS = (
     "snoozed_until",
     "first_reply_created_at",
     "waiting_since",
+    "status_changed_at",
 )
 
 
@@ -49,7 +64,8 @@ def webhook_body(world: World, event: Event) -> Json:
         return _contact_event(world, event)
     body = conversation_payload(world, event.conversation) | {"event": event.name}
     if event.name == "conversation_status_changed":
-        # The code asks for pending changes after they were saved (facts 3.2).
+        # The code asks for pending changes after they were saved
+        # (docs/chatwoot/deliveries.md#changed-attributes).
         body["changed_attributes"] = None
     elif event.changes is not None:
         body["changed_attributes"] = changed_attributes(event.changes)
@@ -57,7 +73,9 @@ def webhook_body(world: World, event: Event) -> Json:
 
 
 def old_shape(body: Json, *, account: bool = True, assignee: bool = True) -> Json:
-    """Return *body* without what older releases did not send (facts section 8).
+    """Return *body* without what older releases did not send.
+
+    Source: docs/chatwoot/releases.md#first-releases.
 
     Args:
         body: A body of today.
@@ -101,16 +119,14 @@ def message_event(world: World, message: Message, name: str) -> Json:
 
 def changed_attributes(changes: dict[str, Change]) -> list[Json]:
     """Return the diff as Chatwoot sends it: one object per column."""
-    diff = [
+    if "label_list" in changes:
+        before, after = (", ".join(labels) for labels in changes["label_list"])
+        changes = changes | {"cached_label_list": (before, after)}
+    return [
         {column: _diff_values(column, changes[column])}
         for column in COLUMNS
         if column in changes
     ]
-    if "label_list" in changes:
-        before, after = (", ".join(labels) for labels in changes["label_list"])
-        cached = {"previous_value": before, "current_value": after}
-        diff.append({"cached_label_list": cached})
-    return diff
 
 
 def _content(world: World, message: Message) -> str | None:
@@ -123,18 +139,21 @@ def _content(world: World, message: Message) -> str | None:
 
 
 def _widget_event(world: World, event: Event) -> Json:
-    """Return the body of `webwidget_triggered` (facts 4.9)."""
+    """Return the body of `webwidget_triggered`.
+
+    Source: docs/chatwoot/payloads.md#other-bodies.
+    """
     conversation = event.conversation
     is_real = conversation.id in world.conversations
     return {
-        "id": conversation.contact.contact_inbox_id,
+        "id": conversation.contact_inbox.id,
         "contact": webhook_contact(world, conversation.contact),
         "inbox": {"id": conversation.inbox.id, "name": conversation.inbox.name},
         "account": account(world),
         "current_conversation": conversation_payload(world, conversation)
         if is_real
         else None,
-        "source_id": conversation.contact.source_id,
+        "source_id": conversation.contact_inbox.source_id,
         "event": event.name,
         "event_info": {
             "initiated_at": {"timestamp": javascript_date(conversation.created_at)},
@@ -159,7 +178,9 @@ def _contact_event(world: World, event: Event) -> Json:
     body = webhook_contact(world, event.conversation.contact) | {"event": event.name}
     if event.changes is not None:
         body["changed_attributes"] = [
-            {name: _diff_values(name, change)} for name, change in event.changes.items()
+            {column: _diff_values(column, event.changes[column])}
+            for column in CONTACT_COLUMNS
+            if column in event.changes
         ]
     return body
 

@@ -1,7 +1,8 @@
 """The two APIs that have a base of their own: platform apps, and API clients.
 
-`/platform/api/v1/agent_bots` (facts 5.8) is for platform apps; `/public/api/v1/inboxes`
-(facts 5.9) is the customer's side of an API inbox and needs no token.
+`/platform/api/v1/agent_bots`
+(docs/chatwoot/api.md#administration) is for platform apps; `/public/api/v1/inboxes`
+is the customer's side of an API inbox and needs no token.
 """
 
 from collections.abc import Callable
@@ -74,10 +75,11 @@ def _handler(world: World, act: Act) -> Callable[[Request], Any]:
 
 
 def _create_contact(world: World, request: Request, params: Json) -> Json:
-    _inbox(world, request)
+    inbox = _inbox(world, request)
     names = ("source_id", "email", "phone_number", "identifier", "custom_attributes")
     known = {name: params[name] for name in names if params.get(name)}
-    contact = world.add_contact(world.ledger.new_contact(params.get("name"), **known))
+    contact = world.ledger.new_contact(params.get("name"), **known)
+    world.introduce(contact, inbox)
     return {
         "source_id": contact.source_id,
         "pubsub_token": contact.pubsub_token,
@@ -142,7 +144,7 @@ def _read(world: World, request: Request, params: Json) -> Json:
     conversation = _conversation(world, request)
     conversation.contact_last_seen_at = world.ledger.now()
     for message in list(conversation.messages):
-        if message.is_reply and message.status not in ("read", "failed"):
+        if message.is_shown and message.status not in ("read", "failed"):
             world.update_message(message, status="read")
     return {}
 
@@ -170,6 +172,6 @@ def _contact(world: World, request: Request) -> Contact:
 def _conversation(world: World, request: Request) -> Conversation:
     contact = _contact(world, request)
     conversation = world.conversations.get(request.path_params["id"])
-    if conversation is None or conversation.contact is not contact:
+    if conversation is None or conversation.contact.id != contact.id:
         raise NotFoundError
     return conversation

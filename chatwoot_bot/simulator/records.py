@@ -27,7 +27,7 @@ class Inbox:
     """One channel of the account, with the settings that change what is sent.
 
     Attributes:
-        agent_bot_id: The connected bot; one at most (facts 1.4).
+        agent_bot_id: The connected bot; one at most (docs/chatwoot/deliveries.md#bots).
         webhook_url: The callback of an API inbox; others have none.
         secret: Signs those callbacks.
         identifier: What the public API calls an API inbox.
@@ -48,7 +48,7 @@ class Inbox:
     working_hours_enabled: bool = False
     out_of_office_message: str | None = None
     is_closed: bool = False
-    enable_email_collect: bool = False
+    enable_email_collect: bool = True
     csat_survey_enabled: bool = False
     enable_auto_assignment: bool = False
     lock_to_single_conversation: bool = False
@@ -84,6 +84,7 @@ class Bot:
     account_id: int | None = 1
     access_token: str = ""
     secret: str = ""
+    created_at: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,6 +122,17 @@ class Team:
     allow_auto_assign: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactInbox:
+    """The record that ties a contact to an inbox."""
+
+    id: int
+    source_id: str
+    pubsub_token: str
+    created_at: float
+    updated_at: float
+
+
 @dataclass(slots=True, kw_only=True)
 class Contact:
     """The person who asks, with the record that ties them to the inbox."""
@@ -133,10 +145,23 @@ class Contact:
     source_id: str
     pubsub_token: str
     created_at: float
+    updated_at: float
+    is_announced: bool = False
     identifier: str | None = None
     additional_attributes: dict[str, Any] = field(default_factory=dict)
     custom_attributes: dict[str, Any] = field(default_factory=dict)
     blocked: bool = False
+
+    @property
+    def contact_inbox(self) -> ContactInbox:
+        """The record of the inbox that they first wrote to."""
+        return ContactInbox(
+            id=self.contact_inbox_id,
+            source_id=self.source_id,
+            pubsub_token=self.pubsub_token,
+            created_at=self.created_at,
+            updated_at=self.created_at,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +195,11 @@ class Message(Draft):
         """Whether the contact sees this as an answer: public and outgoing."""
         return self.message_type == "outgoing" and not self.private
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the contact sees it come in: an answer, or a template."""
+        return self.message_type in ("outgoing", "template") and not self.private
+
 
 @dataclass(slots=True, kw_only=True)
 class Conversation:
@@ -187,6 +217,7 @@ class Conversation:
     updated_at: float
     last_activity_at: float
     waiting_since: float | None
+    status_changed_at: float
     assignee_agent_bot_id: int | None = None
     assignee_id: int | None = None
     team_id: int | None = None
@@ -206,8 +237,15 @@ class Conversation:
     typing: list[str] = field(default_factory=list)
     carried: list[Message] = field(default_factory=list)
     """What the channel took: what the contact has on the phone."""
+    merged_inbox: ContactInbox | None = None
+    """Of the contact who was merged into this one; it stays as it was."""
     recent: deque[float] = field(default_factory=deque)
     """When the messages of the last minute were stored, for the flood guard."""
+
+    @property
+    def contact_inbox(self) -> ContactInbox:
+        """The record that ties the contact to the inbox."""
+        return self.merged_inbox or self.contact.contact_inbox
 
     @property
     def last_public(self) -> Message | None:

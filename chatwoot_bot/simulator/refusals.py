@@ -1,4 +1,4 @@
-"""The words in which Chatwoot refuses a REST call (facts 6.1)."""
+"""The words in which Chatwoot refuses a REST call (docs/chatwoot/api.md#errors)."""
 
 from typing import Any
 

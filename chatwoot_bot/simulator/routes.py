@@ -1,4 +1,4 @@
-"""Who gets which event (facts 1.1, 1.2 and 1.4)."""
+"""Who gets which event (docs/chatwoot/deliveries.md)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ WEBHOOK_EVENTS = (
     "conversation_typing_on",
     "conversation_typing_off",
 )
-"""All that an account webhook may subscribe to (facts 1.2)."""
+"""All that an account webhook may subscribe to (docs/chatwoot/deliveries.md#events)."""
 
 WEBHOOK_DEFAULT = WEBHOOK_EVENTS[:8]
 """What the database writes when no subscription was given."""
@@ -77,7 +77,8 @@ class Recipient:
 def recipients(office: Office, event: Event) -> list[Recipient]:
     """Return everybody who is told of *event*.
 
-    A URL that is both a bot's and an account webhook's is told twice (facts 2.7).
+    A URL that is both a bot's and an account webhook's is told twice
+    (docs/chatwoot/deliveries.md#order-and-loss).
     """
     if event.url:
         return [Recipient(route="automation", id=0, url=event.url, secret="")]

@@ -1,4 +1,4 @@
-"""Attachments of every kind that contacts send (facts 4.5).
+"""Attachments of every kind that contacts send (docs/chatwoot/payloads.md#attachments).
 
 A stored file has links into the file store; a location, a contact card or somebody
 else's post has only what the channel said about it.
@@ -33,7 +33,8 @@ OTHERS: dict[str, Json] = {
     },
     "contact": {
         "fallback_title": "+15550100144",
-        "meta": {"firstName": "Dana", "lastName": "Lee"},
+        # PostgreSQL puts shorter keys first.
+        "meta": {"lastName": "Lee", "firstName": "Dana"},
     },
     "fallback": {
         "fallback_title": "A page",

@@ -5,7 +5,7 @@
         await sim.wait_for_replies(message.conversation_id, 1)
 
 It serves Chatwoot's REST API at `base_url` and sends signed webhooks, with the
-behaviour of Chatwoot 4.16.2 in `facts.md`. What people do in Chatwoot is in
+behaviour of one release of Chatwoot (`releases.py`). What people do in Chatwoot is in
 `stage.py`; what goes wrong in Chatwoot is in `faults`. It shares no code with the
 service it tests, or one wrong belief would pass on both sides.
 """
@@ -18,7 +18,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Self, TypeVar
 
-from . import platform_api
+from . import platform_api, releases
 from .api import Api, Call
 from .carrier import Carrier
 from .control import Control
@@ -34,12 +34,13 @@ from .routes import ACCOUNT_EVENTS, recipients
 from .serving import LocalServer
 from .stage import Stage
 from .waiting import Changes
+from .widget_limits import WidgetLimits
 from .wire import dump
 from .world import DEFAULT_BOT, World
 
 T = TypeVar("T")
 
-RETRY_S = 3.0  # between attempts of one delivery, Chatwoot's own
+RETRY_S = 3.0  # between attempts of one delivery at least, Chatwoot's own
 
 
 class Simulator(Stage):
@@ -54,6 +55,10 @@ class Simulator(Stage):
         agent_bot: True for the agent-bot route: new conversations are pending,
             failing deliveries are repeated and then opened for humans. False for
             a plain account webhook: conversations are open, one attempt each.
+        release: Which Chatwoot it is, such as 4.17; `releases.RELEASES` has those that
+            there are, and `releases.DEFAULT` is the one when left out.
+        email_collect: Whether the inbox asks visitors for an e-mail address after
+            their first message, as a new widget of a real Chatwoot does.
         seed: Decides all that is random: names, ids, faults.
         bot_token: The token of bot 4.
         user_token: The token of agent 12, who is no administrator.
@@ -66,7 +71,8 @@ class Simulator(Stage):
             over a restart of the simulator needs new ids, or it rightly takes what
             it is told for repeats.
         first_message: The first message id; the same holds.
-        retry_s: Seconds between attempts of a delivery.
+        retry_s: Seconds between attempts of a delivery, at least: the gaps are up to
+            3.6 times as long.
         timeout_s: How long the webhook may take to answer.
         on_message: Called with each stored message, activity included.
     """
@@ -79,6 +85,8 @@ class Simulator(Stage):
         host: str = "127.0.0.1",
         port: int = 0,
         agent_bot: bool = True,
+        release: str | None = None,
+        email_collect: bool = False,
         seed: int = 1,
         account_id: int = 1,
         inbox_id: int = 3,
@@ -101,14 +109,24 @@ class Simulator(Stage):
         # A generator of its own, so that tokens change nothing in what is played.
         tokens = random.Random(f"office {seed}")  # noqa: S311
         files = FileStore(rng=tokens, clock=time.time, faults=self.faults)
-        office = Office(account=Account(id=account_id), rng=tokens, clock=time.time)
+        office = Office(
+            account=Account(id=account_id),
+            release=releases.release_of(release or releases.DEFAULT),
+            rng=tokens,
+            clock=time.time,
+        )
         populate(office, user_token=user_token, admin_token=admin_token)
         office.keep_pending_on_bot_failure = keep_pending_on_bot_failure
         office.add_bot("Ada", description="LLM bot", access_token=bot_token)
-        office.add_inbox("Website", channel, id=inbox_id)
+        office.add_inbox(
+            "Website", channel, id=inbox_id, enable_email_collect=email_collect
+        )
         world = World(
             office=office,
             files=files,
+            limits=WidgetLimits(
+                release=office.release, faults=self.faults, clock=time.time
+            ),
             rng=rng,
             clock=time.time,
             emit=self._emit,

@@ -1,6 +1,7 @@
 """What Chatwoot itself says: greeting, out of office, e-mail box, survey.
 
-They come in agent-bot inboxes too, between the bot's own answers (facts section 7).
+They come in agent-bot inboxes too, between the bot's own answers
+(docs/chatwoot/conversations.md).
 
 Source: chatwoot/chatwoot app/services/message_templates/hook_execution_service.rb.
 """

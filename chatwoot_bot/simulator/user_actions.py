@@ -1,7 +1,8 @@
-"""What only humans may call about conversations and messages (facts 5.3, 5.4, 5.6)."""
+"""What only humans may call about conversations and messages (docs/chatwoot/api.md)."""
 
 from typing import Any
 
+from .actions import COUNTS, is_assigned
 from .agent_side import DELETED
 from .answers import agent_answer, conversation_answer, message_answer
 from .asks import (
@@ -61,10 +62,8 @@ def show_counts(world: World, ask: Ask) -> Json:
         each for each in world.conversations.values() if status in ("all", each.status)
     ]
     meta = {
-        "mine_count": sum(each.assignee_id == ask.user.id for each in found),
-        "assigned_count": sum(each.assignee_id is not None for each in found),
-        "unassigned_count": sum(each.assignee_id is None for each in found),
-        "all_count": len(found),
+        f"{kind}_count": sum(is_assigned(world, each, ask, scope) for each in found)
+        for kind, scope in COUNTS.items()
     }
     return {"meta": meta}
 
@@ -81,7 +80,10 @@ def unmute(world: World, ask: Ask) -> None:
 
 
 def mark_seen(world: World, ask: Ask) -> Json:
-    """Note that the agent looked; nobody is told of it (facts 3.1)."""
+    """Note that the agent looked; nobody is told of it.
+
+    Source: docs/chatwoot/deliveries.md#updates.
+    """
     ask.conversation.unread = 0
     world.save(ask.conversation, agent_last_seen_at=world.ledger.now())
     return conversation_answer(world, ask.conversation)
@@ -101,7 +103,10 @@ def send_transcript(world: World, ask: Ask) -> None:
 
 
 def delete_message(world: World, ask: Ask) -> Json:
-    """Delete a message: its text and all its attributes are gone (facts 4.8)."""
+    """Delete a message: its text and all its attributes are gone.
+
+    Source: docs/chatwoot/payloads.md#deleted-messages.
+    """
     message = world.update_message(
         _message(world, ask),
         content=DELETED,
@@ -130,14 +135,11 @@ def update_message(world: World, ask: Ask) -> Json:
 
 def retry_message(world: World, ask: Ask) -> Json:
     """Send a failed message again; **all** its content attributes are lost."""
-    message = world.update_message(
-        _message(world, ask), status="sent", content_attributes={}
-    )
-    return message_answer(world, message)
+    return message_answer(world, world.retry_message(_message(world, ask)))
 
 
 def upload(world: World, ask: Ask) -> Json:
-    """Keep a file for a later message (facts 5.9)."""
+    """Keep a file for a later message (docs/chatwoot/api.md#read-helpers)."""
     if not ask.files:
         raise MissingParameterError("attachment")
     given = ask.files[0]

@@ -1,6 +1,6 @@
-"""Account webhooks, as administrators keep them (facts 5.8).
+"""Account webhooks, as administrators keep them (docs/chatwoot/api.md#administration).
 
-Source: facts 1.2 and 5.8; chatwoot/chatwoot app/models/webhook.rb.
+Source: docs/chatwoot/deliveries.md#events; chatwoot/chatwoot app/models/webhook.rb.
 """
 
 from urllib.parse import urlsplit

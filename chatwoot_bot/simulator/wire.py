@@ -1,7 +1,7 @@
 """How Rails writes JSON and times; small forms that all payloads share.
 
 The bytes matter: a signature is over the body as sent, so the escapes of Rails
-are part of the stand-in (facts 2.2).
+are part of the stand-in (docs/chatwoot/deliveries.md#signature).
 """
 
 import json

@@ -7,8 +7,10 @@ conversation in `lifecycle.py`, what Chatwoot says by itself in `templates.py`.
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+from .channels import NO_CARRIER
 from .files import FileStore
 from .ledger import Ledger
 from .lifecycle import BOT_FAILURE, STATUSES, Lifecycle
@@ -28,6 +30,7 @@ from .records import (
     Team,
 )
 from .templates import welcome
+from .widget_limits import WidgetLimits
 
 __all__ = ["BOT_FAILURE", "STATUSES", "World"]
 
@@ -41,6 +44,7 @@ class World(Lifecycle):
     Args:
         office: What the administrator set up.
         files: What was uploaded.
+        limits: How much visitors may write.
         rng: The one source of randomness.
         clock: Unix seconds.
         emit: Called with each event, synchronously.
@@ -54,6 +58,7 @@ class World(Lifecycle):
         *,
         office: Office,
         files: FileStore,
+        limits: WidgetLimits,
         rng: random.Random,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
@@ -65,6 +70,7 @@ class World(Lifecycle):
             rng=rng, clock=clock, stored=stored, first_message=first_message
         )
         super().__init__(office=office, ledger=ledger, files=files, emit=emit)
+        self.limits = limits
         self._first_conversation = first_conversation
 
     # The ones that are meant when none is named.
@@ -106,7 +112,7 @@ class World(Lifecycle):
     ) -> Conversation:
         """Begin a conversation: pending and the bot's own, or open without a bot.
 
-        A blocked contact's is resolved at once (facts section 7).
+        A blocked contact's is resolved at once (docs/chatwoot/conversations.md).
         """
         now = self.ledger.now()
         inbox = inbox or self.inbox
@@ -122,6 +128,7 @@ class World(Lifecycle):
             "updated_at": now,
             "last_activity_at": now,
             "waiting_since": now,
+            "status_changed_at": now,
             "assignee_agent_bot_id": bot_id,
         }
         conversation = Conversation(**values | fields)
@@ -129,12 +136,18 @@ class World(Lifecycle):
         self.conversations[conversation.id] = conversation
         return conversation
 
+    def introduce(self, contact: Contact, inbox: Inbox | None = None) -> Conversation:
+        """Keep a new contact and say so; the conversation returned is not kept."""
+        conversation = self.new_conversation(contact, inbox)
+        del self.conversations[conversation.id]
+        self._announce_contact(conversation)
+        return conversation
+
     def opens_widget(self, contact: Contact, inbox: Inbox | None = None) -> None:
         """Note that a visitor opened the widget; no conversation comes of it."""
         conversation = self.latest_of(contact)
         if conversation is None:
-            conversation = self.new_conversation(contact, inbox)
-            del self.conversations[conversation.id]
+            conversation = self.introduce(contact, inbox)
         self._emit(Event(name="webwidget_triggered", conversation=conversation))
 
     # Messages.
@@ -152,7 +165,7 @@ class World(Lifecycle):
         conversation.window_closed = False
         conversation.contact_last_seen_at = message.created_at
         if is_first:
-            self._emit(Event(name="contact_created", conversation=conversation))
+            self._announce_contact(conversation)
             self.announce(conversation)
         else:
             self.reopen(conversation)
@@ -161,11 +174,8 @@ class World(Lifecycle):
             self.save(conversation, waiting_since=message.created_at)
         if not _is_automatic(message):
             welcome(self, conversation)
-        activity: dict[str, Change] = {
-            "last_activity_at": (seen_at, message.created_at)
-        }
-        self._emit(
-            Event(name="contact_updated", conversation=conversation, changes=activity)
+        self._tell_contact(
+            conversation, {"last_activity_at": (seen_at, message.created_at)}
         )
         return message
 
@@ -195,11 +205,70 @@ class World(Lifecycle):
         for name, (_, value) in changes.items():
             setattr(contact, name, value)
         if changes:
-            self._emit(
-                Event(
-                    name="contact_updated", conversation=conversation, changes=changes
-                )
-            )
+            self._tell_contact(conversation, changes)
+
+    def _announce_contact(self, conversation: Conversation) -> None:
+        """Say once that a contact is there."""
+        if not conversation.contact.is_announced:
+            conversation.contact.is_announced = True
+            self._emit(Event(name="contact_created", conversation=conversation))
+
+    def _tell_contact(
+        self, conversation: Conversation, changes: dict[str, Change]
+    ) -> None:
+        """Say what changed of a contact; the time of the change is part of it."""
+        contact = conversation.contact
+        before, contact.updated_at = contact.updated_at, self.ledger.now()
+        changes = changes | {"updated_at": (before, contact.updated_at)}
+        self._emit(
+            Event(name="contact_updated", conversation=conversation, changes=changes)
+        )
+
+    def merge_contacts(self, base: Contact, mergee: Contact) -> None:
+        """Merge *mergee* into *base*: one message_updated per message of *mergee*'s.
+
+        The conversations keep the record that ties them to their inbox. Of the two,
+        *base* keeps what it has and takes the rest.
+
+        Source: chatwoot/chatwoot app/actions/contact_merge_action.rb.
+        """
+        if base is mergee:
+            return
+        moved = [
+            each for each in self.conversations.values() if each.contact.id == mergee.id
+        ]
+        changed = []
+        for conversation in moved:
+            now = self.ledger.now()
+            record = replace(conversation.contact_inbox, updated_at=now)
+            conversation.contact, conversation.merged_inbox = base, record
+            conversation.updated_at = now
+            changed += [
+                self.ledger.change(message)
+                for message in list(conversation.messages)
+                if message.sender_type == "contact"
+            ]
+        self.contacts.pop(mergee.id, None)
+        for message in changed:
+            self.emit_message("message_updated", message)
+        if moved:
+            self.update_contact(moved[-1], **_merged(base, mergee))
+
+    def retry_message(self, message: Message) -> Message:
+        """Note that an agent pressed "retry"; all content attributes are lost.
+
+        Up to 4.16 two saves, of any message; since 4.17 one, of a failed message only.
+        """
+        if not self.release.retries_only_failed:
+            message = self.update_message(message, status="sent")
+            return self.update_message(message, content_attributes={})
+        if message.status != "failed":
+            return message
+        changes: dict[str, Any] = {"status": "sent", "content_attributes": {}}
+        inbox = self.conversations[message.conversation_id].inbox
+        if inbox.channel not in NO_CARRIER:
+            changes["source_id"] = None
+        return self.update_message(message, **changes)
 
     def type(
         self,
@@ -229,6 +298,18 @@ class World(Lifecycle):
         if message.sender_type == "user" and not conversation.first_reply_created_at:
             changes["first_reply_created_at"] = message.created_at
         self.save(conversation, **changes)
+
+
+def _merged(base: Contact, mergee: Contact) -> dict[str, Any]:
+    """Return what *base* has after the merge."""
+    fields = {
+        name: getattr(base, name) or getattr(mergee, name)
+        for name in ("identifier", "email", "phone_number")
+    }
+    return fields | {
+        name: getattr(mergee, name) | getattr(base, name)
+        for name in ("additional_attributes", "custom_attributes")
+    }
 
 
 def _is_automatic(message: Message) -> bool:

@@ -1,4 +1,4 @@
-"""A conversation's life with a bot, row by row of section 7 in Chatwoot's facts."""
+"""A conversation's life with a bot, as in docs/chatwoot/conversations.md."""
 
 import httpx
 import pytest
@@ -75,8 +75,11 @@ async def test_api_inbox_that_calls_the_bot_back_is_answered(bot):
 
 
 async def test_bot_that_was_assigned_by_hand_answers(bot):
-    """Its events come to it without a connection to the inbox (facts 1.4)."""
-    async with bot.scene() as here:
+    """Its events come to it without a connection to the inbox.
+
+    Source: docs/chatwoot/deliveries.md#bots.
+    """
+    async with bot.scene(release="4.16") as here:
         await here.chatwoot.set_inbox(agent_bot_id=None)
         said = await here.chatwoot.contact_says("Anyone?")
         cid = said.conversation_id
@@ -338,7 +341,7 @@ async def test_pending_again_is_the_bots_again_and_the_human_stays_assigned(bot)
 
 async def test_assigning_the_bot_gives_it_back(bot):
     """Chatwoot leaves the status as it is (up to 4.16.2), so the bot sets it."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.handed_over()
         await here.chatwoot.assign_bot(cid)
         await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
@@ -460,7 +463,7 @@ async def test_pending_although_a_delivery_failed_is_still_the_bots(bot):
 
 async def test_bot_that_was_disconnected_is_silent_until_it_is_back(bot):
     """Its conversations stay pending, and theirs to whom they were assigned."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.answered("Hi")
         await here.chatwoot.set_inbox(agent_bot_id=None)
         await here.chatwoot.assign(cid)

@@ -1,6 +1,6 @@
 """Chatwoot's sequences of events, one by one: what contact and agents see of the bot.
 
-The numbers are the rows of section 3 in Chatwoot's facts.
+The numbers are the rows of docs/chatwoot/deliveries.md#sequences.
 """
 
 import pytest
@@ -118,7 +118,7 @@ async def test_6_human_who_is_assigned_silences_the_bot(bot):
 
 async def test_6_human_who_was_assigned_before_a_resolve_does_not_silence_it(bot):
     """Pending with a human assignee is normal."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         cid = await here.answered("Hi")
         await here.chatwoot.assign(cid)
         await here.chatwoot.set_status(cid, "resolved")
@@ -272,7 +272,7 @@ async def test_3_3_events_in_any_order_and_twice_mean_the_same(bot, seed):
 
 async def test_3_4_opening_without_any_status_event_is_seen_all_the_same(bot):
     """Auto-assignment swallows them: one update with the assignee is all."""
-    async with bot.scene() as here:
+    async with bot.scene(release="4.16") as here:
         await here.chatwoot.set_inbox(enable_auto_assignment=True)
         cid = await here.answered("Hi")
         await here.chatwoot.automation_opens(cid)

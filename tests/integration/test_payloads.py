@@ -263,7 +263,8 @@ def changed(name, *, conversation=None, **changes):
 META = example(ASKED)["conversation"]["meta"]
 BOT_ANSWERS = Row("bot", "ai pending", (QUESTION + OWED,))
 
-# Bodies of older and of later releases (facts, sections 7 and 8).
+# Bodies of older and of later releases
+# (docs/chatwoot/conversations.md and docs/chatwoot/releases.md#first-releases).
 OTHER_RELEASES = {
     "before_4_14_2": (
         changed(ASKED, conversation={"account": None}),

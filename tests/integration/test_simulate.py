@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from chatwoot_bot.commands import simulate as command
 from chatwoot_bot.simulator import Simulator
+from chatwoot_bot.simulator.releases import RELEASES
 from chatwoot_bot.simulator.script import Plan, run_script
 from chatwoot_bot.simulator.serving import LocalServer
 from chatwoot_bot.simulator.terminal import Terminal, UsageError
@@ -129,6 +130,41 @@ def run(*arguments, **environment):
         "CHATWOOT_WEBHOOK_SECRET": None,
     } | environment
     return CliRunner().invoke(app, ["--port", "0", *arguments], env=environment)
+
+
+def test_unknown_release_is_refused_with_those_that_there_are():
+    result = run("--release", "5.0")
+
+    assert result.exit_code == 2
+    assert "no release '5.0'" in result.output
+    assert all(release in result.output for release in RELEASES)
+
+
+@pytest.mark.parametrize(
+    ("release", "is_pending"), [("4.16", False), ("4.17", True), ("4.18", True)]
+)
+def test_release_is_chosen_on_the_command_line(release, is_pending):
+    """Since 4.17 a conversation that is given to the bot becomes pending."""
+
+    async def take(request):
+        return JSONResponse({})
+
+    with serving(take) as url:
+        app = typer.Typer()
+        app.command()(command.simulate)
+        result = CliRunner().invoke(
+            app,
+            [
+                *("--port", "0", "--interactive", "--webhook-url", url),
+                *("--release", release, "--no-email-collect"),
+            ],
+            input="Hi\n/status open\n/bot\n/quit\n",
+        )
+
+    assert result.exit_code == 0, result.output
+    assert f"Chatwoot {release} is simulated at" in result.output
+    shown = "Conversation was marked as pending" in result.output
+    assert shown is is_pending
 
 
 def test_missing_service_is_explained():

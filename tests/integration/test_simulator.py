@@ -153,7 +153,7 @@ async def events_of(sim, act):
 
 
 def test_signature_matches_the_test_vector():
-    """The vector of facts 2.2: a service that agrees with it agrees with Chatwoot."""
+    """A service that agrees with this vector agrees with Chatwoot."""
     body = dump(
         {
             "account": {"id": 1, "name": "Acme & Sons"},
@@ -273,9 +273,9 @@ async def test_labels_come_with_their_cached_twin(sim, webhook):
 
     diff = webhook.body("conversation_updated")["changed_attributes"]
     assert [next(iter(each)) for each in diff] == [
-        "label_list",
         "updated_at",
         "cached_label_list",
+        "label_list",
     ]
 
 
@@ -353,7 +353,7 @@ async def test_attachment_has_the_example_shape(sim, webhook):
     assert body["content"] is None
 
 
-# The sequences of facts section 3.
+# Sequences (docs/chatwoot/deliveries.md#sequences).
 
 
 async def test_first_message_is_one_event_on_the_agent_bot_route(sim):

@@ -143,10 +143,16 @@ async def test_user_token_posts_as_human_unless_told_otherwise(sim, cid, user):
     assert senders == ["contact", "user", "agent_bot"]
 
 
+async def test_empty_message_is_stored(sim, cid, client):
+    """Recorded: 200, and nothing for the contact to read."""
+    answer = await client.post(one(cid, "/messages"), json={"content": ""})
+
+    assert (answer.status_code, answer.json()["content"]) == (200, None)
+
+
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        ({"content": ""}, "can't be blank"),
         ({"content": "x" * 150_001}, "maximum is 150000 characters"),
         ({"content": "x", "message_type": "incoming"}, "only allowed in Api inboxes"),
         ({"content": "x", "content_type": "poem"}, "not a valid content_type"),

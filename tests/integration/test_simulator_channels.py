@@ -98,7 +98,7 @@ async def test_attachments_have_the_example_shapes(on, hook, channel, says, want
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_every_kind_of_attachment_can_be_sent(on, hook, kind):
-    """All thirteen of facts 4.5."""
+    """All thirteen of docs/chatwoot/payloads.md#attachments."""
     async with on("Instagram") as sim:
         await sim.contact_sends(kind)
         await sim.settled()
@@ -353,7 +353,10 @@ async def test_pick_comes_back_as_the_channel_has_it(on, hook, channel, content)
 
 
 async def test_api_inbox_is_called_back_and_failure_marks_the_message(hook):
-    """Not retried, not opened: the message itself is failed (facts 2.6)."""
+    """Not retried, not opened: the message itself is failed.
+
+    Source: docs/chatwoot/deliveries.md#failure.
+    """
     async with Simulator(webhook_url="") as sim:
         inbox = sim.world.office.add_inbox(
             "App", "Channel::Api", webhook_url=hook.url, reply_window_s=None

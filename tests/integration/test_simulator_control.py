@@ -37,7 +37,7 @@ async def test_it_documents_itself(control):
     assert index["inboxes"][0]["channel"] == "Channel::WebWidget"
     assert index["actions"]["contact_rates"] == (
         "contact_rates(message_id, rating=5, feedback='') - "
-        "Answer the survey; the answer is an object here (facts 4.7)."
+        "Answer the survey; the answer is an object here."
     )
     assert {"contact_says", "agent_says", "set_inbox", "phone_echo"} < set(
         index["actions"]

@@ -1,4 +1,4 @@
-"""The event sequences of facts section 3, and what brings them about."""
+"""The sequences of docs/chatwoot/deliveries.md, and what brings them about."""
 
 import json
 from pathlib import Path
@@ -406,7 +406,7 @@ async def test_contact_ends_the_conversation(sim, hook):
 
 
 async def test_muted_contact_does_not_come_back(sim):
-    """No reopening (facts section 7)."""
+    """No reopening (docs/chatwoot/conversations.md)."""
     cid = await asked(sim)
     await sim.mute(cid)
     await sim.contact_says("Hello?", conversation=cid)
@@ -415,7 +415,7 @@ async def test_muted_contact_does_not_come_back(sim):
 
 
 async def test_auto_assignment_swallows_the_opening(sim, hook, call):
-    """Facts 3.4: one conversation_updated is all that tells of it."""
+    """One conversation_updated is all that tells of it."""
     await sim.set_inbox(enable_auto_assignment=True)
     cid = await asked(sim)
 
@@ -424,7 +424,7 @@ async def test_auto_assignment_swallows_the_opening(sim, hook, call):
     assert events == ["conversation_updated"]
     body = hook.last("conversation_updated")
     columns = [next(iter(each)) for each in body["changed_attributes"]]
-    assert columns == ["updated_at", "assignee_id"]
+    assert columns == ["assignee_id", "updated_at"]
     assert (body["status"], body["meta"]["assignee"]["id"]) == ("open", 12)
     assert not [m for m in sim.messages(cid) if m.message_type == "activity"]
 

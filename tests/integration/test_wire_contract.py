@@ -1,6 +1,6 @@
 """What we ask of Chatwoot's REST API, call by call, and what its refusals make us do.
 
-The shapes are those of section 5 in Chatwoot's facts, the refusals those of 6.1.
+The shapes and the refusals are those of docs/chatwoot/api.md.
 Creating messages, statuses and typing are in `test_chatwoot_client.py`.
 """
 

@@ -60,7 +60,7 @@ def test_every_message_fits_its_channel(text, titles, channel):
     ],
 )
 def test_length_limits_are_the_channels_own(channel, parts):
-    """Facts, section 5.2."""
+    """As in docs/chatwoot/api.md#create-message."""
     assert len(compose("It is so. " * 399, (), channel)) == parts
 
 

@@ -33,7 +33,10 @@ def refusal(body=BODY, **changes):
 
 
 def test_chatwoots_own_signature_is_accepted():
-    """The vector is Chatwoot's (facts, section 2.2), not made by our own code."""
+    """The vector is Chatwoot's, not made by our own code.
+
+    Source: docs/chatwoot/deliveries.md#signature.
+    """
     assert len(BODY) == 99
     check()
 

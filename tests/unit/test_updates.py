@@ -225,7 +225,7 @@ def test_update_of_something_else_is_nothing(changes):
             "Channel::TwilioSms",
             True,
         ),
-        # REST has it elsewhere (facts, section 5.5).
+        # REST has it elsewhere (docs/chatwoot/api.md#conversation).
         (
             {"channel": None, "meta": {"channel": "Channel::Line"}},
             "Channel::Line",
