@@ -247,7 +247,7 @@ class Outbox:
         if error.in_doubt:
             # What the application itself answered is over, so not finding the reply
             # is proof at once; behind a proxy's error it may still be at work.
-            over = error.status_code in (500, 503)
+            over = error.status_code in (200, 500, 503)
             now = self._engine.clock()
             in_doubt_until = now if over else now + replies.IN_DOUBT_S
         await self._engine.db.write(
