@@ -21,7 +21,7 @@ from starlette.middleware.cors import CORSMiddleware
 from . import library
 from .answering import Answering
 from .bots import WEB
-from .breaker import Breaker
+from .breaker import CHATWOOT_PAUSE_S, Breaker
 from .channels.base import Channel
 from .channels.chatwoot import ChatwootChannel
 from .channels.web import WebChannel
@@ -49,6 +49,7 @@ from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
 from .prices import read_prices
+from .recovery import Recovery
 from .relay import Relay
 from .responders.apology import ApologyResponder
 from .responders.base import Responder
@@ -143,7 +144,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         await db.open()
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
-        metrics, chatwoot = Metrics(), Breaker()
+        metrics = Metrics()
+        chatwoot = Breaker(longest_pause_s=CHATWOOT_PAUSE_S)
         answering = Answering(settings, http, db, metrics.model_failures.inc)
         for name, breaker in (*answering.circuits.items(), ("chatwoot", chatwoot)):
             metrics.show_circuit(name, breaker)
@@ -162,6 +164,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         if with_worker:
             worker = Worker(engine, limit=settings.max_concurrent_turns)
             await stack.enter_async_context(parts.working(worker))
+            recovery = Recovery(db, chatwoot, clock=engine.clock, wake=worker.wake)
+            await stack.enter_async_context(parts.beside(recovery.run(), "recovery"))
         stack.callback(engine.hub.close)
         intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
         rooms = Rooms(db, engine.hub)

@@ -12,6 +12,8 @@ from typing import Literal
 FAILURES = 5
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
+# Chatwoot's: contacts wait for what it has not taken.
+CHATWOOT_PAUSE_S = 5.0
 # A trial that never reports back (it was cancelled) does not block the next for ever.
 TRIAL_S = 30.0
 
@@ -21,10 +23,21 @@ class Breaker:
 
     Args:
         clock: seconds that only grow.
+        longest_pause_s: between two trials, in seconds.
+
+    Attributes:
+        recoveries: how often it has closed after it was open.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        longest_pause_s: float = LONGEST_PAUSE_S,
+    ) -> None:
+        self.recoveries = 0
         self._clock = clock
+        self._longest_pause_s = longest_pause_s
         self._failures = 0
         self._pause_s = FIRST_PAUSE_S
         self._open_until: float | None = None
@@ -57,6 +70,8 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Note that somebody answered."""
+        if self._open_until is not None:
+            self.recoveries += 1
         self._failures = 0
         self._pause_s = FIRST_PAUSE_S
         self._on_trial = False
@@ -77,4 +92,4 @@ class Breaker:
         if self._failures < FAILURES:
             return
         self._open_until = self._clock() + self._pause_s
-        self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
+        self._pause_s = min(self._pause_s * 2, self._longest_pause_s)

@@ -98,7 +98,7 @@ class Handover:
     def for_agents(
         self, transcript: Sequence[Message], reason: str, detail: str = ""
     ) -> list[Draft]:
-        """Return the note for the agents, and where the conversation goes.
+        """Return where the conversation goes, and the note for the agents.
 
         The note shows the last messages until a summary takes their place.
         """
@@ -106,10 +106,9 @@ class Handover:
         why = self.say(REASONS[reason]).format(detail=self.say(detail))
         kind = ReplyKind.NOTE if reason in WITHOUT_MODEL else ReplyKind.HANDOVER_NOTE
         text = note(why, transcript, command=self.command, say=self.say)
-        drafts = [Draft(kind, text)]
-        if self.routing:
-            drafts.insert(0, Draft(ReplyKind.ROUTING, self.routing.to_json()))
-        return drafts
+        parts = self.routing.in_parts()
+        routing = [Draft(ReplyKind.ROUTING, part.to_json()) for part in parts]
+        return [*routing, Draft(kind, text)]
 
 
 def _language(transcript: Sequence[Message], among: Sequence[str]) -> Language:

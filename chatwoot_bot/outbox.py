@@ -15,7 +15,7 @@ from .channels.base import Channel, Presence
 from .core.conversation import Conversation
 from .core.decision import MAX_FAILURES
 from .core.links import Ways
-from .core.notes import undelivered, with_summary
+from .core.notes import not_routed, undelivered, with_summary
 from .core.routing import Routing
 from .engine import Engine
 from .errors import ChatwootBotError, ChatwootError, ResponderError
@@ -23,7 +23,7 @@ from .store import human, replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
-from .store.replies import FOR_AGENTS, Reply, ReplyKind
+from .store.replies import FOR_AGENTS, NOTES, Reply, ReplyKind
 from .store.spending import charge
 from .thinking import Thinking
 
@@ -53,31 +53,50 @@ class Outbox:
         self._lease = lease
         self._log = log
         self._gone = False
+        self._status_at: float | None = None
 
     async def say_kept(
         self, conversation: Conversation, unsaid: Sequence[Reply]
     ) -> float | None:
-        """Say what earlier turns kept.
-
-        What fails through no fault of Chatwoot's again and again is given up: it must
-        not stand before all that is to come.
-        """
+        """Say what was kept; team and agent, and nothing else, wait for the status."""
+        waits_until = None
         for reply in unsaid:
             if self._gone:
                 return None
-            try:
-                retry_at = await self._say(conversation, reply)
-            except ChatwootBotError:
-                raise  # the lease is lost, or the database is away
-            except Exception as error:
-                if conversation.failures < MAX_FAILURES:
-                    raise
-                self._log.exception("reply cannot be said", reply=reply.key)
-                problem = f"it cannot be said ({type(error).__name__})"
-                retry_at = await self._give_up(reply, problem, in_doubt=True)
+            # Agents see the conversation before its summary is written.
+            if reply.follows_status or reply.is_slow:
+                waits_until = await self._status_first()
+            if reply.follows_status and waits_until is not None:
+                continue
+            retry_at = await self._say_or_give_up(conversation, reply)
             if retry_at is not None:
                 return retry_at
-        return None
+        return waits_until
+
+    async def _say_or_give_up(
+        self, conversation: Conversation, reply: Reply
+    ) -> float | None:
+        """Say *reply*, unless it fails again and again through no fault of Chatwoot's.
+
+        It must not stand before all that is to come.
+        """
+        try:
+            return await self._say(conversation, reply)
+        except ChatwootBotError:
+            raise  # the lease is lost, or the database is away
+        except Exception as error:
+            if conversation.failures < MAX_FAILURES:
+                raise
+            self._log.exception("reply cannot be said", reply=reply.key)
+            problem = f"it cannot be said ({type(error).__name__})"
+            return await self._give_up(reply, problem, in_doubt=True)
+
+    async def _status_first(self) -> float | None:
+        """Tell Chatwoot the status that is wanted by now, as `settle_status` does."""
+        situation = await self._engine.db.glance(
+            turns.load, self._lease, history=self._engine.history
+        )
+        return await self.settle_status(situation.conversation)
 
     async def say_new(
         self, conversation: Conversation, kept: Sequence[Reply]
@@ -174,7 +193,9 @@ class Outbox:
     async def _carry(self, conversation: Conversation, reply: Reply) -> int | None:
         channel = self._channel(conversation)
         if not reply.is_message:
-            await channel.route(conversation, Routing.from_json(reply.content))
+            routing = Routing.from_json(reply.content)
+            if left_out := await channel.route(conversation, routing):
+                await self._not_routed(reply, left_out)
             return None
         return await channel.deliver(
             conversation, reply, private=reply.kind in FOR_AGENTS
@@ -241,13 +262,16 @@ class Outbox:
             await self._forget()
             return None
         too_late = self._engine.clock() - reply.created_at > self._engine.deliver_for_s
-        if not error.retryable or (too_late and not error.in_doubt):
+        # A wrong token is fixed outside: the note on what it has cost waits for that.
+        barred = error.status_code in (401, 403) and reply.kind in NOTES
+        final = not error.retryable and not barred
+        if final or (too_late and not error.in_doubt):
             return await self._give_up(reply, str(error), in_doubt=False)
         in_doubt_until = None
         if error.in_doubt:
             # What the application itself answered is over, so not finding the reply
             # is proof at once; behind a proxy's error it may still be at work.
-            over = error.status_code in (500, 503)
+            over = error.status_code in (200, 500, 503)
             now = self._engine.clock()
             in_doubt_until = now if over else now + replies.IN_DOUBT_S
         await self._engine.db.write(
@@ -262,6 +286,17 @@ class Outbox:
             "reply not delivered", reply=reply.key, error=str(error), retry_at=retry_at
         )
         return retry_at
+
+    async def _not_routed(self, reply: Reply, settings: Sequence[str]) -> None:
+        """Tell agents that the conversation is not where it should be."""
+        await self._engine.db.write(
+            replies.not_routed,
+            self._lease,
+            reply,
+            note=not_routed(settings, self._engine.rules.say),
+            now=self._engine.clock(),
+        )
+        self._engine.metrics.replies.labels("not_routed").inc()
 
     async def _give_up(
         self, reply: Reply, error: str, *, in_doubt: bool
@@ -311,6 +346,8 @@ class Outbox:
         wanted = conversation.wanted_status
         if wanted is None or self._gone:
             return None
+        if self._status_at is not None:
+            return self._status_at  # tried in this turn already
         at = None
         if not await self._engine.db.write(turns.tell_status, self._lease, wanted):
             return None
@@ -323,7 +360,8 @@ class Outbox:
             self._log.warning("status not set", status=str(wanted), error=str(error))
             if error.retryable or error.status_code in (401, 403):
                 # A wrong token is mended outside; until then, agents do not see it.
-                return self._engine.clock() + backoff_s(STATUS_ATTEMPTS)
+                self._status_at = self._engine.clock() + backoff_s(STATUS_ATTEMPTS)
+                return self._status_at
         await self._engine.db.write(turns.status_set, self._lease, wanted, at=at)
         self._engine.hub.publish(conversation.id)
         return None

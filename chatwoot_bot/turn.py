@@ -22,6 +22,7 @@ import dataclasses
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 
@@ -35,7 +36,7 @@ from .outbox import Outbox
 from .store import turns
 from .store.leases import Lease
 from .store.readings import keep_reading
-from .store.replies import Reply, ReplyKind
+from .store.replies import FOR_AGENTS, Reply, ReplyKind
 from .store.strain import strain
 from .store.turns import Ending, Situation, TurnRecord, Verdict
 from .thinking import Interrupted, Thinking
@@ -187,7 +188,7 @@ class Turn:
                 return self._overtaken(decision, str(verdict))
             if decision.route is Route.BOT:
                 drafting.spoken()
-            return await self._say(situation, decision, kept)
+            return await self._say(situation, decision, kept, typing)
         except Interrupted as interrupted:
             return self._overtaken(decision, str(interrupted))
         finally:
@@ -217,19 +218,34 @@ class Turn:
         await self.engine.db.write(keep_reading, self.lease, message)
 
     async def _say(
-        self, situation: Situation, decision: Decision, kept: Sequence[Reply]
+        self,
+        situation: Situation,
+        decision: Decision,
+        kept: Sequence[Reply],
+        typing: "_Typing",
     ) -> End:
-        """Deliver what has just been kept, then tell Chatwoot the status."""
+        """Deliver what has just been kept, and tell Chatwoot the status in between.
+
+        First what the contact reads; then the marks by which agents know what they
+        see, the status, and whose the conversation is; then the notes.
+        """
         conversation = situation.conversation
         self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
         if decision.route is Route.HANDOVER:
             self.engine.metrics.handovers.labels(decision.reason).inc()
-        retry_at, look_at = await self._outbox.say_new(conversation, kept[:1]), None
+        public = list(takewhile(lambda reply: reply.kind not in FOR_AGENTS, kept))
+        first = max(len(public), 1)
+        retry_at, look_at = await self._outbox.say_new(conversation, kept[:first]), None
+        typing.stop()
+        rest = self._without_end(kept[first:])
         if decision.route is Route.HANDOVER:
+            marks = list(takewhile(_is_mark, rest))
+            rest = rest[len(marks) :]
+            if retry_at is None:
+                retry_at = await self._outbox.say_kept(conversation, marks)
             # Agents see the conversation before its summary is written.
             called = (await self._load()).conversation
             look_at = await self._outbox.settle_status(called)
-        rest = self._without_end(kept[1:])
         if retry_at is None:
             retry_at = await self._outbox.say_kept(conversation, rest)
         if retry_at is None:
@@ -309,6 +325,10 @@ class Turn:
         )
 
 
+def _is_mark(reply: Reply) -> bool:
+    return reply.kind is ReplyKind.ROUTING and not reply.follows_status
+
+
 class _Typing:
     """The typing indicator of one turn: on while it runs, off afterwards.
 
@@ -319,13 +339,23 @@ class _Typing:
         self._channel = channel
         self._conversation = conversation
         self._task: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
 
     def on(self) -> None:
         self._task = asyncio.create_task(
             self._channel.typing(self._conversation, on=True)
         )
 
+    def stop(self) -> None:
+        """Hide it from now on; `off` waits until that is done."""
+        if self._task is not None and self._end is None:
+            self._end = asyncio.create_task(self._hide(self._task))
+
     async def off(self) -> None:
-        if self._task is not None:
-            await self._task
-            await self._channel.typing(self._conversation, on=False)
+        self.stop()
+        if self._end is not None:
+            await self._end
+
+    async def _hide(self, shown: asyncio.Task[None]) -> None:
+        await shown
+        await self._channel.typing(self._conversation, on=False)

@@ -77,10 +77,15 @@ class Channel(Protocol):
         """Look whether *reply* has been said; never fails."""
         ...
 
-    async def route(self, conversation: Conversation, routing: Routing) -> None:
+    async def route(
+        self, conversation: Conversation, routing: Routing
+    ) -> Sequence[str]:
         """Send the conversation where the operator wants it; twice does no harm.
 
         What Chatwoot refuses for good is logged and left out.
+
+        Returns:
+            The settings of the team and the agent that were left out.
 
         Raises:
             ChatwootError: it may work later.

@@ -1,6 +1,6 @@
 """A conversation that takes place in Chatwoot."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 import structlog
@@ -141,13 +141,22 @@ class ChatwootChannel:
             after = max(keys)
         return Found(Presence.UNKNOWABLE)
 
-    async def route(self, conversation: Conversation, routing: Routing) -> None:
+    async def route(
+        self, conversation: Conversation, routing: Routing
+    ) -> Sequence[str]:
         """Set team, agent, priority, labels and attributes; see `Channel`."""
+        owners = {
+            "team": f"HANDOFF_TEAM_ID={routing.team_id}",
+            "agent": f"HANDOFF_ASSIGNEE_ID={routing.assignee_id}",
+        }
+        left_out = []
         for what, call in self._routed(_address(conversation), routing):
             try:
                 await call()
             except ChatwootError as error:
                 # A 500 is for good here: bots get it for conversations with a team.
+                if error.is_gone and what != "team":
+                    raise  # the conversation; since 4.17 also an unknown team
                 if error.retryable and error.status_code != 500:
                     raise  # before the team, so that all of it can be tried again
                 log.warning(
@@ -156,6 +165,9 @@ class ChatwootChannel:
                     conversation=conversation.id,
                     error=str(error),
                 )
+                if what in owners:
+                    left_out.append(owners[what])
+        return left_out
 
     def _routed(
         self, address: tuple[int, int], routing: Routing

@@ -5,7 +5,7 @@ to send, nothing to be in doubt about, and nobody else's status to look at.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..core.conversation import Conversation, Sender, Status
 from ..core.events import Event
@@ -43,8 +43,11 @@ class WebChannel:
         """Return UNSENT: a stored reply would not be in doubt."""
         return Found(Presence.UNSENT)
 
-    async def route(self, conversation: Conversation, routing: Routing) -> None:
+    async def route(
+        self, conversation: Conversation, routing: Routing
+    ) -> Sequence[str]:
         """Do nothing: there are no teams in the web chat."""
+        return ()
 
     async def someone_online(self, conversation: Conversation) -> bool | None:
         """Return None: agents need not keep the console open."""

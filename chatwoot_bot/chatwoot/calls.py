@@ -24,11 +24,9 @@ TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 # What only goes along with a reply must not hold it up.
 ASIDE_TIMEOUT = httpx.Timeout(3.0)
 
-# Chatwoot's documented name, and what Rack makes the same of.
-UNDERSCORED, HYPHENATED = "api_access_token", "api-access-token"
-# What it says when it has seen no token at all (docs/chatwoot/api.md#errors).
-ANONYMOUS = "You need to sign in"
-
+# Rack makes this the same as the documented `api_access_token`, and nginx drops headers
+# with underscores unless it is told not to.
+HEADER = "api-access-token"
 
 # Whether the JSON of a success is Chatwoot's.
 Shape = Callable[[Any], bool]
@@ -61,7 +59,7 @@ class Calls:
         self._http = http
         self._base_url = base_url
         self._headers = {
-            UNDERSCORED: token,
+            HEADER: token,
             # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
             # (chatwoot issue 14024); the answers are small.
             "accept-encoding": "identity",
@@ -122,21 +120,6 @@ class Calls:
             path += f"/conversations/{display_id}"
         if action:
             path += f"/{action}"
-        what = method, path, body
-        sent = self._headers
-        try:
-            return await self._call(*what, aside=aside, shape=shape)
-        except ChatwootError as error:
-            if ANONYMOUS not in str(error) or UNDERSCORED not in sent:
-                raise
-            # nginx drops headers with underscores unless it is told not to.
-            others = {name: sent[name] for name in sent if name != UNDERSCORED}
-            self._headers = others | {HYPHENATED: sent[UNDERSCORED]}
-            return await self._call(*what, aside=aside, shape=shape)
-
-    async def _call(
-        self, method: str, path: str, body: Any, *, aside: bool, shape: Shape
-    ) -> httpx.Response:
         times = ASIDE_TIMEOUT if aside else TIMEOUT
         # Not `http.request`, which takes as long to merge this with defaults as the
         # transport takes to send it.

@@ -36,6 +36,9 @@ REFUSALS = {
     "403": "Chatwoot does not allow the bot to write in this conversation.",
     "404": "Chatwoot does not know the conversation any more.",
 }
+NOT_ROUTED = (
+    "Chatwoot did not accept {settings}, so the conversation was not assigned that way."
+)
 REFUSED = "Chatwoot refused it: {error}"
 OTHERWISE = "The reason: {error}"
 ANSWERED = re.compile(r"answered (\d{3})(?:: (.*))?")
@@ -92,6 +95,15 @@ def quoted(text: str) -> str:
     """Return what others wrote as text that holds no link, picture or mention."""
     text = unlinked(without_controls(text))
     return harmless(text.replace("](", "] (").replace("]:", "] :"))
+
+
+def not_routed(settings: Sequence[str], say: Say = str) -> str:
+    """Return a note on a handover whose team or agent Chatwoot does not know.
+
+    Args:
+        settings: that name them, with their values.
+    """
+    return say(NOT_ROUTED).format(settings=", ".join(f"`{each}`" for each in settings))
 
 
 def _last_messages(transcript: Sequence[Message], say: Say) -> str:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 PRIORITIES = ("low", "medium", "high", "urgent")
@@ -28,6 +28,22 @@ class Routing:
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
+
+    @property
+    def names_owner(self) -> bool:
+        """Whether it says whose the conversation is."""
+        return bool(self.team_id or self.assignee_id)
+
+    def in_parts(self) -> "list[Routing]":
+        """Return what is set before the conversation is opened, and what after.
+
+        Agents are to see it with its labels, attributes and priority. Team and agent
+        follow the status: since Chatwoot 4.17 nobody of a team is picked while a bot
+        owns the conversation.
+        """
+        marks = replace(self, team_id=None, assignee_id=None)
+        owner = Routing(team_id=self.team_id, assignee_id=self.assignee_id)
+        return [part for part in (marks, owner) if part]
 
     def to_json(self) -> str:
         """Return the text to keep it by."""

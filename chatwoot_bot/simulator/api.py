@@ -15,7 +15,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from . import (
@@ -157,6 +157,8 @@ class Api:
         status, body = (fault.status, fault.body) if fault else (0, None)
         if fault is not None and kind == "delay":
             await self._wait(fault.delay_s)
+        if fault is not None and kind == "page":
+            return PlainTextResponse(fault.text, status, dict(fault.headers))
         if kind == "status":
             return failure(status, body)
         if kind in ("drop", "hang"):

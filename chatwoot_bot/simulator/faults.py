@@ -5,6 +5,7 @@ as far as the timing of two programs allows.
 
     sim.faults.api("status", status=503, times=2)      the next two posts fail
     sim.faults.api("store_then_hang", conversation=7)  stored, but no answer comes
+    sim.faults.api("page", status=404, text="404 page not found", call="*", times=None)
     sim.faults.api("drop", probability=0.1, times=None)    one in ten, until clear()
     sim.faults.deliveries.duplicate = 0.3              three in ten come twice
     sim.faults.files.missing_requests = 2              each file is late
@@ -13,6 +14,7 @@ as far as the timing of two programs allows.
 """
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +22,7 @@ from .wire import Json
 
 ApiFaultKind = Literal[
     "status",  # answer `status` and do nothing
+    "page",  # answer what stands in for Chatwoot, such as a proxy, and do nothing
     "drop",  # close the connection without an answer, and do nothing
     "hang",  # never answer, and do nothing
     "delay",  # wait `delay_s`, then go on as usual
@@ -38,6 +41,8 @@ class ApiFault:
     kind: ApiFaultKind
     status: int
     body: Json | None
+    text: str
+    headers: Mapping[str, str]
     delay_s: float
     times: int | None
     probability: float
@@ -154,6 +159,8 @@ class Faults:
         *,
         status: int = 500,
         body: Json | None = None,
+        text: str = "",
+        headers: Mapping[str, str] | None = None,
         delay_s: float = 0.0,
         times: int | None = 1,
         probability: float = 1.0,
@@ -167,6 +174,8 @@ class Faults:
             status: The answer of the `status` kinds; 429 comes as Chatwoot's own
                 text/plain "Retry later", without Retry-After.
             body: JSON instead of the usual words of *status*.
+            text: Of a `page`, in place of Chatwoot's JSON.
+            headers: Of a `page`; text/plain without a content type.
             delay_s: Seconds, for `delay`.
             times: How often it strikes; None means until `clear()`.
             probability: The chance for each call that fits.
@@ -183,6 +192,8 @@ class Faults:
             kind=kind,
             status=500 if kind == "store_then_500" else status,
             body=body,
+            text=text,
+            headers=headers or {},
             delay_s=delay_s,
             times=times,
             probability=probability,

@@ -94,6 +94,13 @@ class Reply:
         )
 
     @property
+    def follows_status(self) -> bool:
+        """Whether Chatwoot must have the wanted status before this is done."""
+        if self.kind is not ReplyKind.ROUTING:
+            return False
+        return Routing.from_json(self.content).names_owner
+
+    @property
     def is_slow(self) -> bool:
         """Whether a summary has still to be written before it can be said."""
         return self.kind is ReplyKind.HANDOVER_NOTE and not self.attempts
@@ -191,6 +198,7 @@ def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
             return True
 
 
+NOTES = (ReplyKind.NOTE, ReplyKind.HANDOVER_NOTE)
 # The contact does not see these.
 FOR_AGENTS = (
     ReplyKind.NOTE,
@@ -309,6 +317,18 @@ _REFUSE_REST = (
 )
 
 
+def not_routed(
+    tx: sa.Connection, lease: Lease, reply: Reply, *, note: str, now: float
+) -> None:
+    """Keep a note on what of a routing Chatwoot has refused.
+
+    Raises:
+        LeaseLostError: the conversation is another worker's.
+    """
+    conversation, _ = held(tx, lease)
+    _insert_note(tx, reply, conversation.id, "not_routed", note, now)
+
+
 def forget(tx: sa.Connection, lease: Lease) -> None:
     """Drop everything that was to be said or done: the conversation is deleted.
 
@@ -374,19 +394,18 @@ def insert_routing(
     tx: sa.Connection, conversation_id: str, turn_id: str, routing: Routing, now: float
 ) -> None:
     """Keep where a conversation goes whose turn called a human after it had ended."""
-    if not routing:
-        return
-    row = {
-        "key": f"{turn_id}.routing",
-        "conversation_id": conversation_id,
-        "turn_id": turn_id,
-        "position": 100,
-        "kind": ReplyKind.ROUTING,
-        "content": routing.to_json(),
-        "state": "open",
-        "created_at": now,
-    }
-    tx.execute(insert_new(replies, tx.dialect.name), row)
+    for number, part in enumerate(routing.in_parts()):
+        row = {
+            "key": f"{turn_id}.routing{number or ''}",
+            "conversation_id": conversation_id,
+            "turn_id": turn_id,
+            "position": 100 + number,
+            "kind": ReplyKind.ROUTING,
+            "content": part.to_json(),
+            "state": "open",
+            "created_at": now,
+        }
+        tx.execute(insert_new(replies, tx.dialect.name), row)
 
 
 def _insert_note(

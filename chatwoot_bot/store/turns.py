@@ -199,6 +199,62 @@ _IS_LATE = (
 _LATE = sa.select(conversations.c.id).where(*_IS_LATE)
 
 
+def waiting(tx: sa.Connection, *, now: float, before: float, limit: int) -> list[str]:
+    """Return the conversations that wait for Chatwoot, the longest waiting first.
+
+    They have a reply that Chatwoot did not take, or a status that it does not have yet.
+
+    Args:
+        before: a reply that was tried since does not count, Unix seconds.
+    """
+    what = {"now": now, "before": before, "limit": limit}
+    return list(tx.execute(_WAITING, what).scalars())
+
+
+_FAILED = (
+    sa.select(
+        replies.c.conversation_id, sa.func.min(replies.c.created_at).label("since")
+    )
+    .where(
+        IS_OPEN,
+        replies.c.error.is_not(None),
+        replies.c.attempted_at <= sa.bindparam("before"),
+    )
+    .group_by(replies.c.conversation_id)
+    .subquery("failed")
+)
+_WAITING = (
+    sa.select(conversations.c.id)
+    .outerjoin(_FAILED, _FAILED.c.conversation_id == conversations.c.id)
+    .where(
+        conversations.c.channel == "chatwoot",
+        conversations.c.lease.is_(None),
+        conversations.c.due_at > sa.bindparam("now"),
+        _FAILED.c.since.is_not(None) | conversations.c.wanted_status.is_not(None),
+    )
+    .order_by(
+        sa.func.coalesce(_FAILED.c.since, conversations.c.active_at), conversations.c.id
+    )
+    .limit(sa.bindparam("limit"))
+)
+
+
+def make_due(tx: sa.Connection, *, ids: Sequence[str], now: float) -> int:
+    """Make conversations due that are later; return how many."""
+    later = _locked(
+        conversations.c.id.in_(ids),
+        conversations.c.lease.is_(None),
+        conversations.c.due_at > now,
+    )
+    made_due = tx.execute(
+        sa.update(conversations)
+        .where(conversations.c.id.in_(sa.select(later.c.id)))
+        .values(due_at=now)
+        .returning(conversations.c.id)
+    )
+    return len(made_due.all())
+
+
 def load(tx: sa.Connection, lease: Lease, *, history: int) -> Situation:
     """Read what the turn needs.
 

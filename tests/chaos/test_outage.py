@@ -1,5 +1,9 @@
 """Chatwoot is down for a moment: every reply arrives, once."""
 
+import asyncio
+import os
+import time
+
 import pytest
 from checks import answer, question
 from harness import connected, simulated
@@ -7,6 +11,9 @@ from harness import connected, simulated
 from chatwoot_bot.simulator.llm import ModelStandIn
 
 pytestmark = pytest.mark.anyio
+
+LONG = os.environ.get("CHAOS") == "long"
+OUTAGE_S = 40 if LONG else 8
 
 
 @pytest.mark.parametrize("kind", ["status", "store_then_status"])
@@ -64,3 +71,37 @@ async def test_contact_who_writes_on_during_an_outage_hears_nothing_twice(tmp_pa
             replies = await chatwoot.wait_for_replies(cid, 2, timeout=40)
 
     assert [reply.content for reply in replies] == ["Answers: m1", "Answers: m2"]
+
+
+@pytest.mark.parametrize("kind", ["status", "drop"])
+async def test_60_replies_leave_as_soon_as_chatwoot_is_back(tmp_path, kind):
+    """Nobody waits out a back-off that was meant for a Chatwoot that is down."""
+    gone_at = {}
+
+    async with ModelStandIn(reply=answer) as model, simulated() as chatwoot:
+
+        def posted():
+            now = time.monotonic()
+            for message in said:
+                if chatwoot.replies(message.conversation_id):
+                    gone_at.setdefault(message.conversation_id, now)
+            return len(gone_at) == len(said)
+
+        with connected(tmp_path, chatwoot, model) as service:
+            chatwoot.webhook_url = f"{service.url}/webhook/chatwoot"
+            down_at = time.monotonic()
+            chatwoot.faults.api(kind, status=503, call="*", times=None)
+            said = [await chatwoot.contact_says(question(n)) for n in range(60)]
+            await asyncio.sleep(down_at + OUTAGE_S - time.monotonic())
+            assert not posted()
+            chatwoot.faults.clear()
+            back_at = time.monotonic()
+            await chatwoot.until(posted, timeout=60)
+            await chatwoot.settled()
+            assert service.stop() == 0
+
+    waited = sorted(at - back_at for at in gone_at.values())
+    counts = [len(chatwoot.replies(m.conversation_id)) for m in said]
+    assert counts == [1] * 60
+    assert waited[56] <= 10, waited
+    assert waited[59] <= 20, waited

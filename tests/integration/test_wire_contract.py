@@ -15,6 +15,7 @@ from chatwoot_bot.channels.chatwoot import ChatwootChannel
 from chatwoot_bot.chatwoot.client import ChatwootClient
 from chatwoot_bot.core.conversation import Status
 from chatwoot_bot.core.events import Event, Kind, Sighting
+from chatwoot_bot.core.notes import REFUSALS
 from chatwoot_bot.core.routing import Routing
 from chatwoot_bot.errors import ChatwootError
 
@@ -319,7 +320,7 @@ ERRORS = example("rest_errors") | {
 }
 # The two guards let it through within a minute; after a 500 it may be there already.
 SEEN_LATER = ("422_message_create", "429_body_text_plain", "500_rails")
-OTHER_HEADER = "401_no_token"
+GONE = "404"
 
 
 def refuse(here, name, call, **options):
@@ -333,23 +334,22 @@ def refuse(here, name, call, **options):
     )
 
 
-@pytest.mark.parametrize("name", [n for n in ERRORS if n not in SEEN_LATER])
-async def test_refused_reply_is_told_to_humans_in_chatwoots_words(bot, name):
-    """It would be refused again. Only a token that a proxy dropped is shown again."""
+@pytest.mark.parametrize("name", [n for n in ERRORS if n not in (*SEEN_LATER, GONE)])
+async def test_refused_reply_is_told_to_humans_in_words(bot, name):
+    """It would be refused again."""
     async with bot.scene() as here:
         refuse(here, name, "create_message")
         said = await here.chatwoot.contact_says("Hi")
         cid = said.conversation_id
-        if name == OTHER_HEADER:
-            await here.chatwoot.wait_for_replies(cid, 1)
-            return
         await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "open")
         await here.chatwoot.until(lambda: here.chatwoot.notes(cid))
         await here.quiet()
 
     body = ERRORS[name]
     [note] = here.chatwoot.notes(cid)
-    assert (body.get("error") or body["message"]) in note.content
+    words = REFUSALS.get(name[:3]) or body.get("error") or body["message"]
+    assert "Answer to: Hi" in note.content
+    assert words in note.content
     assert here.answers(cid) == []
     assert here.chatwoot.status(cid) == "open"
 
@@ -383,7 +383,34 @@ async def test_refused_look_or_sign_holds_no_answer_up(bot):
             assert {f"{cid}", f"{cid}/toggle_typing_status"} <= paths
 
 
-@pytest.mark.parametrize("name", [n for n in ERRORS if n not in SEEN_LATER])
+async def test_reply_of_a_deleted_conversation_is_dropped_after_one_404(bot):
+    """There is nobody to be told, and nothing to be opened."""
+    async with bot.scene() as here:
+        refuse(here, GONE, "create_message")
+        cid = (await here.chatwoot.contact_says("Hi")).conversation_id
+        await here.chatwoot.until(
+            lambda: 404 in [c.status for c in here.chatwoot.calls]
+        )
+        await here.quiet()
+
+        calls = [call for call in here.chatwoot.calls if f"/{cid}/" in call.path]
+        refused = [call.status for call in calls].index(404)
+        assert {call.path.rpartition("/")[2] for call in calls[refused + 1 :]} <= {
+            "toggle_typing_status"
+        }
+    assert (here.answers(cid), here.chatwoot.notes(cid)) == ([], [])
+
+
+async def test_labels_of_a_deleted_conversation_tell_that_it_is_gone(client, chatwoot):
+    chatwoot.route().respond(404, json=ERRORS[GONE])
+
+    with pytest.raises(ChatwootError) as caught:
+        await ChatwootChannel(client, verify=True).route(conversation(), EVERYWHERE)
+
+    assert caught.value.is_gone
+
+
+@pytest.mark.parametrize("name", [n for n in ERRORS if n not in (*SEEN_LATER, GONE)])
 async def test_routing_that_is_refused_is_left_out(client, chatwoot, name):
     """A team that is not there is no reason to forget the labels."""
     chatwoot.get().respond(json=SHOWN | LABELS)

@@ -91,3 +91,28 @@ def test_trial_that_never_reports_back_does_not_block_for_ever(breaker, clock):
     clock.now += 60
 
     assert breaker.allows()
+
+
+def test_recoveries_are_counted(breaker, clock):
+    """Whoever waits for the other side learns that it is back."""
+    fail(breaker, FAILURES - 1)
+    breaker.succeeded()
+    before = breaker.recoveries
+    fail(breaker)
+    clock.now += FIRST_PAUSE_S
+    assert breaker.allows()
+    breaker.succeeded()
+
+    assert (before, breaker.recoveries) == (0, 1)
+
+
+def test_longest_pause_can_be_shorter(clock):
+    breaker = Breaker(clock, longest_pause_s=2.0)
+    fail(breaker)
+    for _ in range(5):
+        clock.now += LONGEST_PAUSE_S
+        assert breaker.allows()
+        breaker.failed()
+    clock.now += 2.0
+
+    assert breaker.state == "half_open"

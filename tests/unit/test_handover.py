@@ -118,13 +118,14 @@ def test_routing_comes_before_the_note_and_survives_the_database():
     """Whoever is notified finds the conversation in the right place."""
     routing = Routing(team_id=3, labels=("bot", "vip"), attributes={"topic": "refund"})
 
-    [(kind, kept, _), (_, note, _)] = Handover(routing=routing).for_agents(
-        ENGLISH, "asked_for_human"
-    )
+    [*kept, note] = Handover(routing=routing).for_agents(ENGLISH, "asked_for_human")
 
-    assert kind is ReplyKind.ROUTING
-    assert Routing.from_json(kept) == routing
-    assert note
+    assert [draft.kind for draft in kept] == [ReplyKind.ROUTING] * 2
+    assert [Routing.from_json(draft.content) for draft in kept] == [
+        Routing(labels=("bot", "vip"), attributes={"topic": "refund"}),
+        Routing(team_id=3),
+    ]
+    assert note.kind is ReplyKind.HANDOVER_NOTE
 
 
 def test_no_routing_is_nothing_to_do():

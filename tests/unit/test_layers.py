@@ -124,6 +124,7 @@ ALLOWED = {
         "thinking",
     },
     "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
+    "recovery": {"breaker", "errors", "store"},
     "intake": {"hub", "metrics", "store", "worker"},
     "sweep": {"chatwoot", "core", "errors", "intake", "store"},
     "web": {

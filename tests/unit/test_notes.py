@@ -25,6 +25,7 @@ SAID = [
     notes.NO_TEXT,
     notes.HAND_BACK,
     notes.NOT_DELIVERED,
+    notes.NOT_ROUTED,
     *notes.REFUSALS.values(),
     notes.REFUSED,
     notes.OTHERWISE,
