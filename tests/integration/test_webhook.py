@@ -36,6 +36,7 @@ SIGNED = {
     "CHATWOOT_API_TOKEN": "t",
     "CHATWOOT_WEBHOOK_SECRET": f"another-one,{SECRET}",
     "CHATWOOT_ACCOUNT_ID": "1",
+    "RESPONDER": "mock",
 }
 
 

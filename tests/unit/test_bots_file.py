@@ -284,6 +284,7 @@ inboxes = [3]
 max_turn = 5
 """,
         CHATWOOT_BASE_URL="https://chat.example.com",
+        RESPONDER="mock",
     )
 
     assert list(found) == [
@@ -569,7 +570,12 @@ def test_line_is_that_of_the_statement():
     assert source.line(("f", 0, "gone")) == 14
 
 
-CHATWOOT = {"CHATWOOT_BASE_URL": "http://chat.example.com", "A": "a", "B": "b"}
+CHATWOOT = {
+    "CHATWOOT_BASE_URL": "http://chat.example.com",
+    "RESPONDER": "mock",
+    "A": "a",
+    "B": "b",
+}
 OF_ITS_OWN = "[[bots]]\ninboxes = [{}]\ntoken_env = '{}'\nsecret_env = '{}'\n"
 
 
