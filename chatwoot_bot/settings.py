@@ -318,9 +318,11 @@ class Settings(pydantic.BaseModel):
             reading = read_bots(Path(given["bots_file"]), variables)
             settings = settings and settings._with_bots(reading, given)
             problems |= dict(_disconnected(given, reading.entries))
+            problems |= dict(_without_model(given, reading.entries))
             problems |= reading.problems
         else:
             problems |= dict(_disconnected(given, ()))
+            problems |= dict(_without_model(given, ()))
         if problems or settings is None:
             raise SettingsError(problems)
         return settings
@@ -592,6 +594,10 @@ NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 OWN_RESPONDER = re.compile(
     r"\A(?:langgraph:(?=.*:))?(?!langgraph:)\w++(?:\.\w++)*+:\w+"
 )
+# Any of them names the model's server, see `Settings.has_model`.
+MODELS = frozenset(
+    {"openai_api_key", "openai_base_url", *(preset.setting for preset in PRESETS)}
+)
 # As pydantic reads a bool.
 TRUE = ("1", "on", "t", "true", "y", "yes")
 
@@ -612,8 +618,7 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             "must be mock, openai, package.module:Name for a responder of your own, "
             "or langgraph:package.module:graph",
         )
-    servers = {"openai_api_key", "openai_base_url", *(p.setting for p in PRESETS)}
-    if name == "openai" and not servers & given.keys():
+    if name == "openai" and not MODELS & given.keys():
         yield (
             "OPENAI_API_KEY",
             "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
@@ -660,6 +665,30 @@ def _impatient(settings: Settings) -> Iterator[tuple[str, str]]:
             "ANSWER_DEADLINE_SECONDS",
             f"must be longer than {wait_s:g}, for which QUIET_SECONDS and "
             "MAX_WAIT_SECONDS let every contact wait, or none gets an answer",
+        )
+
+
+def _without_model(
+    given: Mapping[str, str], entries: Sequence[Entry]
+) -> Iterator[tuple[str, str]]:
+    """Yield what keeps contacts from reading the demo's text by accident.
+
+    Args:
+        entries: the bots of `BOTS_FILE`, which may have a model each.
+    """
+    if "chatwoot_base_url" not in given:
+        return
+    # An inbox that no bot of the file serves goes to an agent, without a model.
+    bots = [entry.settings for entry in entries if entry.inboxes != (WEB,)]
+    if any(
+        not (MODELS | {"responder"}) & (given.keys() | own.keys())
+        for own in (bots if entries else [{}])
+    ):
+        yield (
+            "OPENAI_API_KEY",
+            "is needed with CHATWOOT_BASE_URL, or your contacts would read the demo's "
+            "text. Set it, or GROQ_API_KEY, OPENROUTER_API_KEY, OLLAMA_MODEL or "
+            "OPENAI_BASE_URL; set RESPONDER=mock to answer with the demo's text",
         )
 
 

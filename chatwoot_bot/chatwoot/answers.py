@@ -119,7 +119,8 @@ class Answer:
         """Whether what answered is not Chatwoot, or not Chatwoot at work.
 
         500 is no outage: a bot gets it for good for a conversation with a team
-        (docs/chatwoot/api.md#bot-tokens). Nor is what Chatwoot refuses, for good or for now.
+        (docs/chatwoot/api.md#bot-tokens). Nor is what Chatwoot refuses, for good or for
+        now.
         """
         known = self.is_success or self.is_final or self.status == 500
         return not (known or "Too many messages" in self.words)

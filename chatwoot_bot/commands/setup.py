@@ -22,6 +22,7 @@ from ..chatwoot.shown import Profile
 from ..doctor.addresses import is_private
 from ..errors import ChatwootBotError, ChatwootError, SettingsError
 from ..http import make_client
+from ..settings import Settings
 from .console import VisibleConsole
 from .questions import Known, Questions, Written, checked_token, known
 
@@ -137,7 +138,7 @@ async def _setup(order: _Order, questions: Questions) -> None:
         done = await provision(client, wanted, dry_run=False)
     envfile.write(order.env_file, _settings(base_url, wanted, done, known.written))
     late = _hidden(done, version) if plan.bot is None else []
-    for warning in (*late, *_overruled(order.env_file)):
+    for warning in (*late, *_overruled(order.env_file), *_lacks_model(order.env_file)):
         console.print(f"! {warning}", style="yellow", markup=False)
     console.print("Done. Start the service, then look whether all is well:")
     console.print("  chatwoot-bot serve\n  chatwoot-bot doctor")
@@ -313,6 +314,18 @@ def _overruled(path: Path) -> list[str]:
     if not names:
         return []
     return [f"the environment sets {', '.join(names)} too and wins: unset it there"]
+
+
+def _lacks_model(path: Path) -> list[str]:
+    """Return what keeps the service from starting with what is set now."""
+    variables = dict(os.environ)
+    envfile.read(path).share(variables)
+    try:
+        Settings.load(variables)
+    except SettingsError as error:
+        problem = error.problems.get("OPENAI_API_KEY")
+        return [f"OPENAI_API_KEY {problem}"] if problem else []
+    return []
 
 
 WRITTEN = (

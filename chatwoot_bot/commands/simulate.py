@@ -272,7 +272,7 @@ def _start_command(order: _Order, base_url: str) -> str:
         f"  {_port(order.webhook_url)}CHATWOOT_BASE_URL={base_url} "
         f"{TOKEN_ENV}={_shown(order.token, THROWAWAY_TOKEN, TOKEN_ENV)} "
         f"{SECRET_ENV}={_shown(order.secret, THROWAWAY_SECRET, SECRET_ENV)} "
-        "CHATWOOT_ACCOUNT_ID=1 chatwoot-bot serve"
+        "CHATWOOT_ACCOUNT_ID=1 RESPONDER=mock chatwoot-bot serve"
     )
 
 

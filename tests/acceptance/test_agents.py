@@ -19,6 +19,8 @@ def simulated(**options):
 
 
 def connected(folder, chatwoot, **settings):
+    if "OPENAI_BASE_URL" not in settings:
+        settings = {"RESPONDER": "mock"} | settings
     return Service(
         folder,
         CHATWOOT_BASE_URL=chatwoot.base_url,

@@ -82,6 +82,8 @@ def connected(folder, chatwoot, model=None, **settings):
     """Return the service, not yet started, connected to a simulated Chatwoot."""
     if model is not None:
         settings |= {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "k"}
+    else:
+        settings = {"RESPONDER": "mock"} | settings
     return Service(
         folder,
         CHATWOOT_BASE_URL=chatwoot.base_url,

@@ -19,6 +19,8 @@ TOKEN = "bot-token"
 
 def connected(folder, simulator, **settings):
     """Return the service, not yet started, connected to a simulated Chatwoot."""
+    if "OPENAI_BASE_URL" not in settings:
+        settings = {"RESPONDER": "mock"} | settings
     return Service(
         folder,
         CHATWOOT_BASE_URL=simulator.base_url,

@@ -49,6 +49,7 @@ def connected(serve, chatwoot):
     simulator = chatwoot.simulator
     service = serve(
         CHATWOOT_BASE_URL=simulator.base_url,
+        RESPONDER="mock",
         CHATWOOT_API_TOKEN="bot-token",
         CHATWOOT_ACCOUNT_ID="1",
         CHATWOOT_WEBHOOK_SECRET=SECRET,

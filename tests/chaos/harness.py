@@ -69,6 +69,8 @@ def connected(
     """Return the service, not yet started, connected to the stand-ins."""
     if model is not None:
         settings |= {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "k"}
+    else:
+        settings = {"RESPONDER": "mock"} | settings
     stand_in = {
         "CHATWOOT_BASE_URL": chatwoot.base_url,
         "CHATWOOT_API_TOKEN": TOKEN,

@@ -370,7 +370,7 @@ BROKEN = {
         ("model", "fail", "OPENAI_BASE_URL", "nothing answers at http://127.0.0.1:9"),
     ),
     "no model": (
-        setting(OPENAI_BASE_URL=None, OPENAI_API_KEY=None),
+        setting(OPENAI_BASE_URL=None, OPENAI_API_KEY=None, RESPONDER="mock"),
         ("model", "warn", "OPENAI_API_KEY", "the built-in mock answers"),
     ),
     "database not reachable": (

@@ -25,6 +25,7 @@ def environ(tmp_path, monkeypatch):
         "DATABASE_URL": f"sqlite:///{tmp_path / 'bot.db'}",
         "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
         "CHATWOOT_API_TOKEN": "t",
+        "RESPONDER": "mock",
         "CHATWOOT_ALLOW_UNSIGNED": "true",
         "CHATWOOT_ACCOUNT_ID": "1",
         "CHATWOOT_INBOX_ID": "3",

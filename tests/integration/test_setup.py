@@ -93,6 +93,17 @@ async def test_everything_is_made_and_written(sim):
         assert secret not in result.output
 
 
+@pytest.mark.parametrize(
+    ("environ", "is_told"),
+    [({}, True), ({"RESPONDER": "mock"}, False), ({"OLLAMA_MODEL": "m"}, False)],
+)
+async def test_missing_model_is_told_before_the_start_fails(sim, environ, is_told):
+    """Without a model the service that was just set up would refuse to start."""
+    result = await run(*options(sim), "--yes", **environ)
+
+    assert ("OPENAI_API_KEY is needed" in result.output) == is_told
+
+
 async def test_second_run_changes_nothing_and_says_so(sim):
     """It may stand in a script that runs at every deployment."""
     await run(*options(sim), "--yes")

@@ -37,6 +37,7 @@ SIGNED = {
     "CHATWOOT_WEBHOOK_SECRET": f"another-one-of-ours,{SECRET}",
     "CHATWOOT_ACCOUNT_ID": "1",
     "agent": True,
+    "RESPONDER": "mock",
 }
 ADMIN = "the-operators-token"
 

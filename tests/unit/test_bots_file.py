@@ -284,6 +284,7 @@ inboxes = [3]
 max_turn = 5
 """,
         CHATWOOT_BASE_URL="https://chat.example.com",
+        RESPONDER="mock",
     )
 
     assert list(found) == [
@@ -570,7 +571,12 @@ def test_line_is_that_of_the_statement():
 
 
 A, B = "ada-of-24-characters-xxx", "bob-of-24-characters-xxx"
-CHATWOOT = {"CHATWOOT_BASE_URL": "http://chat.example.com", "A": A, "B": B}
+CHATWOOT = {
+    "CHATWOOT_BASE_URL": "http://chat.example.com",
+    "RESPONDER": "mock",
+    "A": A,
+    "B": B,
+}
 OF_ITS_OWN = "[[bots]]\ninboxes = [{}]\ntoken_env = '{}'\nsecret_env = '{}'\n"
 
 

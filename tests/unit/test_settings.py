@@ -44,6 +44,7 @@ CONNECTED = {
     "CHATWOOT_BASE_URL": "https://chat.example.com",
     "CHATWOOT_API_TOKEN": "bot-token",
     "CHATWOOT_WEBHOOK_SECRET": "the-webhooks-secret",
+    "RESPONDER": "mock",
 }
 
 
@@ -759,3 +760,61 @@ def test_language_of_the_agents_is_one_of_the_twelve():
     with pytest.raises(SettingsError) as caught:
         Settings.load({"AGENTS_LANGUAGE": "German"})
     assert "must be one of ar, de, en" in caught.value.problems["AGENTS_LANGUAGE"]
+
+
+MODEL_IS_MISSING = "or your contacts would read the demo's text"
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_chatwoot_without_a_model_does_not_start(value):
+    """A real contact once asked a question and read a demo's canned text."""
+    told = problems(**CONNECTED | {"RESPONDER": value or ""})
+
+    assert list(told) == ["OPENAI_API_KEY"]
+    assert MODEL_IS_MISSING in told["OPENAI_API_KEY"]
+    assert "RESPONDER=mock" in told["OPENAI_API_KEY"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RESPONDER", "mock"),
+        ("RESPONDER", "own_responder:OpeningHours"),
+        ("OPENAI_API_KEY", "k"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("GROQ_API_KEY", "k"),
+        ("OPENROUTER_API_KEY", "k"),
+        ("OLLAMA_MODEL", "llama3.2"),
+    ],
+)
+def test_chatwoot_with_a_model_or_a_chosen_mock_starts(name, value):
+    load(**CONNECTED | {"RESPONDER": ""} | {name: value})
+
+
+def test_demo_needs_no_model():
+    assert load().responder_name == "mock"
+
+
+@pytest.mark.parametrize(
+    ("bots", "starts"),
+    [
+        ("[[bots]]\ninboxes = [3]\nbase_url = 'http://127.0.0.1:9/v1'\n", True),
+        ("[[bots]]\ninboxes = ['web']\n", True),
+        ("[[bots]]\ninboxes = [3]\n", False),
+        (
+            "[[bots]]\ninboxes = [3]\nbase_url = 'http://127.0.0.1:9/v1'\n"
+            "[[bots]]\ninboxes = [4]\n",
+            False,
+        ),
+    ],
+)
+def test_each_bot_that_meets_contacts_needs_a_model(tmp_path, bots, starts):
+    """One bot's model answers for no other bot."""
+    file = tmp_path / "bots.toml"
+    file.write_text(bots, encoding="utf-8")
+    environ = CONNECTED | {"RESPONDER": "", "BOTS_FILE": str(file)}
+
+    if starts:
+        load(**environ)
+    else:
+        assert MODEL_IS_MISSING in problems(**environ)["OPENAI_API_KEY"]
