@@ -38,16 +38,18 @@ NAME = re.compile(r"[\w.\-\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
 DOT = re.compile(r"\.(?=[^.])")
 # In a run, where an address may begin: behind a scheme, or with a name.
 BEGIN = re.compile(
-    rf"(?P<mark>(?<=http):|(?<=https):|[/\\]{{2,}})|{NAME.pattern}", re.IGNORECASE
+    r"(?P<mark>(?:(?<=http)|(?<=https)):[/\\]*+|[/\\]{2,})|"
+    rf"{NAME.pattern}",
+    re.IGNORECASE,
 )
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}:\Z", re.IGNORECASE)
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}+:\Z", re.IGNORECASE)
 LONGEST_SCHEME = 32
 LEAD = re.compile(r"(?:https?:)?[/\\]*", re.IGNORECASE)
-FOREIGN = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)
+FOREIGN = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]{0,31}+:(?!\d)", re.IGNORECASE)
 # No address that is longer, or has more brackets, is one that the model was shown.
 LONGEST, TOO_LONG = 2_048, 64
 MOST_BRACKETS = 8
-AUTHORITY = re.compile(r"[/\\]*([^/\\?#]{1,300})")
+AUTHORITY = re.compile(r"[^/\\?#]{1,300}")
 HOST = re.compile(r"[^/?#\\]*")
 BRACKET = re.compile(r"[()\[\]{}]")
 CLOSES = {")": "(", "]": "[", "}": "{"}
@@ -324,15 +326,15 @@ def _next(
 def _behind_scheme(run: str, mark: re.Match[str]) -> int | None:
     """Return where the address begins that has its scheme or slashes at *mark*."""
     behind = AUTHORITY.match(run, mark.end())
-    if behind is None or not behind[1].strip(END):
+    if behind is None or not behind[0].strip(END):
         return None
-    is_colon = mark["mark"] == ":"
+    is_colon = mark["mark"].startswith(":")
     head = run[max(0, mark.start() - LONGEST_SCHEME) : mark.start() + is_colon]
     scheme = SCHEME.search(head)
     if scheme is not None:
         return mark.start() + is_colon - len(scheme[0])
     # A bracket is in no name: what stands behind it is no address without a scheme.
-    host = behind[1].rpartition("@")[2].partition("[")[0].strip(".")
+    host = behind[0].rpartition("@")[2].partition("[")[0].strip(".")
     return mark.start() if "." in host or host.startswith("localhost") else None
 
 
