@@ -38,16 +38,18 @@ NAME = re.compile(r"[\w.\-\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
 DOT = re.compile(r"\.(?=[^.])")
 # In a run, where an address may begin: behind a scheme, or with a name.
 BEGIN = re.compile(
-    rf"(?P<mark>(?<=http):|(?<=https):|[/\\]{{2,}})|{NAME.pattern}", re.IGNORECASE
+    r"(?P<mark>(?:(?<=http)|(?<=https)):[/\\]*+|[/\\]{2,})|"
+    rf"{NAME.pattern}",
+    re.IGNORECASE,
 )
-SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}:\Z", re.IGNORECASE)
+SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,31}+:\Z", re.IGNORECASE)
 LONGEST_SCHEME = 32
 LEAD = re.compile(r"(?:https?:)?[/\\]*", re.IGNORECASE)
-FOREIGN = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:(?!\d)", re.IGNORECASE)
+FOREIGN = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]{0,31}+:(?!\d)", re.IGNORECASE)
 # No address that is longer, or has more brackets, is one that the model was shown.
 LONGEST, TOO_LONG = 2_048, 64
 MOST_BRACKETS = 8
-AUTHORITY = re.compile(r"[/\\]*([^/\\?#]{1,300})")
+AUTHORITY = re.compile(r"[^/\\?#]{1,300}")
 HOST = re.compile(r"[^/?#\\]*")
 BRACKET = re.compile(r"[()\[\]{}]")
 CLOSES = {")": "(", "]": "[", "}": "{"}
@@ -60,9 +62,10 @@ QUOTED = re.compile(r"[^\"'`|\\]*")
 IGNORED = re.compile(r"[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]")
 # A Markdown escape or an HTML entity in the place of what an address is made of.
 DISGUISED = re.compile(
-    r"\\([.:/])(?=\S)|&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|period|colon|sol|bsol);"
+    r"(?<!\\)\\++([.:/])(?=\S)|"
+    r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|period|colon|sol);"
 )
-IN_ADDRESSES = re.compile(r"[A-Za-z0-9.:/\\]")
+IN_ADDRESSES = re.compile(r"[A-Za-z0-9.:/]")
 # Two letters are a country; of others these end no name of a host.
 COUNTRY = re.compile(
     r"a[cdefgilmnoqrstuwxz]|b[abdefghijmnorstvwyz]|c[acdfghiklmnoruvwxyz]|d[ejkmoz]|"
@@ -105,7 +108,7 @@ class Ways:
 
     def defused(self, text: str) -> str:
         """Return *text* without the pictures and links that lead elsewhere."""
-        text = DISGUISED.sub(_undisguised, text)
+        text = _plainly(text)
         for _ in range(NESTED):
             before, text = text, LINK.sub(self._link, text)
             if text == before:
@@ -268,7 +271,7 @@ def hosts_in(text: str) -> set[str]:
 
 def addresses_in(text: str) -> set[str]:
     """Return the addresses in a text, plain names of hosts too, to be compared."""
-    text = DISGUISED.sub(_undisguised, text)
+    text = _plainly(text)
     found = {_key(m[3] or m[4] or "") for m in LINK.finditer(text)}
     for run in RUN.findall(text):
         at = 0
@@ -323,14 +326,15 @@ def _next(
 def _behind_scheme(run: str, mark: re.Match[str]) -> int | None:
     """Return where the address begins that has its scheme or slashes at *mark*."""
     behind = AUTHORITY.match(run, mark.end())
-    if behind is None or not behind[1].strip(END):
+    if behind is None or not behind[0].strip(END):
         return None
-    is_colon = mark["mark"] == ":"
+    is_colon = mark["mark"].startswith(":")
     head = run[max(0, mark.start() - LONGEST_SCHEME) : mark.start() + is_colon]
     scheme = SCHEME.search(head)
     if scheme is not None:
         return mark.start() + is_colon - len(scheme[0])
-    host = behind[1].rpartition("@")[2].strip(".")
+    # A bracket is in no name: what stands behind it is no address without a scheme.
+    host = behind[0].rpartition("@")[2].partition("[")[0].strip(".")
     return mark.start() if "." in host or host.startswith("localhost") else None
 
 
@@ -400,6 +404,18 @@ def _key(address: str) -> str:
     host = HOST.match(text)
     end = host.end() if host else 0
     return (text[:end].lower() + text[end:]).removesuffix("/")
+
+
+def _plainly(text: str) -> str:
+    """Return *text* with nothing that Markdown would make a part of an address of.
+
+    What is taken away can leave another escape or entity behind.
+    """
+    for _ in range(NESTED):
+        before, text = text, DISGUISED.sub(_undisguised, text)
+        if text == before:
+            return text
+    return DISGUISED.sub(lambda match: match[0].replace("&", "& "), text)
 
 
 def _undisguised(match: re.Match[str]) -> str:
