@@ -6,10 +6,11 @@ the model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from . import attachments
 from .conversation import Conversation, Message, State, Status
 from .hours import Hours
 from .phrases import Wishes, holds_any
@@ -135,7 +136,7 @@ def _call(
     messages: Sequence[Message], conversation: Conversation, policy: Policy
 ) -> Decision | None:
     """Return why a human is called before anything is tried, or None."""
-    if any(asks_for_human(m.content or "", policy) for m in messages):
+    if any(asks_for_human(text, policy) for m in messages for text in _said(m)):
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
     for rule in policy.rules:
@@ -145,6 +146,17 @@ def _call(
     if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:
         return Decision(Route.HANDOVER, "turn_limit")
     return None
+
+
+def _said(message: Message) -> Iterator[str]:
+    """Yield what the contact said: the message, what is typed in it, what is spoken."""
+    content = message.content or ""
+    yield content
+    if message.attachments:
+        yield content.removesuffix(attachments.lines(message.attachments))
+        for each in message.attachments:
+            if each.text is not None and each.text in each.line:
+                yield each.text
 
 
 def give_up(
