@@ -6,10 +6,11 @@ the model.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from . import attachments
 from .conversation import Conversation, Message, State, Status
 from .hours import Hours
 from .phrases import Wishes, holds_any
@@ -137,7 +138,7 @@ def _call(
     """Return why a human is called before anything is tried, or None."""
     # What an agent has handed back was the agent's to decide: it calls nobody again.
     new = [message for message in messages if not message.handed_back]
-    if any(asks_for_human(message.content or "", policy) for message in new):
+    if any(asks_for_human(text, policy) for m in new for text in _said(m)):
         # "a human please" is not undone by the "hello?" that followed it.
         return Decision(Route.HANDOVER, "asked_for_human")
     for rule in policy.rules if new else ():
@@ -147,6 +148,17 @@ def _call(
     if policy.max_bot_turns and conversation.bot_turns >= policy.max_bot_turns:
         return Decision(Route.HANDOVER, "turn_limit")
     return None
+
+
+def _said(message: Message) -> Iterator[str]:
+    """Yield what the contact said: the message, what is typed in it, what is spoken."""
+    content = message.content or ""
+    yield content
+    if message.attachments:
+        yield content.removesuffix(attachments.lines(message.attachments))
+        for each in message.attachments:
+            if each.text is not None and each.text in each.line:
+                yield each.text
 
 
 def give_up(

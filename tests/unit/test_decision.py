@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from factories import conversation, message
 
-from chatwoot_bot.core.conversation import State, Status
+from chatwoot_bot.core.conversation import Attachment, State, Status
 from chatwoot_bot.core.decision import (
     MAX_ATTEMPTS,
     MAX_FAILURES,
@@ -17,7 +17,9 @@ from chatwoot_bot.core.decision import (
     give_up,
 )
 from chatwoot_bot.core.rules import Rule
+from chatwoot_bot.language import wishes
 
+SPOKEN = "A human, please!"
 POLICY = Policy(handover_keywords=("human", "real person"))
 ASKS = [message("a human please")]
 WAITING, HUMAN = State.HANDOVER_PENDING, State.HUMAN
@@ -278,3 +280,25 @@ def test_limits_hold_for_what_was_handed_back():
     )
 
     assert decision.reason == "turn_limit"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "text", "asks"),
+    [
+        ("[audio: A human, please!]", "[audio: A human, please!]", SPOKEN, True),
+        ("Human\n[image]", "[image]", None, True),
+        ("[file: a.pdf]", "[file: a.pdf]", SPOKEN, False),
+        ("Look:\n[image]", "[image]", None, False),
+    ],
+)
+def test_word_alone_asks_also_beside_a_picture_and_spoken(content, line, text, asks):
+    """What a file says, on the other hand, is not the contact's word."""
+    attached = Attachment(kind="audio", line=line, text=text)
+    decision = decide(
+        [message(content, attachments=(attached,))],
+        conversation(),
+        human_mode=False,
+        policy=Policy(wishes=wishes()),
+    )
+
+    assert (decision.route is Route.HANDOVER) is asks
