@@ -55,6 +55,7 @@ class Known:
     Attributes:
         account_shown: the account in Chatwoot's address, as browsers show it.
         inbox_ids: empty when none is chosen.
+        labels: that the bot sets or obeys.
         bot_token: the one the service would use now.
         problems: option or setting → what is wrong with it; it is not known then.
     """
@@ -65,6 +66,8 @@ class Known:
     inbox_ids: tuple[int, ...]
     public_url: str | None
     bot_name: str
+    labels: tuple[str, ...]
+    switch_attribute: str | None
     bot_token: str | None = field(repr=False)
     written: Written
     problems: Mapping[str, str]
@@ -109,6 +112,11 @@ def known(
         inbox_ids=settings.chatwoot_inbox_id,
         public_url=settings.public_url,
         bot_name=settings.bot_name,
+        labels=(
+            *settings.handoff_labels,
+            *filter(None, [settings.bot_off_label]),
+        ),
+        switch_attribute=settings.bot_switch_attribute,
         bot_token=token.get_secret_value() if token else None,
         written=_written(file),
         problems={
@@ -142,6 +150,9 @@ READ = (
     "CHATWOOT_INBOX_ID",
     "PUBLIC_URL",
     "BOT_NAME",
+    "HANDOFF_LABELS",
+    "BOT_OFF_LABEL",
+    "BOT_SWITCH_ATTRIBUTE",
 )
 
 

@@ -219,6 +219,8 @@ async def _wanted(
         inbox_ids=inbox_ids,
         account_webhook=order.account_webhook,
         token=known.bot_token,
+        labels=known.labels,
+        switch_attribute=known.switch_attribute,
     )
 
 
