@@ -35,7 +35,7 @@ class RecordedChatwoot:
     Attributes:
         url: where it is reached; its FRONTEND_URL too.
         service_url: where the recorded bots and webhooks deliver to.
-        extra: path below the account → its answer's body, for what was not captured.
+        opened: its open conversations.
         writes: the calls that changed something, as (method, path).
     """
 
@@ -43,7 +43,8 @@ class RecordedChatwoot:
     url: str = "https://chat.example.com"
     service_url: str = "https://bot.example.com"
     dashboard_apps: list[dict[str, Any]] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
+    attributes: list[dict[str, Any]] = field(default_factory=list)
+    opened: list[dict[str, Any]] = field(default_factory=list)
     writes: list[tuple[str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -63,6 +64,12 @@ class RecordedChatwoot:
         """Answer with these addresses in the place of the examples."""
         self.url, self.service_url = url, service_url
         self.__post_init__()
+
+    def move_frontend(self, url: str) -> None:
+        """Show another FRONTEND_URL in the script of each widget."""
+        for inbox in self.inboxes:
+            if script := inbox["web_widget_script"]:
+                inbox["web_widget_script"] = script.replace(self.url, url)
 
     def _body(self, name: str) -> Any:
         text = json.dumps(recorded(self.release, name))
@@ -98,6 +105,13 @@ class RecordedChatwoot:
             app = {"id": len(self.dashboard_apps) + 1, **body["dashboard_app"]}
             self.dashboard_apps.append(app)
             return app
+        if name == "labels":
+            self.labels.append(body["label"])
+        if name == "custom_attribute_definitions":
+            self.attributes.append(
+                body["custom_attribute_definition"]
+                | {"attribute_model": "conversation_attribute"}
+            )
         return {}
 
     def _read(self, name: str, role: str) -> Response:
@@ -108,11 +122,14 @@ class RecordedChatwoot:
             "webhooks": {"payload": self.webhooks},
             "dashboard_apps": self.dashboard_apps,
             "labels": {"payload": self.labels},
+            "custom_attribute_definitions": self.attributes,
+            "teams": [{"id": 5, "name": "support"}],
+            "agents": [{"id": 1, "name": "Ada"}],
+            "conversations": {"data": {"meta": {}, "payload": self.opened}},
             **{
                 f"inboxes/{inbox_id}/agent_bot": shown[kind]
                 for inbox_id, shown in self.connected.items()
             },
-            **self.extra,
         }
         if name not in answers:
             return JSONResponse({"error": "Resource could not be found"}, 404)
