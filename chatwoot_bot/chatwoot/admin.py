@@ -14,12 +14,17 @@ import pydantic
 from ..errors import ChatwootError
 from .answers import Answer, rails_time, read
 from .shown import (
+    Agent,
     AgentBot,
+    Attribute,
     DashboardApp,
     Inbox,
     Installation,
+    Label,
+    Owned,
     Profile,
     Shown,
+    Team,
     Webhook,
 )
 
@@ -29,6 +34,10 @@ TIMEOUT = httpx.Timeout(8.0, connect=5.0)
 # underscores (chatwoot issue 11917).
 DOCUMENTED_HEADER = "api_access_token"
 PLAIN_HEADER = "Api-Access-Token"
+
+# As Chatwoot's dashboard sends them (enums of `CustomAttributeDefinition`).
+LIST_TYPE = 6
+CONVERSATION_MODEL = 0
 
 T = TypeVar("T", bound=Shown)
 
@@ -154,6 +163,50 @@ class AdminClient:
         body = {"dashboard_app": {"title": title, "content": content}}
         method, path = _target("dashboard_apps", app_id)
         await self._account(method, account_id, path, body)
+
+    async def list_teams(self, account_id: int) -> list[Team]:
+        """Return the account's teams."""
+        return _list(Team, await self._account("GET", account_id, "teams"))
+
+    async def list_agents(self, account_id: int) -> list[Agent]:
+        """Return the account's agents, administrators too."""
+        return _list(Agent, await self._account("GET", account_id, "agents"))
+
+    async def list_labels(self, account_id: int) -> list[Label]:
+        """Return the account's labels."""
+        body = await self._account("GET", account_id, "labels")
+        return _list(Label, _inside(body, "payload"))
+
+    async def create_label(self, account_id: int, title: str) -> None:
+        """Create a label that the sidebar shows."""
+        body = {"label": {"title": title, "show_on_sidebar": True}}
+        await self._account("POST", account_id, "labels", body)
+
+    async def list_attributes(self, account_id: int) -> list[Attribute]:
+        """Return the definitions of custom attributes, those of contacts too."""
+        path = "custom_attribute_definitions"
+        return _list(Attribute, await self._account("GET", account_id, path))
+
+    async def create_list_attribute(
+        self, account_id: int, key: str, *, name: str, values: Sequence[str]
+    ) -> None:
+        """Define an attribute of conversations whose values agents choose in a list."""
+        fields = {
+            "attribute_display_name": name,
+            "attribute_display_type": LIST_TYPE,
+            "attribute_key": key,
+            "attribute_model": CONVERSATION_MODEL,
+            "attribute_values": list(values),
+        }
+        body = {"custom_attribute_definition": fields}
+        path = "custom_attribute_definitions"
+        await self._account("POST", account_id, path, body)
+
+    async def list_open(self, account_id: int, *, page: int) -> list[Owned]:
+        """Return open conversations, 25 to a page."""
+        path = f"conversations?status=open&assignee_type=all&page={page}"
+        body = await self._account("GET", account_id, path)
+        return _list(Owned, _inside(body, "data", "payload"))
 
     async def ask(self, method: str, path: str, body: Any = None) -> Answer:
         """Make any call and return what came of it, a refusal too.

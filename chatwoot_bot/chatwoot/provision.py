@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ChatwootError
 from .admin import AdminClient
-from .shown import AgentBot, Inbox, Webhook
+from .shown import AgentBot, Attribute, Inbox, Webhook
 
 WEBHOOK_PATH = "/webhook/chatwoot"
 DASHBOARD_PATH = "/dashboard-app"
@@ -29,6 +29,8 @@ class Wanted:
         public_url: where Chatwoot reaches this service, without a trailing slash.
         inbox_ids: inboxes to connect; others are left as they are.
         token: the bot's token that we have, to know the bot by; None at first.
+        labels: that the bot sets or obeys.
+        switch_attribute: of conversations, which silences the bot; None for none.
     """
 
     account_id: int
@@ -37,6 +39,8 @@ class Wanted:
     inbox_ids: tuple[int, ...]
     account_webhook: bool = False
     token: str | None = field(default=None, repr=False)
+    labels: tuple[str, ...] = ()
+    switch_attribute: str | None = None
 
     @property
     def webhook_url(self) -> str:
@@ -83,7 +87,15 @@ async def provision(
         await run.connect(inbox)
     await run.dashboard_app()
     await run.webhook()
+    await run.labels()
+    await run.switch()
     return run.done
+
+
+def has_switch(attribute: Attribute, key: str) -> bool:
+    """Return whether *attribute* is the one of conversations with this key."""
+    of_contacts = attribute.attribute_model == "contact_attribute"
+    return attribute.attribute_key == key and not of_contacts
 
 
 class _Run:
@@ -215,6 +227,33 @@ class _Run:
         for secret in secrets:
             if secret and secret not in self.done.secrets:
                 self.done.secrets.append(secret)
+
+    async def labels(self) -> None:
+        """Create the labels that agents could not choose otherwise."""
+        there = {
+            label.title.lower()
+            for label in await self._client.list_labels(self._account)
+        }
+        for title in dict.fromkeys(label.lower() for label in self._wanted.labels):
+            if title in there:
+                continue
+            self.done.changes.append(f"create the label {title}")
+            if self._writes:
+                await self._client.create_label(self._account, title)
+
+    async def switch(self) -> None:
+        """Define the attribute by which agents silence the bot."""
+        key = self._wanted.switch_attribute
+        if key is None:
+            return
+        attributes = await self._client.list_attributes(self._account)
+        if any(has_switch(each, key) for each in attributes):
+            return
+        self.done.changes.append(f"define the conversation attribute {key} (on, off)")
+        if self._writes:
+            await self._client.create_list_attribute(
+                self._account, key, name=key.capitalize(), values=("on", "off")
+            )
 
     async def _subscribe(self, ours: list[Webhook]) -> list[Webhook]:
         hook = ours[0] if ours else None

@@ -5,6 +5,8 @@ from typing import Annotated
 import pydantic
 from pydantic import BeforeValidator, Field
 
+MAX_SCRIPT = 20_000  # characters; Chatwoot's has about 600
+
 
 def _token(shown: object) -> object:
     """Return the token as text; None when Chatwoot shows none.
@@ -84,6 +86,62 @@ class Inbox(Shown):
     channel_type: str | None = None
     webhook_url: str | None = None
     secret: str | None = Field(None, repr=False)
+    greeting_enabled: bool | None = None
+    enable_email_collect: bool | None = None
+    web_widget_script: str | None = Field(None, max_length=MAX_SCRIPT, repr=False)
+
+    @property
+    def frontend_url(self) -> str | None:
+        """Return Chatwoot's FRONTEND_URL, which the widget's script shows."""
+        script = self.web_widget_script or ""
+        return script.partition('BASE_URL="')[2].partition('"')[0].rstrip("/") or None
+
+
+class Team(Shown):
+    """A team of agents."""
+
+    id: int
+    name: str | None = None
+
+
+class Agent(Shown):
+    """A person who answers contacts."""
+
+    id: int
+    name: str | None = None
+
+
+class Label(Shown):
+    """A label of the account; Chatwoot keeps titles in lower case."""
+
+    title: str
+
+
+class Attribute(Shown):
+    """The definition of a custom attribute."""
+
+    attribute_key: str
+    attribute_model: str | None = None
+
+
+class Owner(Shown):
+    """Who owns a conversation: an agent, an agent bot, or neither."""
+
+    id: int | None = None
+
+
+class Ownership(Shown):
+    """What a list of conversations says about the owner."""
+
+    assignee: Owner | None = None
+    assignee_type: str | None = None
+
+
+class Owned(Shown):
+    """A conversation with its owner."""
+
+    id: int
+    meta: Ownership = Ownership()
 
 
 class Webhook(Shown):

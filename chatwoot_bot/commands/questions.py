@@ -55,6 +55,9 @@ class Known:
     Attributes:
         account_shown: the account in Chatwoot's address, as browsers show it.
         inbox_ids: empty when none is chosen.
+        is_named: the bot's name was chosen, so it is no question.
+        port: where the service listens.
+        labels: that the bot sets or obeys.
         bot_token: the one the service would use now.
         problems: option or setting → what is wrong with it; it is not known then.
     """
@@ -65,6 +68,10 @@ class Known:
     inbox_ids: tuple[int, ...]
     public_url: str | None
     bot_name: str
+    is_named: bool
+    port: int
+    labels: tuple[str, ...]
+    switch_attribute: str | None
     bot_token: str | None = field(repr=False)
     written: Written
     problems: Mapping[str, str]
@@ -109,6 +116,13 @@ def known(
         inbox_ids=settings.chatwoot_inbox_id,
         public_url=settings.public_url,
         bot_name=settings.bot_name,
+        is_named="BOT_NAME" in given,
+        port=settings.port,
+        labels=(
+            *settings.handoff_labels,
+            *filter(None, [settings.bot_off_label]),
+        ),
+        switch_attribute=settings.bot_switch_attribute,
         bot_token=token.get_secret_value() if token else None,
         written=_written(file),
         problems={
@@ -142,6 +156,10 @@ READ = (
     "CHATWOOT_INBOX_ID",
     "PUBLIC_URL",
     "BOT_NAME",
+    "PORT",
+    "HANDOFF_LABELS",
+    "BOT_OFF_LABEL",
+    "BOT_SWITCH_ATTRIBUTE",
 )
 
 
@@ -296,9 +314,11 @@ class Questions:
         for number, name in choices.items():
             table.add_row(str(number), escape(name))
         self.console.print(table)
+        default = str(next(iter(choices))) if len(choices) == 1 else ""
         hint = ", several with commas" if several else ""
         while True:
-            parts = self._text(f"Which {noun}{hint}").replace(",", " ").split()
+            answer = self._text(f"Which {noun}{hint}", default)
+            parts = answer.replace(",", " ").split()
             chosen = tuple(int(part) for part in parts if part.isdecimal())
             fits = len(chosen) == len(parts) and set(chosen) <= choices.keys()
             if chosen and fits and (several or len(chosen) == 1):
@@ -309,10 +329,23 @@ class Questions:
         """Ask whether to go on."""
         return Confirm.ask("Do this?", console=self.console, default=True)
 
-    def _text(self, question: str) -> str:
-        while not (answer := Prompt.ask(question, console=self.console).strip()):
+    def name(self, default: str) -> str:
+        """Ask how the bot is called in Chatwoot; its contacts read that name."""
+        return self._text("The bot's name, which contacts read", default)
+
+    def again(self) -> bool:
+        """Ask whether to repeat a call, so that no answer has to be typed again."""
+        return Confirm.ask("Try again?", console=self.console, default=True)
+
+    def _text(self, question: str, default: str = "") -> str:
+        while not (answer := self._answer(question, default).strip()):
             pass
         return answer
+
+    def _answer(self, question: str, default: str) -> str:
+        if default:
+            return Prompt.ask(question, console=self.console, default=default)
+        return Prompt.ask(question, console=self.console)
 
 
 def checked_token(value: str) -> str:

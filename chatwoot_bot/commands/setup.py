@@ -6,10 +6,10 @@ make the bot and to read its token and secret; it is used for that and kept nowh
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx
 import typer
@@ -24,10 +24,11 @@ from ..errors import ChatwootBotError, ChatwootError, SettingsError
 from ..http import make_client
 from ..settings import Settings
 from .console import VisibleConsole
-from .questions import Known, Questions, Written, checked_token, known
+from .questions import Address, Known, Questions, Written, checked_token, known
 
 ADMIN_ENV = "CHATWOOT_ADMIN_TOKEN"  # not a setting: the service never reads it
 ADMINISTRATOR = "administrator"
+T = TypeVar("T")
 TO_COME = "(made with the bot)"
 
 Url = Annotated[str | None, typer.Option(help="Chatwoot, as in the browser.")]
@@ -116,27 +117,34 @@ async def _setup(order: _Order, questions: Questions) -> None:
     known, console = order.known, questions.console
     _require(order, questions)
     base_url, account_shown = known.chatwoot_url, known.account_shown
-    if base_url is None:
-        base_url, account_shown = questions.chatwoot()
     async with make_client() as http:
+        if base_url is None:
+            base_url, account_shown = await _address(questions, http)
         client, profile = await _sign_in(order, questions, http, base_url)
         version = (await client.installation()).version
         account_id = _account(known.account_id, account_shown, profile, questions)
         wanted = await _wanted(order, questions, client, account_id)
-        plan = await provision(client, wanted, dry_run=True)
-        values = _settings(base_url, wanted, plan, known.written)
+        plan = await _patiently(
+            questions, lambda: provision(client, wanted, dry_run=True)
+        )
+        values = _settings(base_url, wanted, plan, known.written, known.bot_name)
         console.print(
             f"Chatwoot {version} at {base_url}, account {wanted.account_id}",
             markup=False,
         )
         kept_to = values.get("CHATWOOT_INBOX_ID") if wanted.account_webhook else None
-        for warning in await _warnings(wanted, plan, version, kept_to):
+        port = _other_port(wanted.public_url, known.port)
+        for warning in (*await _warnings(wanted, plan, version, kept_to), *port):
             console.print(f"! {warning}", style="yellow", markup=False)
         lines = plan.changes + _file_changes(order.env_file, values)
         if not _agreed(order, questions, lines):
             return
-        done = await provision(client, wanted, dry_run=False)
-    envfile.write(order.env_file, _settings(base_url, wanted, done, known.written))
+        done = await _patiently(
+            questions, lambda: provision(client, wanted, dry_run=False)
+        )
+    envfile.write(
+        order.env_file, _settings(base_url, wanted, done, known.written, known.bot_name)
+    )
     late = _hidden(done, version) if plan.bot is None else []
     for warning in (*late, *_overruled(order.env_file), *_lacks_model(order.env_file)):
         console.print(f"! {warning}", style="yellow", markup=False)
@@ -162,6 +170,37 @@ def _require(order: _Order, questions: Questions) -> None:
         },
         problems,
     )
+
+
+async def _address(questions: Questions, http: httpx.AsyncClient) -> Address:
+    """Ask for Chatwoot's address until Chatwoot answers there."""
+    while True:
+        address = questions.chatwoot()
+        client = AdminClient(http, base_url=address.url, token="")
+        try:
+            await client.installation()  # needs no token
+        except ChatwootError as error:
+            questions.refuse(error)
+        else:
+            return address
+
+
+async def _patiently(questions: Questions, call: Callable[[], Awaitable[T]]) -> T:
+    """Return what *call* does; while Chatwoot is away, offer to repeat it.
+
+    Raises:
+        ChatwootError: Chatwoot refused, or nobody wants to wait for it.
+    """
+    while True:
+        try:
+            return await call()
+        except ChatwootError as error:
+            is_away = error.in_doubt or (error.status_code or 0) >= 500
+            if not (questions.can_ask and is_away):
+                raise
+            questions.refuse(error)
+            if not questions.again():
+                raise
 
 
 async def _sign_in(
@@ -210,15 +249,21 @@ async def _wanted(
     known = order.known
     inbox_ids = known.inbox_ids
     if not inbox_ids and not order.account_webhook:
-        inbox_ids = questions.inboxes(await client.list_inboxes(account_id))
+        there = await _patiently(questions, lambda: client.list_inboxes(account_id))
+        inbox_ids = questions.inboxes(there)
+    name = known.bot_name
+    if questions.can_ask and not known.is_named and not order.yes:
+        name = questions.name(name)
     return Wanted(
         account_id=account_id,
-        bot_name=known.bot_name,
+        bot_name=name,
         public_url=known.public_url
         or questions.url("--public-url", "Where Chatwoot reaches this service"),
         inbox_ids=inbox_ids,
         account_webhook=order.account_webhook,
         token=known.bot_token,
+        labels=known.labels,
+        switch_attribute=known.switch_attribute,
     )
 
 
@@ -237,7 +282,11 @@ def _agreed(order: _Order, questions: Questions, lines: list[str]) -> bool:
 
 
 def _settings(
-    base_url: str, wanted: Wanted, got: Provisioned, written: Written
+    base_url: str,
+    wanted: Wanted,
+    got: Provisioned,
+    written: Written,
+    known_name: str,
 ) -> Mapping[str, str]:
     """Return the settings to write, never the administrator's token."""
     values = {
@@ -245,6 +294,8 @@ def _settings(
         "CHATWOOT_BASE_URL": base_url,
         "CHATWOOT_ACCOUNT_ID": str(wanted.account_id),
     }
+    if wanted.bot_name != known_name:
+        values["BOT_NAME"] = wanted.bot_name
     token = got.bot.access_token if got.bot else TO_COME
     if token:
         values["CHATWOOT_API_TOKEN"] = token
@@ -305,6 +356,18 @@ def _hidden(got: Provisioned, version: str | None) -> list[str]:
             "secret path only"
         )
     return found
+
+
+def _other_port(public_url: str, port: int) -> list[str]:
+    """Tell of a port in the public URL on which the service does not listen."""
+    named = httpx.URL(public_url)
+    # Behind https a proxy listens there.
+    if named.scheme != "http" or named.port in (None, port):
+        return []
+    return [
+        f"--public-url names port {named.port}, but the service listens on {port}: "
+        f"set PORT={named.port}, unless a proxy listens there"
+    ]
 
 
 def _overruled(path: Path) -> list[str]:

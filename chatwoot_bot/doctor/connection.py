@@ -12,7 +12,8 @@ from ..errors import ChatwootError
 from ..store.condition import Condition
 from .bots import check_bots
 from .delivery import WEBHOOK_PATH, check_address, check_webhook
-from .findings import Finding, ok, skip, warn
+from .desk import check_desk, visit_desk
+from .findings import Finding, Level, ok, skip, warn
 from .installation import check_clock, check_installation
 from .office import (
     Office,
@@ -148,9 +149,10 @@ async def _account(
     administrator = _administrator(subject, token, seen, account_id)
     if administrator is not None:
         try:
-            seen.office = await visit(
-                _client(subject, administrator), subject.settings, account_id
-            )
+            client = _client(subject, administrator)
+            seen.office = await visit(client, subject.settings, account_id)
+            desk = await visit_desk(client, account_id)
+            findings += await check_desk(desk, seen.office, subject.settings)
         except ChatwootError as error:
             findings.append(
                 warn(
@@ -196,6 +198,18 @@ async def _deliveries(
     just_now = None
     if ago_s is not None and ago_s < JUST_NOW_S:
         just_now = f"{max(ago_s, 0) / 60:.0f} min ago"
+    webhook = None
+    if url is not None:
+        shown = check_secret(seen.office, settings, url, None)
+        webhook = await check_webhook(
+            settings,
+            subject.http,
+            url,
+            now=now,
+            is_right_secret=shown.level is Level.OK,
+        )
+        if webhook.level is Level.FAIL:
+            just_now = None  # it was signed with the running service's secret
     findings = []
     if seen.bot is not None and seen.bot.is_usable:
         findings = [
@@ -204,16 +218,14 @@ async def _deliveries(
             *check_bot_url(seen.office, url),
             check_secret(seen.office, settings, url, just_now),
         ]
-    if url is None:
+    if url is None or webhook is None:
         return [*findings, _nowhere()]
     version = seen.installation.version if seen.installation else None
     lately = ago_s is not None and ago_s < LATELY_S
     return [
         *findings,
-        *await asyncio.gather(
-            check_webhook(settings, subject.http, url, now=now),
-            check_address(url, version, is_delivered=lately),
-        ),
+        webhook,
+        await check_address(url, version, is_delivered=lately),
     ]
 
 

@@ -18,6 +18,12 @@ from .findings import Finding, fail, ok, warn
 WEBHOOK_PATH = "/webhook/chatwoot"
 # Not an event of Chatwoot's, so nothing is stored and nobody is answered.
 BODY = b'{"event":"chatwoot_bot_doctor"}'
+RESTART = "restart the service, so that it reads the settings again"
+# A restart would break a service that runs with the right one.
+COMPARE = (
+    "copy the secret from the bot's page in Chatwoot, or run chatwoot-bot setup; "
+    "restart the service only when it is the same as the one set here"
+)
 CHATWOOT_WAITS_S = 5.0
 PUBLIC_URL = "PUBLIC_URL"
 SECRET = "CHATWOOT_WEBHOOK_SECRET"  # noqa: S105 - a name
@@ -25,13 +31,19 @@ UNSIGNED = "CHATWOOT_ALLOW_UNSIGNED"
 
 
 async def check_webhook(
-    settings: Settings, http: httpx.AsyncClient, url: str, *, now: float
+    settings: Settings,
+    http: httpx.AsyncClient,
+    url: str,
+    *,
+    now: float,
+    is_right_secret: bool = False,
 ) -> Finding:
     """Send the two test deliveries to *url*.
 
     Args:
         url: where Chatwoot delivers to.
         now: Unix seconds.
+        is_right_secret: an administrator's token showed that Chatwoot signs with it.
     """
     secrets = [s.get_secret_value() for s in settings.chatwoot_webhook_secret]
     signed = _signed(secrets[0], now) if secrets else {}
@@ -56,7 +68,8 @@ async def check_webhook(
             mend="start the service: chatwoot-bot serve; or mend PUBLIC_URL, the "
             "reverse proxy or the firewall, so that it leads there",
         )
-    return _judge_taken(settings, url, taken) or _judge_refused(settings, url, refused)
+    wrong = _judge_taken(url, taken, is_right_secret=is_right_secret)
+    return wrong or _judge_refused(settings, url, refused)
 
 
 def _signed(secret: str, now: float) -> dict[str, str]:
@@ -73,7 +86,7 @@ async def _deliver(
 
 
 def _judge_taken(
-    settings: Settings, url: str, response: httpx.Response
+    url: str, response: httpx.Response, *, is_right_secret: bool
 ) -> Finding | None:
     """Return what is wrong with the signed delivery's answer, or None."""
     status = response.status_code
@@ -82,9 +95,10 @@ def _judge_taken(
     if status == 401 and _is_ours(response):
         return fail(
             "webhook",
-            "the running service refuses what is signed with the secret set here",
+            "the running service refuses what is signed with the secret set here: it "
+            "runs with another secret",
             setting=SECRET,
-            mend="restart the service, so that it reads the settings again",
+            mend=RESTART if is_right_secret else COMPARE,
         )
     if 300 <= status < 400:
         return fail(

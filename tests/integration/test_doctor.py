@@ -135,6 +135,10 @@ async def world(tmp_path):
         front.client,
     ):
         front.target = sim.base_url
+        sim.world.office.labels.add(title="bot-off")
+        sim.world.office.custom_attributes.add(
+            attribute_key="bot", attribute_model="conversation_attribute"
+        )
         environ = {
             "CHATWOOT_BASE_URL": chatwoot,
             "CHATWOOT_API_TOKEN": "bot-token",
@@ -163,6 +167,7 @@ async def test_nothing_is_wrong_with_a_sound_set_up(world):
     assert set(levels) == {
         *("settings", "database", "knowledge", "model", "chatwoot", "clock", "token"),
         *("user token", "account", "rights", "inbox", "bot", "secret", "webhook"),
+        *("labels", "attribute", "owner"),
     }
     assert set(levels.values()) == {Level.OK}, found
 
@@ -452,6 +457,23 @@ async def test_delivery_that_came_just_now_proves_the_secret(world):
     assert "0 min ago" in found["secret"].message
     assert found["address"].level is Level.OK
     assert found["inbox"].level is Level.SKIP
+
+
+async def test_delivery_proves_no_secret_that_the_running_service_refuses(world):
+    """The service took it with the right secret; a restart would lose that one."""
+    del world.environ["CHATWOOT_USER_TOKEN"]
+    await world.sim.contact_says("Hello?")
+    await world.sim.settled()
+    world.environ["CHATWOOT_WEBHOOK_SECRET"] = "another-secret-of-somebody"
+
+    found = await world.findings()
+
+    assert found["secret"].level is Level.WARN
+    assert (found["webhook"].level, found["webhook"].setting) == (
+        Level.FAIL,
+        "CHATWOOT_WEBHOOK_SECRET",
+    )
+    assert "copy the secret" in found["webhook"].mend
 
 
 async def test_public_url_is_found_in_chatwoot(world):

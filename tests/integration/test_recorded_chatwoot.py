@@ -10,6 +10,7 @@ import pytest
 from recorded_chatwoot import (
     ACCOUNT_ID,
     ADMINISTRATOR,
+    AGENT,
     BOT,
     RELEASES,
     SECRET,
@@ -158,3 +159,163 @@ async def test_second_setup_changes_nothing_and_doctor_is_content(world):
     assert world.chatwoot.writes == writes
     wrong = [each for each in found if each.level in (Level.WARN, Level.FAIL)]
     assert [each.check for each in wrong] == ["address"], wrong  # it is loopback
+
+
+def set_to(**changes):
+    def apply(world):
+        world.environ |= changes
+
+    return apply
+
+
+def inbox(**changes):
+    def apply(world):
+        [shown] = [i for i in world.chatwoot.inboxes if i["id"] == WEB_INBOX]
+        shown |= changes
+
+    return apply
+
+
+def without(name):
+    return lambda world: getattr(world.chatwoot, name).clear()
+
+
+def frontend(url):
+    return lambda world: world.chatwoot.move_frontend(url)
+
+
+def left_open(world):
+    """As after a failed delivery: open, and still the bot's."""
+    owner = {"assignee": {"id": 1, "name": "Assistant"}, "assignee_type": "AgentBot"}
+    world.chatwoot.opened.append({"id": 345, "status": "open", "meta": owner})
+
+
+def bot(**changes):
+    def apply(world):
+        world.chatwoot.bots[0] |= changes
+
+    return apply
+
+
+def connected_to(shown):
+    def apply(world):
+        world.chatwoot.connected[WEB_INBOX].update(admin=shown)
+        world.chatwoot.webhooks["webhooks"].clear()  # they would reach us just as well
+
+    return apply
+
+
+OTHER_BOT = {"agent_bot": {"id": 9, "name": "Other", "account_id": ACCOUNT_ID}}
+# Mistake → how to make it, the check and its level, what names it, what mends it.
+MISTAKES = {
+    "unknown team": (
+        set_to(HANDOFF_TEAM_ID="999"),
+        ("team", "fail", "no team 999", "HANDOFF_TEAM_ID"),
+    ),
+    "unknown assignee": (
+        set_to(HANDOFF_ASSIGNEE_ID="998"),
+        ("assignee", "fail", "no assignee 998", "HANDOFF_ASSIGNEE_ID"),
+    ),
+    "label deleted": (
+        without("labels"),
+        ("labels", "warn", "no label bot-off", "chatwoot-bot setup"),
+    ),
+    "handover label unknown": (
+        set_to(HANDOFF_LABELS="urgent"),
+        ("labels", "warn", "no label urgent", "HANDOFF_LABELS"),
+    ),
+    "attribute deleted": (
+        without("attributes"),
+        ("attribute", "warn", "no conversation attribute bot", "chatwoot-bot setup"),
+    ),
+    "files elsewhere": (
+        frontend("http://127.0.0.1:3001"),
+        ("files", "warn", "FRONTEND_URL is http://127.0.0.1:3001", "127.0.0.1:3001"),
+    ),
+    "left open": (
+        left_open,
+        ("owner", "warn", "1 open conversation still belongs", "to an agent"),
+    ),
+    "greeting": (
+        inbox(greeting_enabled=True),
+        ("greeting", "ok", "sends its greeting and asks for an e-mail", ""),
+    ),
+    "wrong secret": (
+        set_to(CHATWOOT_WEBHOOK_SECRET="another-secret-of-somebody"),
+        ("secret", "fail", "not the one of the bot Assistant", "copy the secret"),
+    ),
+    "wrong secret, without an administrator": (
+        set_to(
+            CHATWOOT_WEBHOOK_SECRET="another-secret-of-somebody",
+            CHATWOOT_USER_TOKEN="",
+        ),
+        ("webhook", "fail", "runs with another secret", "copy the secret"),
+    ),
+    "wrong token": (
+        set_to(CHATWOOT_API_TOKEN="nobodys"),
+        ("token", "fail", "does not know it", "chatwoot-bot setup"),
+    ),
+    "token of a user": (
+        set_to(CHATWOOT_API_TOKEN=AGENT),
+        ("token", "warn", "a user's (Ada)", "chatwoot-bot setup"),
+    ),
+    "user token unknown": (
+        set_to(CHATWOOT_USER_TOKEN="nobodys"),
+        ("user token", "fail", "unknown to Chatwoot", "Profile settings"),
+    ),
+    "user token of a bot": (
+        set_to(CHATWOOT_USER_TOKEN=BOT),
+        ("user token", "fail", "a bot's, not a user's", "Profile settings"),
+    ),
+    "unknown inbox": (
+        set_to(CHATWOOT_INBOX_ID="77"),
+        ("inbox", "fail", "no inbox 77", "chatwoot-bot setup"),
+    ),
+    "inbox without the bot": (
+        connected_to({}),
+        ("inbox", "fail", "connected to no bot", "chatwoot-bot setup --inbox-id 1"),
+    ),
+    "inbox with another bot": (
+        connected_to(OTHER_BOT),
+        ("inbox", "fail", "to another bot, Other", "chatwoot-bot setup --inbox-id 1"),
+    ),
+    "inbox not served": (
+        set_to(CHATWOOT_INBOX_ID="3"),
+        ("inbox", "fail", "but not served here", "add 1 there"),
+    ),
+    "bot delivers elsewhere": (
+        bot(outgoing_url="https://old.example.com/webhook/chatwoot"),
+        ("bot", "fail", "https://old.example.com", "chatwoot-bot setup"),
+    ),
+    "Chatwoot elsewhere": (
+        set_to(CHATWOOT_BASE_URL="http://127.0.0.1:9"),
+        ("chatwoot", "fail", "does not answer", "CHATWOOT_BASE_URL"),
+    ),
+    "service not there": (
+        set_to(PUBLIC_URL="http://127.0.0.1:9"),
+        ("webhook", "fail", "cannot be reached", "chatwoot-bot serve"),
+    ),
+    "model not there": (
+        set_to(OPENAI_BASE_URL="http://127.0.0.1:9/v1"),
+        ("model", "fail", "nothing answers", "OPENAI_BASE_URL"),
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+@pytest.mark.parametrize("world", ["4.16.2"], indirect=True)
+async def test_each_mistake_is_named_with_its_remedy(world, mistake):
+    """The operator reads what is wrong and what to do, not a symptom."""
+    make_it, (check, level, words, remedy) = MISTAKES[mistake]
+    done = await world.setup()
+    assert done.exit_code == 0, done.output
+    make_it(world)
+
+    found = await world.doctor()
+
+    assert any(
+        (each.check, each.level) == (check, level)
+        and words in each.message
+        and remedy in f"{each.setting}: {each.mend}"
+        for each in found
+    ), [each for each in found if each.level in (Level.WARN, Level.FAIL)]

@@ -1,6 +1,7 @@
 """`chatwoot-bot setup`, against the simulator: what it makes, and when it does not."""
 
 import asyncio
+import io
 import os
 import pty
 import re
@@ -16,7 +17,10 @@ from service import environment
 from typer.testing import CliRunner
 
 from chatwoot_bot.cli import app
-from chatwoot_bot.commands.questions import address_of
+from chatwoot_bot.commands.console import VisibleConsole
+from chatwoot_bot.commands.questions import Questions, address_of
+from chatwoot_bot.commands.setup import _patiently
+from chatwoot_bot.errors import ChatwootError
 from chatwoot_bot.simulator import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -399,9 +403,10 @@ def test_address_shows_the_account(page, url, account):
 async def test_on_a_terminal_it_asks(sim, folder):
     """Address, token, inbox and a yes, typed by a person; what is wrong, again."""
     answers = {
-        "address": f"chat\n{sim.base_url}/app/accounts/1/dashboard",
+        "address": f"chat\nhttp://127.0.0.1:9\n{sim.base_url}/app/accounts/1/dashboard",
         "access token": f"wrong\n{ADMIN}",
         "Which inbox": "7\n3",
+        "bot's name": "Ada",
         "reaches this service": PUBLIC,
         "Do this?": "y",
     }
@@ -412,8 +417,92 @@ async def test_on_a_terminal_it_asks(sim, folder):
     assert "is needed once" in output
     assert "does not know this token" in output
     assert "Please choose from the table" in output
-    assert our_bot(sim).outgoing_url == WEBHOOK
+    assert "does not answer at http://127.0.0.1:9" in output
+    [bot] = [b for b in sim.world.office.bots.values() if b.name == "Ada"]
+    assert bot.outgoing_url == WEBHOOK
+    assert written()["BOT_NAME"] == "Ada"
     assert ADMIN not in output
+
+
+async def test_only_inbox_is_the_default(sim, folder):
+    """There is nothing to choose; its number need not be typed."""
+    for number in [n for n in sim.world.office.inboxes if n != 3]:
+        del sim.world.office.inboxes[number]
+    answers = {
+        "address": sim.base_url,
+        "access token": ADMIN,
+        "Which inbox": "\n",
+        "bot's name": "\n",
+        "reaches this service": PUBLIC,
+        "Do this?": "y",
+    }
+
+    output, code = await asyncio.to_thread(converse, folder, answers)
+
+    assert code == 0, output
+    assert written()["CHATWOOT_INBOX_ID"] == "3"
+    assert sim.world.office.inboxes[3].agent_bot_id == our_bot(sim).id
+
+
+@pytest.mark.parametrize(
+    ("url", "is_told"),
+    [
+        ("http://127.0.0.1:8460", True),
+        ("http://127.0.0.1:8000", False),
+        (PUBLIC, False),
+    ],
+)
+async def test_port_on_which_nobody_listens_is_told(sim, url, is_told):
+    result = await run(*options(sim, public_url=url), "--dry-run")
+
+    assert ("set PORT=8460" in result.output) == is_told
+
+
+class Somebody(Questions):
+    """Who answers "Try again?" with what was given, in that order."""
+
+    def __init__(self, *answers):
+        super().__init__(VisibleConsole(file=io.StringIO()))
+        self.can_ask = True
+        self.answers = list(answers)
+
+    def again(self):
+        return self.answers.pop(0)
+
+
+AWAY = ChatwootError("away", status_code=None, in_doubt=True)
+BROKEN = ChatwootError("broken", status_code=502)
+
+
+async def answers_of(*outcomes, person):
+    """Return what comes of a call with these outcomes, one for each attempt."""
+    waiting = iter(outcomes)
+
+    async def call():
+        outcome = next(waiting)
+        if isinstance(outcome, ChatwootError):
+            raise outcome
+        return outcome
+
+    return await _patiently(person, call)
+
+
+async def test_answers_are_kept_while_chatwoot_is_away():
+    """All of it was typed; a restart of Chatwoot must not cost it."""
+    person = Somebody(True, True)
+
+    assert await answers_of(AWAY, BROKEN, "done", person=person) == "done"
+    assert person.answers == []
+
+
+@pytest.mark.parametrize(
+    ("error", "answers"),
+    [(AWAY, [False]), (ChatwootError("refused", status_code=422), [])],
+    ids=["enough", "refused"],
+)
+async def test_call_is_not_repeated_against_the_operators_wish(error, answers):
+    with pytest.raises(ChatwootError, match=str(error)):
+        await answers_of(error, person=Somebody(*answers))
 
 
 QUESTION_S = 15

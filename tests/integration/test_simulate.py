@@ -176,7 +176,7 @@ def test_missing_service_is_explained():
     assert "CHATWOOT_BASE_URL=http://127.0.0.1:" in result.output
     assert "CHATWOOT_API_TOKEN=simulator-bot-token" in result.output
     assert "CHATWOOT_WEBHOOK_SECRET=simulator-secret" in result.output
-    assert "CHATWOOT_ACCOUNT_ID=1 chatwoot-bot serve" in result.output
+    assert "CHATWOOT_ACCOUNT_ID=1 RESPONDER=mock chatwoot-bot serve" in result.output
 
 
 def test_command_to_start_the_service_has_the_port_that_is_waited_for():
