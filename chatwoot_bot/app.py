@@ -190,7 +190,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             rooms=rooms,
             presence=presence,
             gate=Gate(settings, await _secret_key(settings, db)),
-            strangers=Strangers(),
+            strangers=Strangers(public=settings.is_public),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
             readiness=_readiness(settings, worker, shared),

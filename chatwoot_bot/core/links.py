@@ -256,8 +256,11 @@ def unlinked(text: str) -> str:
 def _unlinked_name(match: re.Match[str]) -> str:
     name, text = match[0], match.string
     labels = IGNORED.sub("", name).strip(".-").lower().split(".")
-    is_host = len(labels) > 1 and _is_ending(labels[-1])
-    is_mailbox = text[match.start() - 1 : match.start()] == "@"
+    before = text[max(match.start() - 2, 0) : match.start()]
+    # Behind a scheme, or two slashes, every name is a host's.
+    leads = before.endswith((":", ";", "//", "\\\\", "/\\", "\\/"))
+    is_host = len(labels) > 1 and (leads or _is_ending(labels[-1]))
+    is_mailbox = before.endswith("@")
     leads_on = text[match.end() : match.end() + 1] in tuple("/?#:")
     if not is_host or (is_mailbox and not leads_on):
         return name

@@ -51,6 +51,7 @@ ENDS = re.compile(
     re.IGNORECASE,
 )
 
+DIGITS = re.compile(r"\d+")
 MACHINE = re.compile(
     r"\A(?:(?:.{0,64}[._+-])?(?:no|do[._-]?not)[._-]?reply(?:[._+-].{0,64})?"
     r"|(?:mailer-daemon|mail-daemon|postmaster|mdaemon)"
@@ -118,4 +119,4 @@ def is_machine(address: str) -> bool:
 
 def fingerprint(text: str) -> str:
     """Return *text* without what changes from one automatic mail to the next."""
-    return " ".join(re.sub(r"\d+", " ", text[:MAX_CHARACTERS].casefold()).split())
+    return " ".join(DIGITS.sub(" ", text[:MAX_CHARACTERS].casefold()).split())

@@ -82,6 +82,7 @@ SHORT = 60
 CLAUSE = re.compile(
     "[.,;:!?\u2026\u060c\u061b\u061f\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
 )
+BRACES = re.compile(r"[{}]")
 SAID = re.compile(r"[^\W_]")
 
 
@@ -169,7 +170,7 @@ def _either(phrases: Iterable[str]) -> re.Pattern[str]:
 
 def _alternatives(phrase: str) -> str:
     """Return the pattern of a phrase with ``{a|b}`` in it."""
-    parts = re.split(r"[{}]", phrase)
+    parts = BRACES.split(phrase)
     for number, part in enumerate(parts):
         either = "|".join(map(re.escape, part.split("|")))
         parts[number] = f"(?:{either})" if number % 2 else re.escape(part)

@@ -311,8 +311,8 @@ async def test_auto_assignment_after_a_handover_leaves_the_handover_as_it_is(bot
 @pytest.mark.parametrize(
     ("silenced", "undone", "name"),
     [
-        ({"labels": ["bot-off"]}, {"labels": []}, "the label `bot-off`"),
-        ({"bot": "off"}, {"bot": "on"}, "the attribute `bot`"),
+        ({"labels": ["bot-off"]}, {"labels": []}, "`bot-off`"),
+        ({"bot": "off"}, {"bot": "on"}, "`bot`"),
     ],
     ids=str,
 )

@@ -171,7 +171,7 @@ async def test_label_or_attribute_silences_and_its_removal_hands_nothing_back(db
 
     assert (silent, (await conversation(db)).state) == (State.HUMAN, State.HUMAN)
     [silenced, gone] = [text for _, text in await notes(db)]
-    named = "the attribute `bot`" if attributes else "the label `bot-off`"
+    named = "`bot`" if attributes else "`bot-off`"
     assert named in silenced
     assert "stays silent" in gone
     assert all("`/bot on`" in text for text in (silenced, gone))

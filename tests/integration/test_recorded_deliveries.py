@@ -165,8 +165,8 @@ READ = {
     "webwidget_triggered": NOTHING,
 }
 EXCEPT = {
-    # 4.16.2 changes nothing but the assignee; later releases set the status too.
-    ("4.16.2", "conversation_updated__assigned_to_bot"): Row(alone="human open"),
+    # 4.16.2 changes nothing but the assignee, so the bot sets the status itself.
+    ("4.16.2", "conversation_updated__assigned_to_bot"): Row(alone="ai open"),
 }
 BODIES = [(server, name) for server in SERVERS for name in recorded.names(server)]
 
@@ -252,7 +252,7 @@ TOLD = {
 }
 TOLD_EXCEPT = {
     # 4.16.2 leaves the conversation pending, and the step after it too.
-    ("4.16.2", "assign human while pending"): "| ai pending",
+    ("4.16.2", "assign human while pending"): "| human pending",
     ("4.16.2", "human replies while pending"): "agent_reply | human pending",
     ("4.16.2", "bot answers 500"): "human duplicate duplicate | ai pending",
 }

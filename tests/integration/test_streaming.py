@@ -148,5 +148,5 @@ async def test_link_to_a_stranger_is_not_even_shown(client, model):
         answer = await wire.next("NEW_MESSAGE")
 
     pieces = [e["body"]["text"] for e in wire.events if e["event"] == "REPLY_CHUNK"]
-    assert answer["content"] == "Look at evil.example and be happy with it."
+    assert answer["content"] == "Look at evil[.]example and be happy with it."
     assert answer["content"].startswith("".join(pieces))

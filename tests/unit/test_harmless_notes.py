@@ -1,5 +1,6 @@
 """What a private note can do to agents who open it: tell them something."""
 
+import re
 import time
 
 import pytest
@@ -12,6 +13,7 @@ from chatwoot_bot.core.links import addresses_in
 from chatwoot_bot.core.notes import SHOWN_CHARACTERS, harmless, note, quoted
 from chatwoot_bot.core.text import without_controls
 
+EVIL = re.compile(r"[\w.-]*evil\.com")
 MENTION = "[@Boss](mention://user/1/Boss)"
 PICTURE = "![t](https://evil.example/t.png)"
 
@@ -71,7 +73,8 @@ def test_nothing_in_quoted_text_is_markup_that_acts(text):
     assert "](" not in shown
     assert "![" not in shown
     assert "mention://" not in shown.lower()
-    assert not [each for each in addresses_in(shown) if "evil.com" in each]
+    # What begins with another sign is no name of a host.
+    assert not [each for each in addresses_in(shown) if EVIL.match(each)]
 
 
 def test_note_of_the_bots_own_keeps_links_but_mentions_nobody():

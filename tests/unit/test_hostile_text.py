@@ -148,7 +148,8 @@ def test_note_shows_the_last_messages_cut():
         "Why.", [message(f"{number} " + "word " * 40_000) for number in range(9)]
     )
 
-    assert text.startswith("Why.\n\n> **Contact:** 3 word")
+    assert text.startswith("8 word")
+    assert "\n\nWhy.\n\n- **Contact:** 3 word" in text
     assert len(text) < 2_500
 
 
