@@ -39,6 +39,7 @@ def service(tmp_path_factory):
         "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
         "CHATWOOT_API_TOKEN": "t",
         "CHATWOOT_WEBHOOK_SECRET": SECRET,
+        "RESPONDER": "mock",
         "SWEEP_INTERVAL_SECONDS": 0,
     }
     with Service(tmp_path_factory.mktemp("floods"), **settings) as running:

@@ -23,6 +23,8 @@ def simulated(**options):
 
 def connected(folder, chatwoot, **settings):
     """Return the service, not yet started, connected to a simulated Chatwoot."""
+    if "OPENAI_BASE_URL" not in settings:
+        settings = {"RESPONDER": "mock"} | settings
     return Service(
         folder,
         CHATWOOT_BASE_URL=chatwoot.base_url,

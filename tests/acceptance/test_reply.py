@@ -99,6 +99,7 @@ async def test_reply_owed_at_a_kill_is_made_after_the_restart(tmp_path):
             assert service.kill() == -9
         service.settings.pop("OPENAI_BASE_URL")
         service.settings.pop("OPENAI_API_KEY")
+        service.settings["RESPONDER"] = "mock"
         with service:
             replies = await chatwoot.wait_for_replies(said.conversation_id, 1)
 

@@ -295,6 +295,7 @@ async def test_every_call_by_every_caller_of_this_machine(tmp_path, caller):
             "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
             "CHATWOOT_API_TOKEN": "t",
             "CHATWOOT_ALLOW_UNSIGNED": "true",
+            "RESPONDER": "mock",
         },
     ],
     ids=lambda settings: min(settings),

@@ -18,6 +18,7 @@ WEB_CHAT = {"CORS_ORIGINS": "https://shop.example", "ADMIN_TOKEN": ADMIN}
 OLD_CHATWOOT = UNSIGNED | {
     "CHATWOOT_BASE_URL": "http://127.0.0.1:9",
     "CHATWOOT_API_TOKEN": "t",
+    "RESPONDER": "mock",
 }
 HERE = "127.0.0.1"
 # Or the answer would wait for one of the bot.
