@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import gc
 import signal
 import socket
@@ -21,6 +22,9 @@ from .listening import bound, unusable
 from .process import run
 from .protocols import Config
 from .terminal import echo
+
+# mallopt(3): parameters of glibc, and a size in bytes.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, LARGE_BLOCK = -1, -3, 131_072
 
 
 def serve(
@@ -63,6 +67,7 @@ async def _run(
     sockets: list[socket.socket],
 ) -> None:
     async with app.router.lifespan_context(app):
+        _return_large_blocks()
         # What was imported stays: a collection that walks over it takes 100 ms, in
         # which nobody is answered. And a request leaves little for one to find.
         gc.collect()
@@ -74,6 +79,18 @@ async def _run(
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets)
+
+
+def _return_large_blocks() -> None:
+    """Have large blocks of memory go back to the system when they are freed.
+
+    By default glibc learns to keep blocks of each size that was freed once, and pages
+    of messages then leave holes that stay.
+    """
+    with contextlib.suppress(AttributeError):  # another C library
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
+        library.mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK)
 
 
 class Server(uvicorn.Server):
