@@ -438,8 +438,9 @@ class Story:
                 # An update brings its content; see `updates`.
                 self._record(arrival, said, result)
             case _:
-                # A machine's mail: an answer would find nobody, or another machine.
-                self._record(arrival, said, result)
+                # A machine's mail: an answer would find nobody, or another machine. As a
+                # contact's it would be answered when the bot gets it back.
+                self._record(arrival, replace(said, sender=Sender.SYSTEM), result)
                 self.show_to_humans(arrival.received_at)
 
     def _take_reaction(self, arrival: Arrival, said: Said, result: Accepted) -> None:

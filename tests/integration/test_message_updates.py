@@ -622,6 +622,15 @@ async def test_mail_that_takes_no_reply_is_for_the_team(db):
     assert (found.wanted_status, found.owed_since) == (Status.OPEN, None)
 
 
+async def test_mail_that_takes_no_reply_gets_none_when_the_bot_has_it_back(db):
+    await take(db, says(Kind.MACHINE_MESSAGE, at=1_000.0, clock=100.0))
+    await take(db, shows(Status.OPEN, clock=110.0))
+    await take(db, shows(Status.PENDING, clock=120.0))
+    found = await conversation(db)
+
+    assert (found.state, found.owed_since) == (State.AI, None)
+
+
 async def test_same_mail_again_is_answered_once(db):
     """Two automatic answers would write to each other for ever."""
     text = "Ticket {}: we are closed until Monday."
