@@ -145,11 +145,11 @@ async def visitor_of(
 
 async def list_messages(request: Request) -> Response:
     """List messages; with `Prefer: wait` and `after`, wait for the next change."""
-    ctx, row, proof = await _visited(request)
+    ctx = context(request)
+    conversation_id = request.path_params["conversation_id"]
+    proof = ctx.gate.require_visitor(request, conversation_id)
     parameters = query(request, MessageQuery)
     is_visitor = proof is Proof.VISITOR
-    if is_visitor:
-        ctx.strangers.read(request, row["id"])
     page = chat.Page(
         size=parameters.size,
         number=parameters.page,
@@ -157,10 +157,14 @@ async def list_messages(request: Request) -> Response:
         before=parameters.before,
     )
     wait_s = preferred_wait_s(request)
-    if wait_s is not None and parameters.after is not None:
-        with contextlib.ExitStack() as held:
-            if is_visitor:
-                held.enter_context(ctx.strangers.polling(request, row["id"]))
+    with contextlib.ExitStack() as held:
+        # Before anything is looked up, so that what is too much costs little.
+        if is_visitor:
+            ctx.strangers.read(request, conversation_id)
+        if is_visitor and wait_s is not None:
+            held.enter_context(ctx.strangers.polling(request, conversation_id))
+        row = await find(request, ctx)
+        if wait_s is not None and parameters.after is not None:
             await _wait_for_change(ctx, row, parameters.after, wait_s)
     listed = await ctx.db.read(chat.list_messages, row["id"], page)
     if is_visitor:
