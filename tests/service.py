@@ -101,7 +101,9 @@ class Service:
         except queue.Empty:
             self.kill()
             raise
-        assert url is not None, f"the service did not start:\n{self.output}"
+        if url is None:
+            self.kill()  # or its open pipe fails a later test
+            raise AssertionError(f"the service did not start:\n{self.output}")
         self.url = url
         return self
 

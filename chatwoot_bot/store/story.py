@@ -438,8 +438,8 @@ class Story:
                 # An update brings its content; see `updates`.
                 self._record(arrival, said, result)
             case _:
-                # A machine's mail: an answer would find nobody, or another machine. As a
-                # contact's it would be answered when the bot gets it back.
+                # A machine's mail: an answer would find nobody, or another machine.
+                # As a contact's it would get one when the bot is given it back.
                 self._record(arrival, replace(said, sender=Sender.SYSTEM), result)
                 self.show_to_humans(arrival.received_at)
 
