@@ -79,8 +79,10 @@ class Answer:
         if not isinstance(self.body, dict):
             return ""
         for name in ("error", "message", "errors"):
-            if self.body.get(name):
-                return without_controls(str(self.body[name])[:200])
+            said = self.body.get(name)
+            if said:
+                text = " ".join(map(str, said)) if isinstance(said, list) else str(said)
+                return without_controls(text[:200])
         return ""
 
     @property

@@ -457,10 +457,18 @@ def is_loopback(request: HTTPConnection) -> bool:
 
 def is_forwarded(request: HTTPConnection) -> bool:
     """Return whether a proxy has passed the request on, as far as it says so."""
-    return any(
-        name in PROXIED or name.startswith("x-forwarded") or name.endswith("client-ip")
-        for name in request.headers
-    )
+    return bool(forwarding(request))
+
+
+def forwarding(request: HTTPConnection) -> list[str]:
+    """Return what the headers of proxies say."""
+    return [
+        value
+        for name, value in request.headers.items()
+        if name in PROXIED
+        or name.startswith("x-forwarded")
+        or name.endswith("client-ip")
+    ]
 
 
 # Beside X-Forwarded-* and what ends with Client-IP, such as True-Client-IP.

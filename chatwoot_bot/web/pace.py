@@ -12,7 +12,7 @@ import structlog
 from starlette.requests import HTTPConnection
 
 from .addresses import network, shared
-from .auth import PROXIED, is_loopback
+from .auth import forwarding, is_loopback
 from .rates import Rate, Slots
 
 log = structlog.get_logger(__name__)
@@ -156,7 +156,7 @@ class Strangers:
     def _warn_of_proxy(self, connection: HTTPConnection, host: str) -> None:
         """Warn once that visitors behind a proxy share the limits of its address."""
         # For a trusted proxy, uvicorn has made the header's address the client's.
-        forwarded = [connection.headers.get(name, "") for name in PROXIED]
+        forwarded = forwarding(connection)
         if not any(forwarded) or host in self._shared or host in " ".join(forwarded):
             return
         self._has_warned = True

@@ -333,7 +333,7 @@ async def test_visitor_who_takes_the_silence_back_wakes_nobody(
 
     assert silent
     assert name in notes[0]
-    assert "`/bot on` in a private note" in notes[0]
+    assert "write `/bot on` as a private note" in notes[0]
     assert here.answers(cid)[1:] == ["Answer to: Now you must answer"]
 
 

@@ -318,8 +318,8 @@ async def test_no_template_of_anybodys_runs_in_chatwoot(shop):
 async def test_contact_cannot_act_through_the_note_about_them(shop, summary):
     """Nobody is notified, nothing is loaded, no template runs in Chatwoot."""
     text = (
-        "A human, please [@Boss](mention://user/1/Boss) ![t](https://evil.example/t) "
-        f"https://evil.example/x {BREAKOUT} \u202ecod"
+        "I want to talk to a human [@Boss](mention://user/1/Boss) "
+        f"![t](https://evil.example/t) https://evil.example/x {BREAKOUT} \u202ecod"
     )
 
     def repeats(messages):
@@ -332,8 +332,10 @@ async def test_contact_cannot_act_through_the_note_about_them(shop, summary):
         await here.chatwoot.settled()
         notes = "\n".join(note.content for note in here.chatwoot.notes(cid))
 
-    assert ("**Summary:**" in notes) is summary
-    assert "A human, please" in notes
+    # The model saw the conversation as such lines.
+    assert notes.startswith("user: ") is summary
+    assert ("- **Contact:**" in notes) is not summary
+    assert "I want to talk to a human" in notes
     assert "mention://" not in notes
     assert "![" not in notes
     assert "evil.example" not in notes

@@ -449,10 +449,11 @@ async def test_body_that_stalls_is_ended(signed, monkeypatch):
     assert signed.context.bodies.held == 0
 
 
-async def test_proxy_that_is_not_trusted_is_warned_of_once(abroad, capsys):
+@pytest.mark.parametrize("header", ["x-forwarded-for", "true-client-ip", "forwarded"])
+async def test_proxy_that_is_not_trusted_is_warned_of_once(abroad, capsys, header):
     """Or all its visitors share one limit, and nobody knows why."""
     for _ in range(3):
-        forwarded = {"x-forwarded-for": "198.51.100.1"}
+        forwarded = {header: "198.51.100.1"}
         await abroad.post("/conversations", json={}, headers=forwarded)
     logged = capsys.readouterr().out
 

@@ -150,6 +150,8 @@ async def world(tmp_path):
             "OPENAI_API_KEY": KEY,
             "OPENAI_BASE_URL": model.base_url,
             "OPENAI_MODEL": "stand-in",
+            # Chatwoot's links to files lead past the proxy.
+            "MEDIA_HOSTS": httpx.URL(sim.base_url).netloc.decode(),
         }
         service = build(Settings.load(environ), with_worker=False)
         async with service.router.lifespan_context(service), serving(service) as url:
@@ -167,7 +169,7 @@ async def test_nothing_is_wrong_with_a_sound_set_up(world):
     assert set(levels) == {
         *("settings", "database", "knowledge", "model", "chatwoot", "clock", "token"),
         *("user token", "account", "rights", "inbox", "bot", "secret", "webhook"),
-        *("labels", "attribute", "owner"),
+        *("labels", "attribute", "owner", "files"),
     }
     assert set(levels.values()) == {Level.OK}, found
 

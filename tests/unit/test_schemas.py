@@ -31,7 +31,8 @@ def kinds_in(schema: object, path: str = "") -> Iterator[tuple[str, dict]]:
 def is_bounded(schema: dict) -> bool:
     match schema["type"]:
         case "integer" | "number":
-            low, high = schema.get("minimum"), schema.get("maximum")
+            low = schema.get("minimum")
+            high = schema.get("maximum", schema.get("exclusiveMaximum"))
             return low is not None and high is not None and LEAST <= low <= high <= MOST
         case "string":
             # A date has its own bounds.
