@@ -9,11 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chatwoot_bot.core import signature
-from chatwoot_bot.core.events import parse
+from chatwoot_bot.core.events import Kind, parse
 from chatwoot_bot.errors import PayloadError, SignatureError
 
 DELIVERIES = Path(__file__).parents[1] / "deliveries"
-PAYLOADS = [json.loads(path.read_text()) for path in DELIVERIES.glob("*__*.json")]
+PAYLOADS = [
+    json.loads(path.read_text())
+    for path in DELIVERIES.glob("*__*.json")
+    if not path.name.startswith("rest_")
+]
 SECRETS = ["a-webhook-secret-of-chatwoot"]
 NOW = 1_700_000_000
 
@@ -69,7 +73,10 @@ def test_delivery_with_odd_values_is_read_or_refused(payload):
         event = parse(json.dumps(payload).encode())
     except PayloadError:
         return
-    assert event.name
+    if payload["event"]:
+        assert event.name
+    else:
+        assert event.kind is Kind.OTHER
 
 
 @fuzzed
