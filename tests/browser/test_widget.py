@@ -8,6 +8,7 @@ import pytest
 from pages import button, shot
 from playwright.sync_api import FrameLocator, Page, expect
 
+TOKEN = "a-token-that-only-agents-have"
 SHOP = """<!doctype html><html lang="en"><title>Shop</title>
 <link rel="icon" href="data:,">
 <body><h1>A shop</h1><p>Nothing of the chat's styles may change this page.</p>
@@ -38,7 +39,7 @@ def shop(serve) -> Iterator[tuple]:
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}"
-    service = serve(CORS_ORIGINS=url)
+    service = serve(CORS_ORIGINS=url, ADMIN_TOKEN=TOKEN)
     page.update(bot=service.url, html=SHOP.format(url=service.url))
     yield url, service
     server.shutdown()
@@ -109,7 +110,7 @@ def test_what_arrives_while_it_is_closed_is_counted(visit, shop):
 
     kept = "JSON.parse(localStorage.getItem('chatwoot-bot.chat')).id"
     path = f"/conversations/{visit.frames[1].evaluate(kept)}/messages"
-    bot.call(path, {"content": "This is Mia.", "sender": "agent"})
+    bot.call(path, {"content": "This is Mia.", "sender": "agent"}, token=TOKEN)
     expect(visit.get_by_role("button", name="Questions?, 1 new")).to_be_visible()
     visit.get_by_role("button", name="Questions?, 1 new").click()
     button(visit, "Close chat").click()
