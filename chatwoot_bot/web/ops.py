@@ -38,11 +38,13 @@ async def ready(request: Request) -> Response:
         database = {"ok": False}
     parts = {"database": database, **ctx.readiness()}
     fine = all(part.get("ok", True) for part in parts.values())
-    body: dict[str, Any] = {"status": "ready" if fine else "not_ready"}
+    body: dict[str, Any] = {
+        "status": "ready" if fine else "not_ready",
+        # No secret: every page with the chat shows who answers.
+        "bot_name": ctx.settings.bot_for("web").settings.bot_name,
+    }
     is_agent = ctx.gate.is_agent(request)
     if is_agent or ctx.gate.is_visitor(request):
-        # What the page around a chat shows: who answers, and whether anybody does.
-        body["bot_name"] = ctx.settings.bot_for("web").settings.bot_name
         body["human_mode"] = human_mode
     if is_agent:
         body |= parts

