@@ -30,11 +30,10 @@ async def test_strangers_learn_only_whether_the_service_is_ready(tmp_path):
         not_ready = await client.get("/health/ready")
 
     assert alive.json()["status"] == "ok"
-    assert (ready.status_code, ready.json()) == (
-        200,
-        {"status": "ready", "bot_name": "Assistant"},
-    )
-    assert (not_ready.status_code, not_ready.json()) == (503, {"status": "not_ready"})
+    name = {"bot_name": "Assistant"}
+    assert (ready.status_code, ready.json()) == (200, {"status": "ready"} | name)
+    assert not_ready.status_code == 503
+    assert not_ready.json() == {"status": "not_ready"} | name
 
 
 async def test_agents_learn_the_parts(tmp_path):
