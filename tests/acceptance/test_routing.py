@@ -24,7 +24,10 @@ def steps(chatwoot, cid):
 
 
 def counted(service, line):
-    return line in httpx.get(f"{service.url}/metrics").text.splitlines()
+    return (
+        line
+        in httpx.get(f"{service.url}/metrics", headers=service.agent).text.splitlines()
+    )
 
 
 @pytest.fixture(scope="module")
