@@ -30,7 +30,8 @@ async def nothing(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    return JSONResponse({"status": "pending", "updated_at": 1.0, "messages": []})
+    shown = {"status": "pending", "updated_at": 1.0, "messages": []}
+    return JSONResponse({"id": int(request.url.path.rsplit("/", 1)[1])} | shown)
 
 
 async def replies(request: Request) -> Response:
