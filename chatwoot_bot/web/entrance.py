@@ -15,6 +15,9 @@ from .auth import SAFE, SESSION, Session
 from .context import Context, context
 from .errors import on_request_error
 
+# Without any of these there is no session, and no page that could be another site's.
+BROWSERS_OWN = (b"cookie", b"origin", b"sec-fetch-site")
+
 
 class Entrance:
     """Refuse writes from foreign pages, and note the session in the scope."""
@@ -26,6 +29,9 @@ class Entrance:
         """Wrap one request or socket."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
+            return
+        if not any(name in BROWSERS_OWN for name, _ in scope["headers"]):
+            await self._app({**scope, SESSION: None}, receive, send)
             return
         connection = HTTPConnection(scope)
         ctx = context(connection)
