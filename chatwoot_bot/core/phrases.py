@@ -196,6 +196,8 @@ def _spelled(phrase: str) -> list[str]:
 
 def _plain(text: str) -> str:
     """Fold *text* as `_folded` does, and what is typed in several ways."""
+    if text.isascii():
+        return _folded(text)
     return _folded(text.translate(TYPED)).replace("\u0307", "")
 
 
