@@ -5,7 +5,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests at once: more than there are cores, because they wait for processes.
 JOBS ?= 4
 
-.PHONY: run test lint types security check chaos real lock clean
+.PHONY: help run test lint types security check chaos real lock clean
+
+help:  ## what there is to make
+	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
 
 run: .venv/.run-installed  ## create the environment, migrate the database, serve the demo
 	$(BIN)/chatwoot-bot serve
@@ -16,7 +19,7 @@ test: .venv/.dev-installed  ## every test; tests/real only where its packages ar
 	$(BIN)/pytest -n $(JOBS) --dist worksteal $(addprefix --ignore ,$(ALONE))
 	$(BIN)/pytest $(ALONE)
 
-lint: .venv/.dev-installed
+lint: .venv/.dev-installed  ## form and style
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 
@@ -26,16 +29,16 @@ chaos: .venv/.dev-installed  ## the long form: faults and kills for minutes
 real: .venv/.real-installed  ## a real model server with a small model (600 MB)
 	$(BIN)/pytest -rs tests/real
 
-types: .venv/.dev-installed
+types: .venv/.dev-installed  ## mypy, strict
 	$(BIN)/mypy
 
 security: .venv/.dev-installed  ## static security findings of medium severity or higher
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml \
 		--severity-level medium chatwoot_bot
 
-check: lint types security test
+check: lint types security test  ## what CI runs
 
-clean:
+clean:  ## remove the environment and what was built
 	rm -rf .venv dist build
 
 .venv/bin/python:
