@@ -73,6 +73,7 @@ async def test_second_provider_answers_when_the_first_fails(tmp_path):
         "model": "second",
         "circuit": "closed",
         "last_error": None,
+        "tools": "offered",
     }
     assert 'circuit_open{circuit="llm_fallback"} 0.0' in metrics
     assert "chatwoot_bot_model_failures_total 1.0" in metrics

@@ -38,11 +38,11 @@ def refused(status, code):
 
 
 async def test_listed_model_costs_no_token():
-    finding = await check(models("gpt-4o", "gpt-4o-mini"))
+    finding = await check(models("gpt-4o", "gpt-6-luna"))
 
     assert (finding.level, finding.message) == (
         Level.OK,
-        f"gpt-4o-mini at {OPENAI}",
+        f"gpt-6-luna at {OPENAI}",
     )
 
 
@@ -50,7 +50,7 @@ async def test_model_that_is_not_listed_may_still_answer():
     """Ollama lists llama3.2:latest, and answers to llama3.2."""
     said = httpx.Response(200, json={"choices": [{}]})
 
-    assert (await check(models("gpt-4o-mini:latest"), said)).level is Level.OK
+    assert (await check(models("gpt-6-luna:latest"), said)).level is Level.OK
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -121,7 +121,7 @@ async def test_openrouter_shows_its_models_to_anybody_so_the_key_is_asked_for():
     settings = Settings.load({"OPENROUTER_API_KEY": KEY})
     with respx.mock(base_url="https://openrouter.ai/api/v1") as router:
         router.get("/key").mock(return_value=refused(401, None))
-        router.get("/models").mock(return_value=models("openai/gpt-4o-mini"))
+        router.get("/models").mock(return_value=models("openai/gpt-6-luna"))
         async with httpx.AsyncClient() as http:
             finding = await check_model(settings, http)
 
