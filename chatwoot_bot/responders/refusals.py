@@ -49,7 +49,7 @@ MAX_WORDS = 4_000
 QUOTES = frozenset({"input", "ctx", "url", "failed_generation"})
 NEVER_DROPPED = frozenset({"model", "messages", "tools"})
 NAME = re.compile(r"[\w.-]{1,64}")
-FIELD = re.compile(r"[A-Za-z_]+")
+FIELD = re.compile(r"[A-Za-z_]++")
 OVERFLOW_CODES = frozenset(
     {
         "context_length_exceeded",
@@ -67,8 +67,8 @@ OVERFLOW = re.compile(
 # Of the context, in tokens, as the servers write it.
 CONTEXT = re.compile(
     r"(?:maximum context length is|maximum model length of|"
-    r"context (?:size|window|length)(?: is| of| \()?|number of tokens allowed \()\s?+(\d{2,9})|"
-    r"(\d{2,9}) maximum context length",
+    r"number of tokens allowed \(|context (?:size|window|length)(?: is| of| \()?)"
+    r"\s?+(\d{2,9})|(\d{2,9}) maximum context length",
     re.IGNORECASE,
 )
 FILTERED = frozenset({"content_filter", "content_policy_violation"})
@@ -86,7 +86,7 @@ ROLES = re.compile(
 )
 SYSTEM = re.compile(
     r"system (?:role|message|prompt|instruction)s? (?:is |are )?not "
-    r"(?:supported|enabled)|not support (?:the )?system|developer instruction is not enabled",
+    r"(?:supported|enabled)|not support (?:the )?system|developer instruction is not",
     re.IGNORECASE,
 )
 TOOLS = re.compile(
@@ -185,11 +185,7 @@ def _field(param: str, words: str, sent: Collection[str]) -> str:
         return found.group()
     if param or not UNSUPPORTED.search(words):
         return ""
-    # The longest first: max_tokens is no part of max_completion_tokens.
-    for name in sorted(optional, key=len, reverse=True):
-        if re.search(rf"\b{re.escape(name)}\b", words):
-            return name
-    return ""
+    return next((name for name in FIELD.findall(words) if name in optional), "")
 
 
 def _context(error: Mapping[str, Any], words: str) -> int | None:
