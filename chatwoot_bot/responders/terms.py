@@ -122,6 +122,24 @@ class Terms:
         """Return how many tokens fit; None when nothing was refused for its length."""
         return self._context if self._clock() < self._context_until else None
 
+    @property
+    def refused_tools(self) -> bool:
+        """Whether the last request with tools was refused for them."""
+        return self._refusals > 0
+
+    @property
+    def learnt(self) -> tuple[str, ...]:
+        """Return what is asked for in another form, for the operator."""
+        found = [f"without {name}" for name in sorted(self._dropped)]
+        found += [f"{name} by its other name" for name in self._refused_limits]
+        if self._effort is not None:
+            found.append(f"{EFFORT} {self._effort}")
+        if self._without_system:
+            found.append("system prompt as the contact's words")
+        elif self._in_turns:
+            found.append("messages of one side joined")
+        return tuple(found)
+
     def begin(
         self, messages: Sequence[ModelMessage], tools: Mapping[str, Any]
     ) -> Request:
