@@ -193,7 +193,7 @@ class Drafting:
             tool
             for tool in self._engine.tools
             if (for_agents or not tool.for_agents)
-            and (tool.offered is None or await tool.offered())
+            and await tool.is_of_use(conversation, self._engine.clock())
         ]
         self._toolbox = Toolbox(
             tools,
