@@ -4,12 +4,18 @@ OpenAI's `/models` has names; vLLM adds `max_model_len`. llama.cpp has `/props` 
 `/v1`, with the context of each slot and how many there are.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import structlog
 
+log = structlog.get_logger(__name__)
+
+# While a contact waits.
+CONTEXT_S = 3.0
 MOST = 10**9
 _NONE: Mapping[str, Any] = {}
 
@@ -61,6 +67,19 @@ async def facts_of(
         context=_count(own.get("max_model_len")) or _count(slot.get("n_ctx")),
         slots=_count(props.get("total_slots")),
     )
+
+
+async def context_of(
+    http: httpx.AsyncClient, root: str, key: str, model: str
+) -> int | None:
+    """Return how much fits into the context of *model*, or None."""
+    try:
+        async with asyncio.timeout(CONTEXT_S):
+            facts = await facts_of(http, root, key, model, is_own=True)
+    except (httpx.HTTPError, TimeoutError) as error:
+        log.info("context not told", model=model, error=type(error).__name__)
+        return None
+    return facts.context
 
 
 def _object(response: httpx.Response) -> Mapping[str, Any]:

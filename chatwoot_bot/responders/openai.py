@@ -25,6 +25,7 @@ from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from . import refusals, without_tools
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
+from .facts import context_of
 from .places import Patience, Places, Silence
 from .refusals import Cause, Refusal
 from .schemas import described
@@ -92,6 +93,8 @@ class OpenAIResponder:
     ) -> None:
         self.model: str | None = model
         self.terms = terms or Terms()
+        self._http = http
+        self._root = (base_url or OPENAI).rstrip("/")
         self._model = model
         self._prompt = prompt
         self._timeout_s = timeout_s
@@ -102,7 +105,7 @@ class OpenAIResponder:
         self._model_setting = model_setting
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
-            base_url=base_url or OPENAI,
+            base_url=self._root,
             timeout=max(timeout_s, self._first_token_s) + SPARE_S,
             max_retries=0,
             http_client=http,  # type: ignore[arg-type]  # it names httpx2, and takes httpx
@@ -235,7 +238,7 @@ class OpenAIResponder:
             try:
                 said = await self._once(body, request, asking, silence)
             except openai.APIStatusError as error:
-                refusal = _read(error, body)
+                refusal = await self._told(_read(error, body))
                 changed = self._changed(request, refusal, body, error.status_code)
                 if changed is None:
                     raise self._refused(error, refusal) from error
@@ -248,6 +251,14 @@ class OpenAIResponder:
             retryable=False,
             kind="400",
         )
+
+    async def _told(self, refusal: Refusal) -> Refusal:
+        """Return *refusal* with the context that a server of one's own tells."""
+        is_asked = self._root == OPENAI or self.terms.context is not None
+        if refusal.cause is not Cause.OVERFLOW or refusal.context or is_asked:
+            return refusal
+        asked = self._http, self._root, self._client.api_key, self._model
+        return replace(refusal, context=await context_of(*asked))
 
     def _changed(
         self, request: Request, refusal: Refusal, body: Mapping[str, Any], status: int

@@ -110,7 +110,7 @@ async def test_first_provider_that_hangs_costs_its_own_time_only(tmp_path):
     ):
         first.fail("timeout")
         with with_two(
-            tmp_path, chatwoot, first, second, LLM_TIMEOUT_SECONDS=0.5
+            tmp_path, chatwoot, first, second, LLM_FIRST_TOKEN_SECONDS=0.5
         ) as service:
             attach(chatwoot, service)
             said = await chatwoot.contact_says("Hello?")

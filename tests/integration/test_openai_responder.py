@@ -113,9 +113,14 @@ async def http():
 
 
 @pytest.fixture
-def server():
+def network():
     with respx.mock(assert_all_called=False) as router:
-        yield router.post(f"{BASE}/chat/completions")
+        yield router
+
+
+@pytest.fixture
+def server(network):
+    return network.post(f"{BASE}/chat/completions")
 
 
 def responder(http, **changes):
@@ -500,6 +505,43 @@ async def test_call_that_the_server_cannot_read_is_asked_for_again(http, server)
 
     assert (await ask(http)).text == "We do."
     assert offered(server) == [True, True]
+
+
+TOO_LONG = {"error": {"message": "the request exceeds the context size"}}
+
+
+@pytest.mark.parametrize(
+    ("listed", "props", "context"),
+    [
+        ({"data": [{"id": "m", "max_model_len": 2048}]}, {}, 2048),
+        ({"data": []}, {"default_generation_settings": {"n_ctx": 1024}}, 1024),
+    ],
+    ids=["vLLM", "llama.cpp"],
+)
+async def test_server_that_does_not_tell_its_context_is_asked(
+    http, network, server, listed, props, context
+):
+    """So that the next question fits at once."""
+    server.side_effect = [httpx.Response(400, json=TOO_LONG), answered()]
+    network.get(f"{BASE}/models").respond(json=listed)
+    network.get("https://llm.example/props").respond(json=props)
+    model = responder(http)
+
+    await model.respond(assignment(TRANSCRIPT))
+
+    assert model.terms.context == context
+    assert offered(server) == [True, True]
+
+
+async def test_server_that_tells_nothing_of_its_context_is_asked_all_the_same(
+    http, network, server
+):
+    server.side_effect = [httpx.Response(400, json=TOO_LONG), answered()]
+    network.get(f"{BASE}/models").mock(side_effect=httpx.ConnectError("gone"))
+    model = responder(http)
+
+    assert (await model.respond(assignment(TRANSCRIPT))).text == "We do."
+    assert model.terms.context > 0
 
 
 async def test_environment_does_not_change_the_server(http, monkeypatch):
