@@ -12,8 +12,10 @@ from .responders import own
 from .responders.base import Responder
 from .responders.guarded import GuardedResponder
 from .responders.mock import MockResponder
-from .responders.openai import OpenAIResponder
+from .responders.openai import OPENAI, OpenAIResponder
+from .responders.places import Places
 from .responders.standby import StandbyResponder
+from .responders.terms import LIMITS, Options, Terms
 from .settings import BotSettings, Llm, Settings
 from .store.engine import Database
 
@@ -53,6 +55,9 @@ class Answering:
         self._db = db
         self._failed = failed
         self._behind: dict[str, list[GuardedResponder]] = {}
+        # By server, and by server and model.
+        self._places: dict[str, Places] = {}
+        self._terms: dict[tuple[str, str], Terms] = {}
         self.circuits: Mapping[str, Breaker] = {
             name: Breaker()
             for bot in settings.bots
@@ -88,7 +93,12 @@ class Answering:
             "model": behind[0].model,
             "circuit": self.circuits[name].state,
             "last_error": next((error for error in errors if error), None),
+            "tools": "offered" if self.takes_tools(name) else "refused",
         }
+
+    def takes_tools(self, circuit: str) -> bool:
+        """Return whether tools are offered to all models behind *circuit*."""
+        return all(each.takes_tools for each in self._behind.get(circuit, ()))
 
     def _first(self, bot: BotSettings) -> Responder:
         name = bot.settings.responder_name
@@ -115,6 +125,7 @@ class Answering:
         # openai imports anyio's backend when it closes its first answer: 100 ms in
         # which no webhook is taken. Asking for anything of the backend's imports it.
         anyio.get_cancelled_exc_class()
+        root = llm.base_url or OPENAI
         return OpenAIResponder(
             self._http,
             base_url=llm.base_url,
@@ -122,9 +133,22 @@ class Answering:
             model=llm.model,
             prompt=system_prompt(bot.prompt(), bot.settings.bot_rules),
             timeout_s=bot.settings.llm_timeout_seconds,
+            first_token_s=bot.settings.llm_first_token_seconds,
+            options=options(bot.settings, llm, is_first=names is not SECOND),
+            terms=self._terms.setdefault((root, llm.model), Terms()),
+            places=self._places_of(root),
             key_setting=names.key,
             model_setting=names.model,
         )
+
+    def _places_of(self, root: str) -> Places:
+        if root not in self._places:
+            settings = self._settings
+            self._places[root] = Places(
+                settings.llm_concurrent_requests,
+                alive_s=settings.llm_first_token_seconds,
+            )
+        return self._places[root]
 
     def _guarded(self, circuit: str, responder: Responder) -> Responder:
         guarded = GuardedResponder(responder, self.circuits[circuit])
@@ -144,6 +168,21 @@ class Answering:
         bots = self._settings.bots
         first = next(each for each in bots if server(each.settings) == mine)
         return f":{first.inboxes[0]}" if first.inboxes else ""
+
+
+def options(settings: Settings, llm: Llm, *, is_first: bool) -> Options:
+    """Return what is asked of a model besides an answer.
+
+    Args:
+        is_first: of the first provider, whom two of the settings are for.
+    """
+    return Options(
+        temperature=settings.llm_temperature,
+        max_tokens=settings.llm_max_tokens,
+        limit_name=LIMITS[llm.base_url in (None, OPENAI)],
+        effort=settings.openai_reasoning_effort if is_first else None,
+        extra=(settings.llm_extra_body or {}) if is_first else {},
+    )
 
 
 def _names(settings: Settings) -> Names:

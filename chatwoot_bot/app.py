@@ -149,6 +149,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         answering = Answering(settings, http, db, metrics.model_failures.inc)
         for name, breaker in (*answering.circuits.items(), ("chatwoot", chatwoot)):
             metrics.show_circuit(name, breaker)
+        for name in answering.circuits:
+            metrics.show_tools(name, partial(answering.takes_tools, name))
         clients = _sweepers(settings, http, chatwoot)
         shared = Shared(
             db=db,
@@ -201,11 +203,12 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
 
 def _warn(settings: Settings, *, with_worker: bool) -> None:
     """Say what works and is most likely not meant."""
-    if settings.llm_timeout_seconds > settings.answer_deadline_seconds:
-        log.warning(
-            "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
-            "called before a slow model has used its time"
-        )
+    for name in ("llm_timeout_seconds", "llm_first_token_seconds"):
+        if getattr(settings, name) > settings.answer_deadline_seconds:
+            log.warning(
+                f"{name.upper()} is longer than ANSWER_DEADLINE_SECONDS: a human is "
+                "called before a slow model has used its time"
+            )
     if settings.is_public and settings.admin_token is None:
         log.warning(
             "ADMIN_TOKEN is not set: agents can sign in only with the link that is "

@@ -42,6 +42,7 @@ class Breaker:
         self._pause_s = FIRST_PAUSE_S
         self._open_until: float | None = None
         self._on_trial = False
+        self._blamed: set[str] = set()
 
     @property
     def state(self) -> Literal["closed", "open", "half_open"]:
@@ -73,6 +74,7 @@ class Breaker:
         if self._open_until is not None:
             self.recoveries += 1
         self._failures = 0
+        self._blamed.clear()
         self._pause_s = FIRST_PAUSE_S
         self._on_trial = False
         self._open_until = None
@@ -83,10 +85,19 @@ class Breaker:
             self._on_trial = False
             self._open_until = self._clock()
 
-    def failed(self) -> None:
-        """Note that nobody answered."""
+    def failed(self, by: str | None = None) -> None:
+        """Note that nobody answered.
+
+        Args:
+            by: whose call it was, when it may be the caller's own fault: in a row,
+                all failures of one are counted once. None to count each.
+        """
         if self.state == "open" and not self._on_trial:
             return  # a call that began before; the pause is set already
+        if by is not None and not self._on_trial:
+            if by in self._blamed:
+                return
+            self._blamed.add(by)
         self._on_trial = False
         self._failures += 1
         if self._failures < FAILURES:

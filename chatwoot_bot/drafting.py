@@ -1,6 +1,6 @@
 """What a turn says: asked of the responder, looked over, and cut to fit the channel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -15,6 +15,7 @@ from .errors import ResponderError
 from .guard import Guard
 from .hub import Speech
 from .responders.base import Answer, Assignment, Listener, Meter, Responder
+from .responders.places import Patience
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Draft, ReplyKind
 from .store.spending import NOTHING
@@ -27,6 +28,9 @@ from .tools.toolbox import Toolbox
 
 class Drafting:
     """Find out what to say in one turn.
+
+    Args:
+        since: returns from when on the contact's time limits count, of when they asked.
 
     Attributes:
         model: who wrote the answer; None when nobody did.
@@ -42,11 +46,14 @@ class Drafting:
         thinking: Thinking,
         *,
         turn_id: str,
+        since: Callable[[float], float],
         log: structlog.stdlib.BoundLogger,
     ) -> None:
         self.model: str | None = None
         self.bill = NOTHING
         self._meter = Meter()
+        self._patience = Patience()
+        self._since = since
         self.withheld: str | None = None
         self.leaves_out = False
         self._engine = engine
@@ -109,7 +116,9 @@ class Drafting:
         listener = guard.listens(self._speech)
         try:
             answer = await self._thinking.think(
-                self._respond(assignment, listener), for_s=self.time_left_s(situation)
+                self._respond(assignment, listener),
+                for_s=self.time_left_s(situation),
+                waited_s=lambda: self._patience.waited_s,
             )
         except TimeoutError:
             return Decision(Route.HANDOVER, "answer_deadline"), None
@@ -184,7 +193,7 @@ class Drafting:
             tool
             for tool in self._engine.tools
             if (for_agents or not tool.for_agents)
-            and (tool.offered is None or await tool.offered())
+            and await tool.is_of_use(conversation, self._engine.clock())
         ]
         self._toolbox = Toolbox(
             tools,
@@ -209,6 +218,7 @@ class Drafting:
             facts=told.facts,
             memory=told.memory,
             meter=self._meter,
+            patience=self._patience,
         )
 
     def _beside(self, decision: Decision, guard: Guard) -> Sequence[Draft]:
@@ -261,8 +271,14 @@ class Drafting:
 
     def time_left_s(self, situation: Situation) -> float:
         """Return how long the contact can still be asked to wait."""
-        waited = self._engine.clock() - situation.owed[0].owed_at
+        since = self._since(situation.owed[0].owed_at) + self._patience.waited_s
+        waited = self._engine.clock() - since
         return self._engine.rules.policy.answer_deadline_s - waited
+
+    @property
+    def in_line_s(self) -> float:
+        """Return how long the turn has waited for a place at the model's server."""
+        return self._patience.waited_s
 
     @property
     def calls(self) -> Sequence[Mapping[str, Any]]:

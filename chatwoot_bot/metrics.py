@@ -1,5 +1,7 @@
 """What `/metrics` counts. Labels are rules and outcomes, never ids or text."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from .breaker import Breaker
@@ -85,6 +87,12 @@ class Metrics:
             ["circuit"],
             registry=self.registry,
         )
+        self.tools_refused = Gauge(
+            "chatwoot_bot_model_tools_refused",
+            "1 while a model is not offered tools, because its server refuses them",
+            ["circuit"],
+            registry=self.registry,
+        )
         self.running = Gauge(
             "chatwoot_bot_turns_running", "Turns under way", registry=self.registry
         )
@@ -97,3 +105,7 @@ class Metrics:
     def show_circuit(self, name: str, breaker: Breaker) -> None:
         """Show *breaker* as it is whenever somebody reads the metrics."""
         self.circuit.labels(name).set_function(lambda: breaker.state != "closed")
+
+    def show_tools(self, circuit: str, takes_tools: Callable[[], bool]) -> None:
+        """Show whether a model is offered tools whenever somebody reads the metrics."""
+        self.tools_refused.labels(circuit).set_function(lambda: not takes_tools())

@@ -8,10 +8,16 @@ address.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-OPENAI_MODEL = "gpt-4o-mini"
-OPENAI_TRANSCRIPTION_MODEL = "whisper-1"
+# Until when each of them exists is in `docs/models.md`.
+OPENAI_MODEL = "gpt-6-luna"
+OPENAI_TRANSCRIPTION_MODEL = "gpt-transcribe"
+# What .env.example had as well: no names at other servers.
+OPENAI_MODELS = frozenset({OPENAI_MODEL, "gpt-4o-mini"})
+OPENAI_TRANSCRIPTION_MODELS = frozenset({OPENAI_TRANSCRIPTION_MODEL, "whisper-1"})
+# As servers of one's own call what listens.
+COMMON_TRANSCRIPTION_MODEL = "whisper-1"
 GROQ_BASE_URL = "https://api.groq.com/openai/v1"
-GROQ_MODEL = "llama-3.3-70b-versatile"
+GROQ_MODEL = "openai/gpt-oss-120b"
 GROQ_TRANSCRIPTION_MODEL = "whisper-large-v3-turbo"
 
 
@@ -54,7 +60,7 @@ PRESETS: Sequence[Preset] = (
         setting="openrouter_api_key",
         name="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
-        model="openai/gpt-4o-mini",
+        model="openai/gpt-6-luna",
         key_path="/key",
     ),
     Preset(

@@ -4,6 +4,7 @@ Every variable is a field of the same name in lower case. All problems are found
 one pass and reported together; a secret is never part of a message or a `repr`.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +29,15 @@ from .envfile import EnvFile
 from .envfile import read as read_env_file
 from .errors import SettingsError
 from .language import languages
-from .presets import OPENAI_MODEL, OPENAI_TRANSCRIPTION_MODEL, PRESETS, Preset
+from .presets import (
+    COMMON_TRANSCRIPTION_MODEL,
+    OPENAI_MODEL,
+    OPENAI_MODELS,
+    OPENAI_TRANSCRIPTION_MODEL,
+    OPENAI_TRANSCRIPTION_MODELS,
+    PRESETS,
+    Preset,
+)
 from .prices import read_prices
 
 DEFAULT_PROMPT = (
@@ -143,6 +152,24 @@ def _language(value: str) -> str:
     return value
 
 
+# The service writes them itself.
+OWN_FIELDS = frozenset({"model", "messages", "tools", "tool_choice", "stream"})
+
+
+def _fields(value: Any) -> Any:
+    """Read a JSON object of fields that are no business of the service's."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            value = None
+    if not isinstance(value, dict):
+        raise ValueError('must be a JSON object such as {"top_p": 0.9}')
+    if own := OWN_FIELDS & value.keys():
+        raise ValueError(f"must not hold {', '.join(sorted(own))}")
+    return value
+
+
 def _hours(value: str) -> str:
     parse_hours(value, "UTC")
     return value
@@ -215,7 +242,15 @@ class Settings(pydantic.BaseModel):
     groq_api_key: Token | None = None
     openrouter_api_key: Token | None = None
     ollama_model: str | None = None
+    llm_first_token_seconds: Seconds = 60.0
     llm_timeout_seconds: Seconds = 30.0
+    llm_concurrent_requests: int = Field(0, ge=0, le=10_000)
+    llm_temperature: float | None = Field(None, ge=0, le=2)
+    llm_max_tokens: int = Field(800, ge=0, le=1_000_000)
+    llm_extra_body: Annotated[
+        dict[str, Any] | None, pydantic.BeforeValidator(_fields)
+    ] = None
+    openai_reasoning_effort: str | None = Field(None, pattern=r"^[a-z]{1,20}$")
     llm_fallback: Literal["handoff", "mock"] | None = None
     responder: str | None = None
     openai_fallback_api_key: Token | None = None
@@ -519,8 +554,8 @@ class Settings(pydantic.BaseModel):
         own: SecretStr | str = getattr(self, preset.setting)
         key = own if isinstance(own, SecretStr) else None
         model = preset.model or str(own)
-        # The default, copied along with .env.example, is no name at other servers.
-        if self.openai_model != OPENAI_MODEL:
+        # A default, copied along with .env.example, is no name at other servers.
+        if self.openai_model not in OPENAI_MODELS:
             model = self.openai_model
         return _llm(self.openai_base_url or preset.base_url, key, model)
 
@@ -544,8 +579,10 @@ class Settings(pydantic.BaseModel):
         if (preset := self.preset) is not None:
             if preset.transcription is None:
                 return None
-            if model == OPENAI_TRANSCRIPTION_MODEL:
+            if model in OPENAI_TRANSCRIPTION_MODELS:
                 model = preset.transcription
+        elif self.openai_base_url and model == OPENAI_TRANSCRIPTION_MODEL:
+            model = COMMON_TRANSCRIPTION_MODEL
         return self.llm()._replace(model=model)
 
     def prompt(self) -> str:

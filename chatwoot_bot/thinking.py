@@ -1,7 +1,7 @@
 """Work that must stop at once when somebody else speaks."""
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 import structlog
@@ -35,7 +35,11 @@ class Thinking:
             self._stop.set_result(None)
 
     async def think(
-        self, thought: Coroutine[Any, Any, T], *, for_s: float = float("inf")
+        self,
+        thought: Coroutine[Any, Any, T],
+        *,
+        for_s: float = float("inf"),
+        waited_s: Callable[[], float] = float,
     ) -> T:
         """Await *thought* in a task of its own, so that `interrupt` can stop it.
 
@@ -44,6 +48,7 @@ class Thinking:
 
         Args:
             for_s: no longer than this.
+            waited_s: what of the time until now does not count.
 
         Raises:
             Interrupted: somebody was faster.
@@ -56,11 +61,7 @@ class Thinking:
         self._stop = asyncio.get_running_loop().create_future()
         ends: set[asyncio.Future[Any]] = {task, self._stop}
         try:
-            await asyncio.wait(
-                ends,
-                timeout=for_s if for_s < 1e9 else None,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await _first_of(ends, for_s, waited_s)
         finally:
             self._task = self._stop = None
             await let_go([task])
@@ -69,6 +70,24 @@ class Thinking:
         if self._interrupted is not None:
             raise Interrupted(self._interrupted)
         raise TimeoutError
+
+
+async def _first_of(
+    ends: Collection[asyncio.Future[Any]],
+    for_s: float,
+    waited_s: Callable[[], float],
+) -> None:
+    """Wait for one of *ends*, for *for_s* seconds and those that do not count."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while (left := for_s + waited_s() - (clock() - began)) > 0:
+        done, _ = await asyncio.wait(
+            ends,
+            timeout=left if left < 1e9 else None,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if done:
+            return
 
 
 async def let_go(tasks: Collection[asyncio.Task[Any]]) -> None:

@@ -55,9 +55,23 @@ class End:
 
 
 class Turn:
-    """One turn over one leased conversation."""
+    """One turn over one leased conversation.
 
-    def __init__(self, engine: Engine, lease: Lease) -> None:
+    Args:
+        busy_since: from then on all workers' places were taken until now, Unix seconds;
+            None when there was one. It is not the contact who was slow then.
+        in_line_s: how long the turns that this one replaces have waited for a place at
+            the model's server.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        lease: Lease,
+        *,
+        busy_since: float | None = None,
+        in_line_s: float = 0.0,
+    ) -> None:
         self.lease = lease
         self.id = f"t_{secrets.token_hex(8)}"
         self.started_at = engine.clock()
@@ -65,6 +79,9 @@ class Turn:
         self.failures = 0
         self.log = log.bind(conversation=lease.conversation_id, turn=self.id)
         self._thinking = Thinking()
+        self.is_overtaken = False
+        self._busy_since = busy_since
+        self._in_line_s = in_line_s
         self._end: Reply | None = None
         self._use(engine)
 
@@ -73,8 +90,28 @@ class Turn:
         self.engine = engine
         self._outbox = Outbox(engine, self.lease, self.log)
         self._drafting = Drafting(
-            engine, self.lease, self._thinking, turn_id=self.id, log=self.log
+            engine,
+            self.lease,
+            self._thinking,
+            turn_id=self.id,
+            since=self._since,
+            log=self.log,
         )
+
+    @property
+    def in_line_s(self) -> float:
+        """Return how long this answer has waited for a place at the model's server."""
+        return self._in_line_s + self._drafting.in_line_s
+
+    def _since(self, owed_at: float) -> float:
+        """Return from when on the contact's time limits count.
+
+        They leave out how long the contact waited while all places were taken.
+        """
+        since = owed_at + self._in_line_s
+        if self._busy_since is not None:
+            since += max(self.started_at - max(owed_at, self._busy_since), 0.0)
+        return min(since, max(self.started_at, owed_at))
 
     def interrupt(self, reason: str) -> None:
         """Stop thinking at once: the contact wrote more, or a human holds it.
@@ -156,7 +193,7 @@ class Turn:
         borne = NO_STRAIN
         if policy.is_strict(conversation):
             borne = await self.engine.db.glance(strain, conversation, policy, now=now)
-        owed_since = min(message.owed_at for message in situation.owed)
+        owed_since = self._since(min(message.owed_at for message in situation.owed))
         tired = give_up(
             conversation, owed_since=owed_since, now=now, policy=policy, strain=borne
         )
@@ -278,6 +315,7 @@ class Turn:
 
     def _overtaken(self, decision: Decision, reason: str) -> End:
         """Drop the draft; what is still owed is answered by the next turn."""
+        self.is_overtaken = True
         self.log.info("draft dropped", reason=reason)
         self._count(decision, "dropped")
         ending = Ending.DONE

@@ -31,6 +31,8 @@ GIVE_BACK_EVERY_S = 1.0
 CANCEL_S = 8.0
 # Claimed at once; more are claimed as soon as these have begun.
 CLAIM = 64
+# Conversations whose waiting in line is remembered, the latest.
+REMEMBERED = 1_000
 
 
 class Worker:
@@ -51,6 +53,9 @@ class Worker:
         self._wake = asyncio.Event()
         self._wake_at = 0.0
         self._stopping = False
+        self._busy_since: float | None = None
+        # By conversation, of turns that were overtaken.
+        self._in_line_s: dict[str, float] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.looked_at = self._clock()
@@ -116,17 +121,27 @@ class Worker:
         """Start what is due; return when the next is (Unix seconds), or None."""
         room = min(self._limit - len(self._tasks), CLAIM)
         if room <= 0:
+            if self._busy_since is None:
+                self._busy_since = self._clock()
             return None  # a finished turn wakes the loop
         due_at = await self._db.glance(turns.next_due)
         if due_at is None or due_at > self._clock():
+            self._busy_since = None
             return due_at
         leases = await self._db.write(turns.claim, now=self._clock(), limit=room)
         for lease in leases:
             self._start(lease)
+        if len(leases) < room:
+            self._busy_since = None  # nobody waits any more
         return self._clock() + (0.0 if leases else POLL_S)
 
     def _start(self, lease: Lease) -> None:
-        turn = Turn(self._engine, lease)
+        turn = Turn(
+            self._engine,
+            lease,
+            busy_since=self._busy_since,
+            in_line_s=self._in_line_s.pop(lease.conversation_id, 0.0),
+        )
         self._turns[lease] = turn
         task = asyncio.create_task(self._run(turn), name=turn.id)
         self._tasks[lease] = task
@@ -152,6 +167,10 @@ class Worker:
             self._tasks.pop(turn.lease, None)
             self._metrics.running.set(len(self._tasks))
             self._metrics.turn_seconds.observe(time.monotonic() - started)
+            if turn.is_overtaken and turn.in_line_s:
+                self._in_line_s[turn.lease.conversation_id] = turn.in_line_s
+                if len(self._in_line_s) > REMEMBERED:
+                    self._in_line_s.pop(next(iter(self._in_line_s)))
         if len(self._tasks) == self._limit - 1:
             self.wake(0.0)  # there is room again
         elif due_at is not None:

@@ -68,7 +68,7 @@ async def escalate(state: State) -> dict[str, Any]:
 async def ask(prompt: str, state: State) -> str:
     """Return what the model says to the conversation."""
     completion = await client().chat.completions.create(
-        model=os.environ.get("OPENAI_MODEL", "gpt-4o-mini"),
+        model=os.environ.get("OPENAI_MODEL", "gpt-6-luna"),
         messages=[
             {"role": "system", "content": prompt},
             *convert_to_openai_messages(state["messages"]),

@@ -56,7 +56,7 @@ def facts(
     """
     channel = conversation.chatwoot_channel or conversation.channel
     known = {
-        "time": f"{datetime.fromtimestamp(now, zone):%A, %Y-%m-%d %H:%M} ({zone.key})",
+        "time": f"{_hour(now, zone)} ({zone.key})",
         "colleagues": _colleagues(hours, now),
         "channel": CHANNELS.get(channel, channel.removeprefix("Channel::")),
     }
@@ -68,6 +68,15 @@ def facts(
     known |= {quoted(name): quoted(stored[name]) for name in named if name in stored}
     lines = [f"- {name}: {value}" for name, value in known.items()]
     return "\n".join([HEADING, *lines])
+
+
+def _hour(now: float, zone: ZoneInfo) -> str:
+    """Return the day and the hour.
+
+    To the minute, it would change what stands before the whole conversation, and the
+    model's server would read all of it again. Who books a call is told the minute.
+    """
+    return f"{datetime.fromtimestamp(now, zone):%A, %Y-%m-%d, after %H:00}"
 
 
 def _colleagues(hours: Hours | None, now: float) -> str:

@@ -1,20 +1,27 @@
-"""The model: reachable, the key accepted, the name known."""
+"""The model: reachable, the key accepted, the name known, and what it can do."""
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
-from ..presets import OPENAI_MODEL, Preset
+from ..errors import ResponderError
+from ..presets import OPENAI_MODELS, Preset
+from ..responders.facts import Facts, facts_of
 from ..settings import Llm, Settings
 from .findings import Finding, fail, ok, warn
 from .own import check_responder
+from .question import Answered, ask
 
 OPENAI = "https://api.openai.com/v1"
 CHECK = "model"
 SECOND = "second model"
 TIMEOUT_S = 15.0
+# Of those that exist, in a message.
+MODELS = 5
+# Tokens of a prompt with tools, and of the passages of one search.
+ROUND = 2_500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +45,13 @@ class Server:
         return (self.llm.base_url or OPENAI).rstrip("/")
 
     @property
+    def is_own(self) -> bool:
+        """Whether it may be a server of the operator's own, such as llama.cpp."""
+        return self.llm.base_url is not None and (
+            self.preset is None or not self.preset.has_key
+        )
+
+    @property
     def shown(self) -> str:
         """Return what is asked there, and why there."""
         why = ""
@@ -47,10 +61,10 @@ class Server:
 
 
 async def check_model(settings: Settings, http: httpx.AsyncClient) -> Finding:
-    """Ask which models there are; else let the model say one token."""
+    """Ask which models there are, and the model one question."""
     match settings.responder_name:
         case "openai":
-            return await _check(_first(settings), http)
+            return await _check(_first(settings), settings, http)
         case "mock" if settings.chatwoot_configured:
             return warn(
                 CHECK,
@@ -79,14 +93,14 @@ async def check_second_model(
         url="OPENAI_FALLBACK_BASE_URL" if own else "OPENAI_BASE_URL",
         model="OPENAI_FALLBACK_MODEL",
     )
-    return await _check(server, http)
+    return await _check(server, settings, http)
 
 
 def _first(settings: Settings) -> Server:
     preset = settings.preset
     if preset is None:
         return Server(llm=settings.llm())
-    named = settings.openai_model != OPENAI_MODEL or preset.has_key
+    named = settings.openai_model not in OPENAI_MODELS or preset.has_key
     return Server(
         llm=settings.llm(),
         key=preset.setting.upper() if preset.has_key else "OPENAI_API_KEY",
@@ -95,108 +109,157 @@ def _first(settings: Settings) -> Server:
     )
 
 
-async def _check(server: Server, http: httpx.AsyncClient) -> Finding:
-    ask = _Ask(http, server.root, server.llm.api_key)
+async def _check(
+    server: Server, settings: Settings, http: httpx.AsyncClient
+) -> Finding:
+    llm = server.llm
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            refused = await _refusal(server, ask)
-            listed = await ask.call("GET", "/models")
-            if refused or listed.status_code in (401, 403):
-                return _refused(server, refused or listed.status_code)
-            if server.llm.model in _names(listed):
-                return ok(server.check, server.shown)
-            # Some servers list nothing, or list another spelling.
-            body = {
-                "model": server.llm.model,
-                "messages": [{"role": "user", "content": "Say ok."}],
-                "max_tokens": 1,
-            }
-            said = await ask.call("POST", "/chat/completions", body)
+            refused = await _refusal(server, http)
+            facts = await facts_of(
+                http, server.root, llm.api_key, llm.model, is_own=server.is_own
+            )
     except (httpx.HTTPError, TimeoutError) as error:
-        return fail(
-            server.check,
-            f"nothing answers at {server.root} ({type(error).__name__})",
-            setting=server.url if server.llm.base_url else server.key,
-            mend=f"start the model's server, or let this machine reach {server.root}",
-        )
-    return _judge(server, said, _names(listed))
+        return _unreachable(server, type(error).__name__)
+    if refused or facts.status in (401, 403):
+        return _refused(server, refused or facts.status)
+    try:
+        answered = await ask(settings, llm, http, is_first=server.check == CHECK)
+    except ResponderError as error:
+        return _judge(server, settings, error, facts)
+    return _found(server, settings, answered, facts)
 
 
-async def _refusal(server: Server, ask: "_Ask") -> int | None:
+async def _refusal(server: Server, http: httpx.AsyncClient) -> int | None:
     """Return with which status the key is refused where the list is for anybody."""
     if server.preset is None or server.preset.key_path is None:
         return None
-    status = (await ask.call("GET", server.preset.key_path)).status_code
+    headers = {"authorization": f"Bearer {server.llm.api_key}"}
+    url = server.root + server.preset.key_path
+    status = (await http.get(url, headers=headers)).status_code
     return status if status in (401, 403) else None
 
 
-class _Ask:
-    def __init__(self, http: httpx.AsyncClient, root: str, key: str) -> None:
-        self._http = http
-        self._root = root
-        self._headers = {"authorization": f"Bearer {key}"}
+def _found(
+    server: Server, settings: Settings, answered: Answered, facts: Facts
+) -> Finding:
+    """Return what the answer to the question has shown."""
+    told = [
+        f"tools {'yes' if answered.takes_tools else 'no'}",
+        f"usage {'yes' if answered.counts else 'no, so costs are estimated'}",
+        f"context {facts.context} tokens" if facts.context else "context not told",
+        f"first word after {answered.first_word_s:.1f} s",
+        *answered.learnt,
+    ]
+    message = f"{server.shown}: {', '.join(told)}"
+    mends = list(_mends(server, settings, answered, facts))
+    if not mends:
+        return ok(server.check, message)
+    mend = "; ".join(mend for _, mend in mends)
+    return warn(server.check, message, setting=mends[0][0], mend=mend)
 
-    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
-        return await self._http.request(
-            method, self._root + path, json=body, headers=self._headers
+
+def _mends(
+    server: Server, settings: Settings, answered: Answered, facts: Facts
+) -> Iterator[tuple[str, str]]:
+    """Yield what could be better: a setting, and what to do."""
+    if not answered.takes_tools:
+        yield (
+            server.model,
+            "choose a model that takes tools (docs/models.md), or start its server "
+            "with them: llama.cpp with --jinja, vLLM with --enable-auto-tool-choice "
+            "and --tool-call-parser. Without tools it looks nothing up, nor books",
+        )
+    needed = settings.history_tokens + settings.llm_max_tokens + ROUND
+    if facts.context and facts.context < needed:
+        room = max(facts.context - settings.llm_max_tokens - ROUND, facts.context // 4)
+        yield (
+            "HISTORY_TOKENS",
+            f"set HISTORY_TOKENS to {max(room, 100)}, or give the server a context of "
+            f"{needed} tokens",
+        )
+    limit = settings.llm_concurrent_requests
+    if facts.slots and not 0 < limit <= facts.slots:
+        yield (
+            "LLM_CONCURRENT_REQUESTS",
+            f"set LLM_CONCURRENT_REQUESTS to {facts.slots}, the slots of the server",
         )
 
 
-def _names(response: httpx.Response) -> list[str]:
-    rows = _body(response).get("data")
-    if not response.is_success or not isinstance(rows, list):
-        return []
-    return [str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row]
-
-
-def _body(response: httpx.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except (ValueError, RecursionError):
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _judge(server: Server, said: httpx.Response, names: list[str]) -> Finding:
-    """Return what an answer to the one-token call means; never its words."""
-    status, root, check = said.status_code, server.root, server.check
-    words = said.text[:2_000]
-    if said.is_success:
-        if "choices" in _body(said):
-            return ok(check, server.shown)
-        return fail(
-            check,
-            f"what answers at {root} is not a Chat Completions server",
-            setting=server.url,
-            mend="give the URL that ends where /chat/completions begins, often /v1",
-        )
-    if status == 400 and "max_tokens" in words:
-        return ok(check, server.shown)  # it knows the model, and wants another name
-    if status in (401, 403):
-        return _refused(server, status)
-    if status == 404 or (status == 400 and "model" in words):
-        some = f" (there are {', '.join(names[:5])}, …)" if names else ""
-        mend = f"set {server.model} to a name that the server has"
-        return fail(
-            check,
-            f"{root} does not know the model {server.llm.model}{some}",
-            setting=server.model,
-            mend=mend
-            if names
-            else f"{mend}, or mend {server.url}: it often ends in /v1",
-        )
-    if status == 429:
+def _judge(
+    server: Server, settings: Settings, error: ResponderError, facts: Facts
+) -> Finding:
+    """Return what keeps the model from answering; never the server's words."""
+    root, check, kind = server.root, server.check, error.kind
+    if kind in ("401", "403"):
+        return _refused(server, int(kind))
+    is_unknown = facts.models and server.llm.model not in facts.models
+    if (
+        kind == "404"
+        or "model_not_found" in str(error)
+        or (kind == "400" and is_unknown)
+    ):
+        return _unknown(server, facts.models)
+    if kind == "429":
         return fail(
             check,
             f"{root} answered 429: the quota of the key is used up, or it is too busy",
             setting=server.key,
             mend="look at the plan and the billing of the key",
         )
+    if kind in ("timeout", "stalled"):
+        first = kind == "timeout"
+        setting = "LLM_FIRST_TOKEN_SECONDS" if first else "LLM_TIMEOUT_SECONDS"
+        value = (
+            settings.llm_first_token_seconds
+            if first
+            else (settings.llm_timeout_seconds)
+        )
+        return fail(
+            check,
+            f"{server.shown} was silent for {value:g} s",
+            setting=setting,
+            mend=f"make the model's server faster, or {setting} longer",
+        )
+    if kind == "unreachable":
+        return _unreachable(server, "connection lost")
+    if kind in ("empty", "not_understood"):
+        return fail(
+            check,
+            f"what answers at {root} is not a Chat Completions server, or it said "
+            "nothing",
+            setting=server.url,
+            mend="give the URL that ends where /chat/completions begins, often /v1",
+        )
     return fail(
         check,
-        f"{root} answered {status} to one token",
+        f"asked one question, {error}",
         setting=server.url,
         mend="look into the log of the model's server",
+    )
+
+
+def _unknown(server: Server, models: Sequence[str]) -> Finding:
+    some = f" (there are {', '.join(models[:MODELS])}" if models else ""
+    if models:
+        some += ", …)" if len(models) > MODELS else ")"
+    mend = f"set {server.model} to a name that the server has"
+    if not models:
+        mend += f", or mend {server.url}: it often ends in /v1"
+    return fail(
+        server.check,
+        f"{server.root} does not know the model {server.llm.model}{some}",
+        setting=server.model,
+        mend=mend,
+    )
+
+
+def _unreachable(server: Server, why: str) -> Finding:
+    return fail(
+        server.check,
+        f"nothing answers at {server.root} ({why})",
+        setting=server.url if server.llm.base_url else server.key,
+        mend=f"start the model's server, or let this machine reach {server.root}",
     )
 
 

@@ -9,6 +9,7 @@ from ..core.outgoing import Option
 from ..core.text import storable
 from ..errors import ResponderError
 from ..tools.toolbox import Toolbox
+from .places import Patience
 
 # Of a turn, prompt or completion: far above what any model takes.
 MAX_TOKENS = 10_000_000
@@ -97,6 +98,7 @@ class Assignment:
         memory: what was said before the transcript begins, in short; "" for nothing.
         turn_id: whose answer it will be.
         meter: for what the responder takes.
+        patience: for how long it has to wait for a place at its server.
     """
 
     transcript: Sequence[Message]
@@ -106,6 +108,7 @@ class Assignment:
     memory: str = ""
     turn_id: str = ""
     meter: Meter = field(default_factory=Meter, compare=False)
+    patience: Patience = field(default_factory=Patience, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,12 +14,13 @@ import json
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
@@ -48,6 +49,8 @@ class ToolCall:
     arguments: Json
 
 
+# A status and a body with which a request is refused.
+Refused = tuple[int, Any]
 Answer = str | ToolCall | Sequence[ToolCall]
 Reply = Answer | Callable[[list[Json]], Answer]
 
@@ -65,6 +68,10 @@ class ModelStandIn:
         reply: What it answers: a text, tool calls, or a function of the messages.
         usage: Returns the counts of tokens, from the request and the answer; None
             for a server that does not count.
+        refuses: Returns how a request is refused, from its body; None for one that is
+            taken.
+        slots: Answers that are written at once; the others wait. 0 for any number.
+        tells: What the server says of itself, by path: `/props`, or `/v1/models`.
         delay_s: How long an answer takes. A stream sends its headers at once and
             spreads the text over the time.
         requests: All bodies of chat requests, in order.
@@ -78,19 +85,25 @@ class ModelStandIn:
         self,
         *,
         reply: Reply = echo,
+        refuses: Callable[[Json], Refused | None] | None = None,
+        slots: int = 0,
         delay_s: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
         self.reply = reply
+        self.refuses = refuses
         self.delay_s = delay_s
+        self.tells: dict[str, Json] = {}
+        self._slots = asyncio.Semaphore(slots) if slots else None
         self.usage: Callable[[Json, Answer], Json | None] = _usage
         self.requests: list[Json] = []
         self.started = self.finished = self.failed = self.aborted = 0
         self._failures: list[int | Literal["timeout"]] = []
         routes = [
             Route("/v1/chat/completions", self._complete, methods=["POST"]),
-            Route("/v1/models", _list_models),
+            Route("/v1/models", self._tell),
+            Route("/props", self._tell),
         ]
         self._closing = asyncio.Event()
         self._changes = Changes()
@@ -144,8 +157,23 @@ class ModelStandIn:
         failure = self._failures.pop(0) if self._failures else None
         return _Completion(self, body, failure, request)
 
+    async def _tell(self, request: Request) -> Response:
+        told = self.tells.get(request.url.path)
+        if told is None and request.url.path == "/v1/models":
+            return await _list_models(request)
+        return JSONResponse(told or {}, 404 if told is None else 200)
+
     async def run(self, send: Send, body: Json, failure: int | str | None) -> None:
         """Send the whole answer, in its own time."""
+        async with self._slots or nullcontext():
+            await self._run(send, body, failure)
+
+    async def _run(self, send: Send, body: Json, failure: int | str | None) -> None:
+        refused = self.refuses(body) if self.refuses else None
+        if refused is not None:
+            self.failed += 1
+            await _send_json(send, *refused)
+            return
         if failure == "timeout":
             await asyncio.Event().wait()
         elif isinstance(failure, int):
@@ -299,7 +327,7 @@ def _text(content: Any) -> str:
     return content or ""
 
 
-async def _send_json(send: Send, status: int, body: Json) -> None:
+async def _send_json(send: Send, status: int, body: Any) -> None:
     await _send_start(send, status, "application/json")
     await _send_body(send, json.dumps(body).encode(), more=False)
 

@@ -83,6 +83,7 @@ class Tool:
         timeout_s: how long one call may take.
         for_agents: what it does is seen by agents, so it has no place in the web chat.
         offered: asked before each turn whether the tool is any use; None for always.
+        offered_to: likewise for one contact, by their conversation and the time now.
         lenient: arguments that do not fit are left out; for what must not fail.
     """
 
@@ -94,4 +95,11 @@ class Tool:
     timeout_s: float = TIMEOUT_S
     for_agents: bool = False
     offered: Callable[[], Awaitable[bool]] | None = None
+    offered_to: Callable[[Conversation, float], Awaitable[bool]] | None = None
     lenient: bool = False
+
+    async def is_of_use(self, conversation: Conversation, now: float) -> bool:
+        """Return whether the model should know of it in this conversation."""
+        if self.offered is not None and not await self.offered():
+            return False
+        return self.offered_to is None or await self.offered_to(conversation, now)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from ..booking.calendar import Calendar
 from ..core import slots
-from ..core.conversation import Sender
+from ..core.conversation import Conversation, Sender
 from ..core.slots import Wish, readable
 from ..errors import BookingError, Problem
 from ..language import language_of
@@ -101,6 +101,7 @@ class Desk:
                 "that find_free_times has shown.",
                 arguments=Move,
                 run=self.reschedule_call,
+                offered_to=self.has_calls,
                 **keyed,
             ),
             Tool(
@@ -109,9 +110,15 @@ class Desk:
                 "have said that they do not want it.",
                 arguments=Cancellation,
                 run=self.cancel_call,
+                offered_to=self.has_calls,
                 **keyed,
             ),
         )
+
+    async def has_calls(self, conversation: Conversation, now: float) -> bool:
+        """Return whether there is a call to move or to cancel, or was a moment ago."""
+        call = Call(key="", conversation=conversation, transcript=(), now=now)
+        return bool(await self._calls(call) or await self._gone(call))
 
     async def find_free_times(self, wanted: FreeTimes, call: Call) -> Result:
         """Tell a few of the free times that suit."""

@@ -37,7 +37,12 @@ PHONE_FORM = r"^\+?(?:[ ()/.-]*\d){5,20}[ ()/.-]*$"
 EMAIL, PHONE = re.compile(EMAIL_FORM), re.compile(PHONE_FORM)
 DAY = re.compile(r"\d{4}-\d\d-\d\d")
 OneLine = pydantic.AfterValidator(_one_line)
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100), OneLine]
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    OneLine,
+    Field(description="The contact's name, as they have told it."),
+]
 Line = StringConstraints(max_length=200, strip_whitespace=True)
 Reach = Annotated[
     str,
@@ -77,17 +82,23 @@ Time = Annotated[
 ]
 BookingId = Annotated[
     str,
-    Field(max_length=40, description="Its id; leave it out if there is only one."),
+    Field(
+        max_length=40,
+        description="Its id, as find_free_times lists it; leave it out if there is "
+        "only one.",
+    ),
 ]
 After = Annotated[Clock, Field(description="It begins no earlier in the day: 09:00.")]
 Before = Annotated[Clock, Field(description="It begins before this: 12:00.")]
+FirstDay = Annotated[date, Field(description="The first day that suits: 2026-03-02.")]
+LastDay = Annotated[date, Field(description="The last day that suits: 2026-03-06.")]
 
 
 class FreeTimes(pydantic.BaseModel):
     """When the contact would like to talk, by their clock."""
 
-    first_day: date | None = None
-    last_day: date | None = None
+    first_day: FirstDay | None = None
+    last_day: LastDay | None = None
     after: After | None = None
     before: Before | None = None
     time_zone: Zone | None = None

@@ -89,6 +89,28 @@ async def test_call_in_our_own_calendar(tmp_path):
     assert file.headers["content-type"].startswith("text/calendar")
 
 
+def offered(request):
+    return {tool["function"]["name"] for tool in request["tools"]}
+
+
+async def test_only_who_has_a_call_can_move_or_cancel_it(tmp_path):
+    """Their tools are read with each request, and most contacts have no call."""
+    changing = {"reschedule_call", "cancel_call"}
+    async with ModelStandIn(reply=books()) as model, simulated() as chatwoot:
+        settings = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "k", **OWN}
+        with connected(tmp_path, chatwoot, **settings) as service:
+            attach(chatwoot, service)
+            said = await chatwoot.contact_says("Can we talk?")
+            await only_reply(chatwoot, said.conversation_id)
+            before = model.requests[0]
+            model.reply = "Fine."
+            await chatwoot.contact_says("Thanks", conversation=said.conversation_id)
+            await chatwoot.wait_for_replies(said.conversation_id, 2)
+
+    assert not changing & offered(before)
+    assert changing <= offered(model.requests[-1])
+
+
 async def test_two_contacts_who_want_the_same_time_get_two(tmp_path):
     """One of them is told what else is free."""
     async with ModelStandIn() as model, simulated() as chatwoot:

@@ -205,3 +205,66 @@ async def test_family_is_not_torn_at_the_length_limit(tmp_path):
     assert len(parts) > 1
     ends = [sum(map(len, parts[:n])) for n in range(1, len(parts))]
     assert all(is_boundary(whole, end) for end in ends)
+
+
+def refusing(content):
+    """Return what refuses as the server of the case does."""
+    rules = content["model"]["refuse"]
+
+    def refuses(body):
+        sides = [each["role"] for each in body["messages"]]
+        sides = sides[1:] if sides[0] == "system" else sides
+        expected = ["user", "assistant"] * len(sides)
+        broken = {
+            "tools": "tools" in body,
+            "roles do not alternate": sides != expected[: len(sides)],
+            "tools and reasoning_effort is not none": "tools" in body
+            and body.get("reasoning_effort") != "none",
+        }
+        found = [rule for rule in rules if broken[rule["if"]]]
+        return (found[0]["status"], found[0]["json"]) if found else None
+
+    return refuses
+
+
+async def test_roles_are_brought_into_the_form_that_the_server_demands(tmp_path):
+    """Three quick messages, and a greeting before the first."""
+    content = case("05")
+    [answer] = content["model"]["answers"]
+    model = {"reply": answer["text"], "refuses": refusing(content)}
+    async with begun(tmp_path, "05", model=model) as played:
+        *quick, greeting, last = played.deliveries
+        for each in quick:
+            await played.deliver(each)
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        for each in (greeting, last):
+            await played.deliver(each)
+        await played.here.chatwoot.wait_for_replies(151, 1)
+
+    assert played.answers(150) == played.answers(151) == [answer["text"]]
+    assert played.here.chatwoot.notes(150) == played.here.chatwoot.notes(151) == []
+
+
+async def test_tools_stay_where_the_model_takes_them_without_reasoning(tmp_path):
+    """Every contact, not only the first few, can be handed over by the model."""
+    content = case("06")
+
+    def calls(messages):
+        return ToolCall(name="escalate_to_human", arguments={"reason": "A theft."})
+
+    model = {"reply": calls, "refuses": refusing(content)}
+    async with begun(tmp_path, "06", model=model) as played:
+        for each in played.deliveries:
+            await played.deliver(each)
+        await played.here.chatwoot.until(
+            lambda: all(played.here.chatwoot.notes(n) for n in range(150, 154))
+        )
+        states = [played.here.conversation(n).status for n in range(150, 154)]
+        asked = [each for each in played.here.model.requests if "tools" in each]
+
+    assert states == ["open"] * 4
+    # Those that came at once have not learnt it from each other.
+    efforts = [each.get("reasoning_effort") for each in asked]
+    assert (efforts.count("none"), efforts.count(None)) >= (4, 1)
+    assert efforts[-1] == "none"
+    assert len(played.here.model.requests) - len(asked) == 4  # the summaries

@@ -73,6 +73,7 @@ async def test_second_provider_answers_when_the_first_fails(tmp_path):
         "model": "second",
         "circuit": "closed",
         "last_error": None,
+        "tools": "offered",
     }
     assert 'circuit_open{circuit="llm_fallback"} 0.0' in metrics
     assert "chatwoot_bot_model_failures_total 1.0" in metrics
@@ -109,7 +110,7 @@ async def test_first_provider_that_hangs_costs_its_own_time_only(tmp_path):
     ):
         first.fail("timeout")
         with with_two(
-            tmp_path, chatwoot, first, second, LLM_TIMEOUT_SECONDS=0.5
+            tmp_path, chatwoot, first, second, LLM_FIRST_TOKEN_SECONDS=0.5
         ) as service:
             attach(chatwoot, service)
             said = await chatwoot.contact_says("Hello?")

@@ -234,7 +234,7 @@ def no_inboxes(world):
 def model_says(status):
     def apply(world):
         world.environ["OPENAI_MODEL"] = "gpt-nonsense"
-        world.model.fail(status)
+        world.model.fail(status, times=3)
 
     return apply
 

@@ -113,9 +113,14 @@ async def http():
 
 
 @pytest.fixture
-def server():
+def network():
     with respx.mock(assert_all_called=False) as router:
-        yield router.post(f"{BASE}/chat/completions")
+        yield router
+
+
+@pytest.fixture
+def server(network):
+    return network.post(f"{BASE}/chat/completions")
 
 
 def responder(http, **changes):
@@ -407,7 +412,7 @@ MENDS = {
 }
 
 
-@pytest.mark.parametrize("status", [302, 401, 403, 404, 422])
+@pytest.mark.parametrize("status", [302, 401, 403, 404, 413])
 async def test_refusal_is_final(http, server, status):
     """A wrong key does not become right; the contact waits for nothing."""
     server.respond(status, json={"error": {"message": "no"}})
@@ -456,10 +461,17 @@ def offered(server):
     return ["tools" in json.loads(call.request.content) for call in server.calls]
 
 
+NO_TOOLS = {"error": {"message": "m does not support tools", "type": "api_error"}}
+
+
+def no_tools():
+    return httpx.Response(400, json=NO_TOOLS)
+
+
 async def test_server_that_knows_no_tools_is_asked_without_them(http, server):
     """Many a local model has none; after three refusals it is left in peace."""
     server.side_effect = [
-        answer for _ in range(3) for answer in (httpx.Response(400), answered())
+        answer for _ in range(3) for answer in (no_tools(), answered())
     ] + [answered()]
     model = responder(http)
 
@@ -472,10 +484,10 @@ async def test_server_that_knows_no_tools_is_asked_without_them(http, server):
 async def test_one_refusal_does_not_take_the_tools_from_everybody(http, server):
     """A bot that can call no human any more is worse than one request too many."""
     server.side_effect = [
-        *(httpx.Response(400), answered()),
-        *(httpx.Response(400), answered()),
+        *(no_tools(), answered()),
+        *(no_tools(), answered()),
         answered(),
-        *(httpx.Response(400), answered()),
+        *(no_tools(), answered()),
         answered(),
     ]
     model = responder(http)
@@ -495,6 +507,43 @@ async def test_call_that_the_server_cannot_read_is_asked_for_again(http, server)
     assert offered(server) == [True, True]
 
 
+TOO_LONG = {"error": {"message": "the request exceeds the context size"}}
+
+
+@pytest.mark.parametrize(
+    ("listed", "props", "context"),
+    [
+        ({"data": [{"id": "m", "max_model_len": 2048}]}, {}, 2048),
+        ({"data": []}, {"default_generation_settings": {"n_ctx": 1024}}, 1024),
+    ],
+    ids=["vLLM", "llama.cpp"],
+)
+async def test_server_that_does_not_tell_its_context_is_asked(
+    http, network, server, listed, props, context
+):
+    """So that the next question fits at once."""
+    server.side_effect = [httpx.Response(400, json=TOO_LONG), answered()]
+    network.get(f"{BASE}/models").respond(json=listed)
+    network.get("https://llm.example/props").respond(json=props)
+    model = responder(http)
+
+    await model.respond(assignment(TRANSCRIPT))
+
+    assert model.terms.context == context
+    assert offered(server) == [True, True]
+
+
+async def test_server_that_tells_nothing_of_its_context_is_asked_all_the_same(
+    http, network, server
+):
+    server.side_effect = [httpx.Response(400, json=TOO_LONG), answered()]
+    network.get(f"{BASE}/models").mock(side_effect=httpx.ConnectError("gone"))
+    model = responder(http)
+
+    assert (await model.respond(assignment(TRANSCRIPT))).text == "We do."
+    assert model.terms.context > 0
+
+
 async def test_environment_does_not_change_the_server(http, monkeypatch):
     """The client reads OPENAI_BASE_URL by itself; an empty line there is not set."""
     monkeypatch.setenv("OPENAI_BASE_URL", "")
@@ -505,16 +554,16 @@ async def test_environment_does_not_change_the_server(http, monkeypatch):
         assert (await ask(http, base_url=None)).text == "We do."
 
 
-async def test_request_that_is_wrong_without_tools_too_is_final(http, server):
+async def test_request_that_is_wrong_in_every_form_is_final(http, server):
     """Then the tools are not to blame, and the next answer may use them."""
-    server.side_effect = [httpx.Response(400), httpx.Response(400), answered()]
+    server.side_effect = [*(httpx.Response(400) for _ in range(3)), answered()]
     model = responder(http)
 
     with pytest.raises(ResponderError):
         await model.respond(assignment(TRANSCRIPT))
     await model.respond(assignment(TRANSCRIPT))
 
-    assert "tools" in json.loads(server.calls[2].request.content)
+    assert offered(server) == [True, True, False, True]
 
 
 async def test_summary_is_about_the_conversation_and_offers_no_tools(http, server):
@@ -546,14 +595,23 @@ async def test_summary_for_the_model_itself_goes_on_from_the_one_before(http, se
 
 
 async def test_answer_that_takes_too_long_is_given_up(http, server):
-    """A server that hangs in the middle is noticed; the timeout is for the whole."""
+    """A server that hangs in the middle is noticed, and before the first word."""
     stream = Stream(chunk("Half an ans"), asyncio.Event())
     server.mock(return_value=streamed(stream))
 
     error = await failure(http, timeout_s=0.05)
 
-    assert (str(error), error.retryable) == ("no answer within 0.05 s", True)
+    assert str(error) == "the model stopped in its answer for 0.05 s"
+    assert (error.retryable, error.kind) == (True, "stalled")
     assert stream.closed
+
+    silent = Stream(chunk(""), asyncio.Event())
+    server.mock(return_value=streamed(silent))
+
+    error = await failure(http, timeout_s=60, first_token_s=0.05)
+
+    assert (str(error), error.kind) == ("no answer within 0.05 s", "timeout")
+    assert silent.closed
 
 
 async def test_tries_share_one_time_limit(http, server):

@@ -46,6 +46,7 @@ async def test_agents_learn_the_parts(tmp_path):
         "model": None,
         "circuit": "closed",
         "last_error": None,
+        "tools": "offered",
     }
     assert ready.json()["chatwoot"]["configured"] is False
     assert ready.json()["bot_name"] == "Assistant"

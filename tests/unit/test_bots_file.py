@@ -436,7 +436,7 @@ model = "large"
     assert settings.bot_for(3).settings.llm() == (
         "http://127.0.0.1:11434/v1",
         "none",
-        "gpt-4o-mini",
+        "gpt-6-luna",
     )
     assert settings.bot_for(4).settings.llm() == (
         "https://llm.example.com/v1",

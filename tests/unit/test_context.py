@@ -32,8 +32,19 @@ def facts(hours=None, **changes):
 def test_time_and_hours_are_told(hours, line):
     told = facts(hours)
 
-    assert "time: Monday, 2026-07-20 11:15 (Europe/Berlin)" in told
+    assert "time: Monday, 2026-07-20, after 11:00 (Europe/Berlin)" in told
     assert line in told
+
+
+def test_facts_stay_the_same_for_an_hour():
+    """What stands before the conversation is read again when it changes."""
+    told = [
+        context.facts(conversation(), now=NOW + minutes * 60, zone=ZONE, hours=None)
+        for minutes in (0, 1, 44, 45)
+    ]
+
+    assert told[0] == told[1] == told[2]
+    assert told[3] != told[0]
 
 
 @pytest.mark.parametrize(

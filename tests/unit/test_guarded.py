@@ -1,9 +1,10 @@
 """The circuit around a responder: what counts, and what does not."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
-from factories import assignment
+from factories import assignment, conversation
 
 from chatwoot_bot.breaker import FAILURES, Breaker
 from chatwoot_bot.errors import ResponderError
@@ -80,3 +81,58 @@ async def test_cancelled_trial_lets_the_next_one_try():
     inner.outcome = Answer(text="back")
 
     assert (await guarded.respond(assignment([]))).text == "back"
+
+
+ODD = {
+    "empty": {"kind": "empty"},
+    "not understood": {"kind": "not_understood"},
+    "stops in its answer": {"kind": "stalled"},
+    "a wrong call of a tool": {"kind": "misused"},
+    "no answer in time": {"kind": "timeout"},
+    "an error of the server": {"kind": "500"},
+    "refused": {"kind": "400", "retryable": False},
+    "filtered": {"kind": "content_filter", "retryable": False},
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_three_visitors_do_not_take_the_bot_from_a_fourth(odd):
+    """For a minute each of them writes every second what the model fails at."""
+    now = 0.0
+    inner = Scripted(None)
+    guarded = GuardedResponder(inner, Breaker(lambda: now))
+    failure = ResponderError("odd", **{"retryable": True} | ODD[odd])
+    answered = 0
+    for second in range(60):
+        now = float(second)
+        inner.outcome = failure
+        for visitor in "abc":
+            given = replace(assignment([]), conversation=conversation(id=visitor))
+            with pytest.raises(ResponderError, match="odd"):
+                await guarded.respond(given)
+        if second % 5:
+            inner.outcome = Answer(text="fine")
+            given = replace(assignment([]), conversation=conversation(id="d"))
+            answered += (await guarded.respond(given)).text == "fine"
+
+    assert answered == 48
+
+
+@pytest.mark.parametrize("kind", ["500", "timeout"])
+async def test_server_that_fails_for_everybody_is_left_alone(kind):
+    inner = Scripted(ResponderError("down", retryable=True, kind=kind))
+    guarded = GuardedResponder(inner, Breaker())
+    for number in range(FAILURES + 5):
+        given = replace(assignment([]), conversation=conversation(id=str(number)))
+        with pytest.raises(ResponderError):
+            await guarded.respond(given)
+
+    assert inner.asked == FAILURES
+
+
+async def test_used_up_key_is_left_alone_whoever_asks():
+    inner = Scripted(ResponderError("quota", retryable=True, kind="429"))
+    guarded = GuardedResponder(inner, Breaker())
+    await ask(guarded, FAILURES + 5)
+
+    assert inner.asked == FAILURES

@@ -53,9 +53,11 @@ ALLOWED = {
         "errors",
         "library",
         "presets",
+        "responders",
         "settings",
         "store",
         "toolkit",
+        "tools",
     },
     "channels": {"channels", "chatwoot", "core", "errors"},
     "responders": {

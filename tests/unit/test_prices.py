@@ -3,6 +3,7 @@
 import pytest
 
 from chatwoot_bot.errors import SettingsError
+from chatwoot_bot.presets import GROQ_MODEL, OPENAI_MODEL, PRESETS
 from chatwoot_bot.prices import read_prices
 
 
@@ -27,8 +28,9 @@ def cost(prices, model, prompt=1_000_000, completion=1_000_000):
         "gpt-4o",
         "gpt-4.1",
         "gpt-4.1-mini",
-        "gpt-4.1-nano",
-        "llama-3.3-70b-versatile",
+        "gpt-6-sol",
+        "openai/gpt-oss-20b",
+        *(OPENAI_MODEL, GROQ_MODEL, *(each.model for each in PRESETS if each.model)),
     ],
 )
 def test_well_known_models_have_a_price(model):

@@ -23,7 +23,9 @@ LOG_LEVEL LOG_FORMAT
 CHATWOOT_BASE_URL CHATWOOT_API_TOKEN CHATWOOT_USER_TOKEN CHATWOOT_ACCOUNT_ID
 CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
 OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY OPENROUTER_API_KEY
-OLLAMA_MODEL LLM_TIMEOUT_SECONDS LLM_FALLBACK RESPONDER
+OLLAMA_MODEL LLM_TIMEOUT_SECONDS LLM_FALLBACK RESPONDER LLM_FIRST_TOKEN_SECONDS
+LLM_TEMPERATURE LLM_MAX_TOKENS LLM_EXTRA_BODY OPENAI_REASONING_EFFORT
+LLM_CONCURRENT_REQUESTS
 OPENAI_FALLBACK_API_KEY OPENAI_FALLBACK_BASE_URL OPENAI_FALLBACK_MODEL
 TRANSCRIPTION_MODEL MEDIA_MAX_BYTES MEDIA_HOSTS IGNORE_CONTACTS AGENTS_LANGUAGE
 BOT_NAME SYSTEM_PROMPT SYSTEM_PROMPT_FILE QUIET_SECONDS MAX_WAIT_SECONDS
@@ -73,7 +75,7 @@ def test_nothing_has_to_be_set():
 
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert secret(settings.database_url) == "sqlite:///chatwoot_bot.db"
-    assert settings.openai_model == "gpt-4o-mini"
+    assert settings.openai_model == "gpt-6-luna"
     assert (settings.quiet_seconds, settings.max_wait_seconds) == (1.5, 10.0)
     assert settings.max_body_bytes == 1024**2
     assert (settings.history_messages, settings.max_concurrent_turns) == (40, 200)
@@ -192,6 +194,16 @@ def test_all_problems_are_told_at_once():
         ("LLM_FALLBACK", "silence", "'handoff' or 'mock'"),
         ("LLM_TIMEOUT_SECONDS", "0", "greater than 0"),
         ("LLM_TIMEOUT_SECONDS", "nan", "less than or equal to 86400"),
+        ("LLM_FIRST_TOKEN_SECONDS", "0", "greater than 0"),
+        ("LLM_TEMPERATURE", "2.5", "less than or equal to 2"),
+        ("LLM_TEMPERATURE", "nan", "less than or equal to 2"),
+        ("LLM_MAX_TOKENS", "-1", "greater than or equal to 0"),
+        ("LLM_CONCURRENT_REQUESTS", "-1", "greater than or equal to 0"),
+        ("LLM_EXTRA_BODY", "top_p=0.9", "must be a JSON object"),
+        ("LLM_EXTRA_BODY", "[1]", "must be a JSON object"),
+        ("LLM_EXTRA_BODY", "[" * 10_000, "must be a JSON object"),
+        ("LLM_EXTRA_BODY", '{"messages": []}', "must not hold messages"),
+        ("OPENAI_REASONING_EFFORT", "very high", "match pattern"),
         ("QUIET_SECONDS", "-1", "greater than or equal to 0"),
         ("MAX_WAIT_SECONDS", "inf", "less than or equal to 3600"),
         ("HISTORY_MESSAGES", "0", "greater than or equal to 1"),
@@ -450,7 +462,7 @@ def test_env_file_is_read(env_file):
     settings = Settings.load({}, env_file=env_file)
 
     assert (settings.port, settings.bot_name) == (9000, "Ada Lovelace")
-    assert (settings.openai_model, settings.log_level) == ("gpt-4o-mini", "DEBUG")
+    assert (settings.openai_model, settings.log_level) == ("gpt-6-luna", "DEBUG")
 
 
 @pytest.mark.parametrize("name", ["PORT", "port"])
@@ -499,36 +511,41 @@ def test_which_responder_answers(environ, name):
 
 LOCAL = "http://localhost:11434/v1"
 OLLAMA = "http://127.0.0.1:11434/v1"
-OURS = "gpt-4o-mini"
+OURS = "gpt-6-luna"
 
 
 @pytest.mark.parametrize(
     ("environ", "llm"),
     [
-        ({"OPENAI_API_KEY": "o"}, (None, "o", "gpt-4o-mini")),
+        ({"OPENAI_API_KEY": "o"}, (None, "o", "gpt-6-luna")),
         ({"OPENAI_API_KEY": "o", "OPENAI_MODEL": "m"}, (None, "o", "m")),
         ({"OPENAI_BASE_URL": LOCAL, "OPENAI_MODEL": "m"}, (LOCAL, "none", "m")),
         (
             {"OPENAI_BASE_URL": LOCAL, "OPENAI_API_KEY": "o"},
-            (LOCAL, "o", "gpt-4o-mini"),
+            (LOCAL, "o", "gpt-6-luna"),
         ),
         ({"GROQ_API_KEY": "g"}, (GROQ_BASE_URL, "g", GROQ_MODEL)),
         ({"GROQ_API_KEY": "g", "OPENAI_MODEL": "m"}, (GROQ_BASE_URL, "g", "m")),
         # OpenAI's key wins.
-        ({"GROQ_API_KEY": "g", "OPENAI_API_KEY": "o"}, (None, "o", "gpt-4o-mini")),
+        ({"GROQ_API_KEY": "g", "OPENAI_API_KEY": "o"}, (None, "o", "gpt-6-luna")),
         # Groq's key is for Groq and for nobody else.
         (
             {"GROQ_API_KEY": "g", "OPENAI_BASE_URL": LOCAL},
-            (LOCAL, "none", "gpt-4o-mini"),
+            (LOCAL, "none", "gpt-6-luna"),
         ),
-        # The default of OpenAI's, copied along with .env.example.
+        # The default of OpenAI's, copied along with .env.example; an older one too.
+        (
+            {"GROQ_API_KEY": "g", "OPENAI_MODEL": "gpt-6-luna"},
+            (GROQ_BASE_URL, "g", GROQ_MODEL),
+        ),
         (
             {"GROQ_API_KEY": "g", "OPENAI_MODEL": "gpt-4o-mini"},
             (GROQ_BASE_URL, "g", GROQ_MODEL),
         ),
+        ({"OPENAI_API_KEY": "o", "OPENAI_MODEL": "gpt-4o"}, (None, "o", "gpt-4o")),
         (
             {"OPENROUTER_API_KEY": "r"},
-            ("https://openrouter.ai/api/v1", "r", "openai/gpt-4o-mini"),
+            ("https://openrouter.ai/api/v1", "r", "openai/gpt-6-luna"),
         ),
         ({"OPENROUTER_API_KEY": "r", "OPENAI_API_KEY": "o"}, (None, "o", OURS)),
         (
@@ -637,9 +654,17 @@ def test_calcom_needs_its_key_and_its_event_type():
 @pytest.mark.parametrize(
     ("environ", "listens"),
     [
-        ({"OPENAI_API_KEY": "k"}, (None, "k", "whisper-1")),
+        ({"OPENAI_API_KEY": "k"}, (None, "k", "gpt-transcribe")),
+        (
+            {"OPENAI_API_KEY": "k", "TRANSCRIPTION_MODEL": "whisper-1"},
+            (None, "k", "whisper-1"),
+        ),
         ({"OPENAI_BASE_URL": "http://x/v1"}, ("http://x/v1", "none", "whisper-1")),
         ({"GROQ_API_KEY": "g"}, (GROQ_BASE_URL, "g", GROQ_TRANSCRIPTION_MODEL)),
+        (
+            {"GROQ_API_KEY": "g", "TRANSCRIPTION_MODEL": "whisper-1"},
+            (GROQ_BASE_URL, "g", GROQ_TRANSCRIPTION_MODEL),
+        ),
         (
             {"GROQ_API_KEY": "g", "TRANSCRIPTION_MODEL": "whisper-large-v3"},
             (GROQ_BASE_URL, "g", "whisper-large-v3"),

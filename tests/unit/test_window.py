@@ -4,7 +4,7 @@ import pytest
 from factories import message
 
 from chatwoot_bot.core.conversation import Attachment
-from chatwoot_bot.core.window import IMAGE, fit, tokens, weight
+from chatwoot_bot.core.window import IMAGE, LEAST, fit, tokens, weight
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,26 @@ def test_what_came_with_a_message_counts():
     picture = Attachment(kind="image", line="[image]", image="data:")
 
     assert weight(message("", attachments=(file, picture))) == 4 + 100 + IMAGE
+
+
+def test_one_huge_message_is_cut_in_the_middle():
+    """150,000 characters would be paid for, or refused; the model is told."""
+    [huge] = fit([message("x" * 75_000 + "y" * 75_000)], 6_000).shown
+
+    assert huge.content.startswith("x" * 12_000 + "\n[… 126000 characters")
+    assert huge.content.endswith("…]\n" + "y" * 12_000)
+
+
+@pytest.mark.parametrize("letter", ["x", "你"])
+def test_messages_that_wait_share_the_room(letter):
+    short = message("Where is it?")
+    shown = fit([message(letter * 20_000), short, message(letter * 20_000)], 600).shown
+
+    assert shown[1] is short
+    assert all(tokens(each.content) < 250 for each in shown)
+
+
+def test_many_messages_that_wait_keep_something_each():
+    shown = fit([message("x" * 4_000) for _ in range(50)], 100).shown
+
+    assert all(tokens(each.content) > LEAST for each in shown)
