@@ -118,10 +118,14 @@ def _of_length_1(numbers: Sequence[float]) -> Vector:
     return array("f", [number / length for number in numbers])
 
 
-def signs_of(vector: Vector) -> bytes:
-    """Return one bit for each number: whether it is positive."""
-    bits = "".join("1" if number > 0 else "0" for number in vector)
-    return int(bits, 2).to_bytes((len(bits) + 7) // 8, "little")
+def signs_of(vector: Vector, mean: Vector | None = None) -> bytes:
+    """Return one bit for each number: whether it is above *mean*'s, or above 0."""
+    if mean is None:
+        bits = "".join("1" if number > 0 else "0" for number in vector)
+    else:
+        pairs = zip(vector, mean, strict=False)
+        bits = "".join("1" if number > middle else "0" for number, middle in pairs)
+    return int(bits or "0", 2).to_bytes((len(bits) + 7) // 8, "little")
 
 
 def to_bytes(vector: Vector) -> bytes:

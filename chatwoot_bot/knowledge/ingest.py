@@ -17,6 +17,7 @@ from ..store.engine import Database
 from .documents import Raw
 from .embeddings import BATCH, Embedder, signs_of, to_bytes
 from .folder import digest_of
+from .means import centre
 from .preparer import Preparer
 
 LEASE_S = 90.0
@@ -193,7 +194,11 @@ class Ingest:
         while found := await self._db.read(store.without_vector, embedder.model, BATCH):
             await self._keep_turn()
             texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in found]
-            vectors = await embedder.texts(texts)
+            try:
+                vectors = await embedder.texts(texts)
+            except KnowledgeError:
+                await centre(self._db, embedder.model, self._keep_turn)
+                raise
             rows = {
                 piece.chunk_id: (signs_of(vector), to_bytes(vector))
                 for piece, vector in zip(found, vectors, strict=True)
@@ -201,6 +206,7 @@ class Ingest:
             await self._db.write(store.keep_vectors, embedder.model, rows)
             done += len(rows)
             progress(done, max(done, missing))
+        await centre(self._db, embedder.model, self._keep_turn)
         return done
 
     async def _keep_turn(self) -> None:

@@ -2,6 +2,10 @@
 
 import asyncio
 import hashlib
+import heapq
+import math
+import random
+from operator import mul
 
 import pytest
 from aiohttp import web
@@ -19,6 +23,8 @@ from chatwoot_bot.knowledge.embeddings import (
     to_bytes,
 )
 from chatwoot_bot.knowledge.search import Knowledge
+from chatwoot_bot.store import knowledge as store
+from chatwoot_bot.store import knowledge_means as store_means
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +50,7 @@ class Vectors:
         self.status = 200
         self.body = None
         self.gate = None
+        self.vector_of = vector
 
     async def serve(self, request):
         asked = await request.json()
@@ -53,7 +60,7 @@ class Vectors:
         if self.body is not None:
             return web.Response(body=self.body, content_type="application/json")
         data = [
-            {"index": number, "embedding": vector(text)}
+            {"index": number, "embedding": self.vector_of(text)}
             for number, text in enumerate(asked["input"])
         ]
         return web.json_response({"data": data[::-1]}, status=self.status)
@@ -183,3 +190,113 @@ def test_vectors_survive_being_stored():
     assert similarity(stored, [0.6, -0.8]) == pytest.approx(1.0)
     assert similarity(stored, [1.0]) == 0.0
     assert signs_of([0.6, -0.8, 0.1]) == bytes([0b101])
+
+
+# --- Signs about the mean ---
+
+SHARING, DIMENSIONS = 900, 128
+
+
+def sharing_a_direction(seed=7):
+    """Vectors as E5's are: most of each number is the same in all of them.
+
+    Returns:
+        texts → vectors, and (question, text that it asks for).
+    """
+    draw = random.Random(seed)
+    shared = [draw.gauss(0, 1) for _ in range(DIMENSIONS)]
+
+    def near(middle, spread):
+        return [number + draw.gauss(0, spread) for number in middle]
+
+    topics = [near(shared, 0.25) for _ in range(60)]
+    vectors = {f"text {n}": near(topics[n % 60], 0.12) for n in range(SHARING)}
+    asked = [(f"question {n}", f"text {n * 7}") for n in range(100)]
+    for question, text in asked:
+        vectors[question] = near(vectors[text], 0.17)
+    return vectors, asked
+
+
+def text_in(written):
+    """What a test has said, in the form in which the model is given it."""
+    return written.splitlines()[-1]
+
+
+def exact(vectors, question, limit):
+    """The nearest texts, of all of them."""
+
+    def nearness(text):
+        one, other = vectors[question], vectors[text]
+        length = math.sqrt(sum(map(mul, other, other)))
+        return sum(map(mul, one, other)) / length
+
+    texts = [text for text in vectors if text.startswith("text")]
+    return heapq.nlargest(limit, texts, key=nearness)
+
+
+async def test_prefilter_finds_what_an_exact_search_finds(
+    db, tmp_path, embedder, server
+):
+    """Where all vectors share a direction, signs about 0 tell nothing apart."""
+    vectors, asked = sharing_a_direction()
+    server.vector_of = lambda written: vectors[text_in(written)]
+    parts = "\n\n".join(f"## n{n}\n\ntext {n}" for n in range(SHARING))
+    await take_in(db, write(tmp_path / "docs", a=f"# Parts\n\n{parts}"))
+    await embed(db, embedder)
+    known = meaning.Meaning(db, ("",), embedder)
+    found = wanted = 0
+    for question, text in asked:
+        nearest = [near.chunk_id for near in (await known.search(question))[:5]]
+        pieces = await db.read(store.pieces, nearest)
+        found += text in {piece.text for piece in pieces.values()}
+        wanted += text in exact(vectors, question, 5)
+
+    assert wanted >= 80, "a set that an exact search cannot answer shows nothing"
+    assert (wanted - found) / len(asked) <= 0.03
+
+
+async def test_mean_is_taken_again_when_a_collection_has_grown(
+    db, docs, embedder, server
+):
+    await embed(db, embedder)
+    [before] = await db.read(store_means.means, "m")
+    write(docs, c="# More\n\nA third.", d="# Still more\n\nA fourth.")
+    await take_in(db, docs)
+    await embed(db, embedder)
+    [after] = await db.read(store_means.means, "m")
+    signs = await db.read(store_means.signs, [""], "m")
+
+    assert (before.vectors, after.vectors) == (2, 4)
+    assert {one.mean_id for one in signs} == {after.id}
+
+
+async def test_each_collection_has_its_own_mean(db, docs, tmp_path, embedder):
+    other = write(tmp_path / "three", x="# Bread\n\nA loaf.")
+    await take_in(db, other, collection="3")
+    await embed(db, embedder)
+    means = await db.read(store_means.means, "m")
+    found = await Knowledge(db, ("", "3"), embedder).search("bread")
+
+    assert {mean.collection for mean in means} == {"", "3"}
+    assert {passage.title for passage in found[:2]} == {"Food", "Bread"}
+
+
+async def test_signs_of_an_older_release_are_still_compared(db, docs, embedder):
+    """They are about 0, and stay so until the next start has taken them again."""
+    await embed(db, embedder)
+    rows = await db.read(store_means.signs, [""], "m")
+    numbers = dict(await db.read(store.numbers, [row.chunk_id for row in rows], "m"))
+    old = [
+        store_means.Signs(
+            row.chunk_id, signs_of(from_bytes(numbers[row.chunk_id])), None
+        )
+        for row in rows
+    ]
+    await db.write(store_means.keep_signs, "m", old)
+    await db.write(store_means.drop_unused_means)
+    found = await titles(db, "voiture", embedder)
+    await embed(db, embedder)
+    again = await db.read(store_means.signs, [""], "m")
+
+    assert found[0] == "Vehicles"
+    assert None not in {row.mean_id for row in again}
