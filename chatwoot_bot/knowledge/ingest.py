@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from ..core.chunk import Chunk
-from ..errors import KnowledgeError
+from ..errors import EmbeddingsError, KnowledgeError
 from ..store import knowledge as store
 from ..store.engine import Database
 from .documents import Raw
@@ -186,28 +186,41 @@ class Ingest:
     ) -> int:
         """Give every chunk its vector; return how many were without.
 
+        A batch that the server does not manage is asked for again in halves.
+
         Raises:
-            KnowledgeError: the server did not give them; the next time goes on.
+            EmbeddingsError: the server did not give them; the next time goes on.
         """
-        done = 0
-        missing = await self._db.read(store.count_without_vector, embedder.model)
-        while found := await self._db.read(store.without_vector, embedder.model, BATCH):
-            await self._keep_turn()
-            texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in found]
-            try:
-                vectors = await embedder.texts(texts)
-            except KnowledgeError:
-                await centre(self._db, embedder.model, self._keep_turn)
-                raise
-            rows = {
-                piece.chunk_id: (signs_of(vector), to_bytes(vector))
-                for piece, vector in zip(found, vectors, strict=True)
-            }
-            await self._db.write(store.keep_vectors, embedder.model, rows)
-            done += len(rows)
-            progress(done, max(done, missing))
-        await centre(self._db, embedder.model, self._keep_turn)
+        done, size = 0, BATCH
+        missing = await self._db.read(store.count_without_vector, embedder.key)
+        try:
+            while found := await self._db.read(
+                store.without_vector, embedder.key, size
+            ):
+                await self._keep_turn()
+                try:
+                    done += await self._embed(embedder, found)
+                except EmbeddingsError as error:
+                    if not error.too_much or len(found) == 1:
+                        raise
+                    size = len(found) // 2
+                progress(done, max(done, missing))
+        except EmbeddingsError:
+            # What is there can be found meanwhile.
+            await centre(self._db, embedder.key, self._keep_turn)
+            raise
+        await centre(self._db, embedder.key, self._keep_turn)
         return done
+
+    async def _embed(self, embedder: Embedder, pieces: Sequence[store.Piece]) -> int:
+        texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in pieces]
+        vectors = await embedder.texts(texts)
+        rows = {
+            piece.chunk_id: (signs_of(vector), to_bytes(vector))
+            for piece, vector in zip(pieces, vectors, strict=True)
+        }
+        await self._db.write(store.keep_vectors, embedder.key, rows)
+        return len(rows)
 
     async def _keep_turn(self) -> None:
         if self._now() >= self._renew_at and not await self._take_turn():

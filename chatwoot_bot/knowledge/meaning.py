@@ -58,7 +58,7 @@ class Meaning:
         await self._refresh()
         nearest = heapq.nsmallest(NEAREST, self._distances(vector))
         chunk_ids = [chunk_id for _, chunk_id in nearest]
-        rows = await self._db.read(store.numbers, chunk_ids, self._embedder.model)
+        rows = await self._db.read(store.numbers, chunk_ids, self._embedder.key)
         return _by_similarity(vector, rows)
 
     def _distances(self, vector: Vector) -> Iterator[tuple[int, int]]:
@@ -70,7 +70,7 @@ class Meaning:
                 yield (one ^ signs).bit_count(), chunk_id
 
     async def _refresh(self) -> None:
-        model = self._embedder.model
+        model = self._embedder.key
         state = await self._db.read(means.state, model)
         now = time.monotonic()
         if state == self._state or (self._signs and now < self._read_at + FRESH_S):

@@ -11,8 +11,10 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from knowing import ingesting, take_in, write
+from structlog.testing import capture_logs
 
-from chatwoot_bot.errors import KnowledgeError
+from chatwoot_bot import library
+from chatwoot_bot.errors import EmbeddingsError, KnowledgeError
 from chatwoot_bot.http import make_client
 from chatwoot_bot.knowledge import embeddings, meaning
 from chatwoot_bot.knowledge.embeddings import (
@@ -22,7 +24,15 @@ from chatwoot_bot.knowledge.embeddings import (
     similarity,
     to_bytes,
 )
+from chatwoot_bot.knowledge.health import Health
+from chatwoot_bot.knowledge.prefixes import (
+    INSTRUCTION,
+    RETRIEVAL,
+    Prefixes,
+    prefixes_of,
+)
 from chatwoot_bot.knowledge.search import Knowledge
+from chatwoot_bot.settings import Settings
 from chatwoot_bot.store import knowledge as store
 from chatwoot_bot.store import knowledge_means as store_means
 
@@ -51,12 +61,17 @@ class Vectors:
         self.body = None
         self.gate = None
         self.vector_of = vector
+        # Texts in one request: more hang while the gate is shut, or are refused.
+        self.most = 0
+        self.refused_above = 1_000
 
     async def serve(self, request):
         asked = await request.json()
         self.asked.append(asked)
-        if self.gate is not None:
+        if self.gate is not None and len(asked["input"]) > self.most:
             await self.gate.wait()
+        if len(asked["input"]) > self.refused_above:
+            return web.json_response({"error": "batch size"}, status=422)
         if self.body is not None:
             return web.Response(body=self.body, content_type="application/json")
         data = [
@@ -204,7 +219,7 @@ def sharing_a_direction(seed=7):
         texts → vectors, and (question, text that it asks for).
     """
     draw = random.Random(seed)
-    shared = [draw.gauss(0, 1) for _ in range(DIMENSIONS)]
+    shared = [draw.choice((-1, 1)) * draw.uniform(0.7, 1.5) for _ in range(DIMENSIONS)]
 
     def near(middle, spread):
         return [number + draw.gauss(0, spread) for number in middle]
@@ -300,3 +315,181 @@ async def test_signs_of_an_older_release_are_still_compared(db, docs, embedder):
 
     assert found[0] == "Vehicles"
     assert None not in {row.mean_id for row in again}
+
+
+# --- Prefixes, batches, health ---
+
+E5 = Prefixes("query:", "passage:")
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("intfloat/multilingual-e5-small", E5),
+        ("e5-base-v2.Q8_0.gguf", E5),
+        ("nomic-embed-text:v1.5", Prefixes("search_query:", "search_document:")),
+        ("mxbai-embed-large", Prefixes(RETRIEVAL)),
+        ("snowflake-arctic-embed:335m", Prefixes(RETRIEVAL)),
+        ("snowflake-arctic-embed2", Prefixes("query:")),
+        ("Snowflake/snowflake-arctic-embed-l-v2.0", Prefixes("query:")),
+        ("multilingual-e5-large-instruct", Prefixes(INSTRUCTION)),
+        ("text-embedding-3-small", Prefixes()),
+        ("all-minilm", Prefixes()),
+        ("bge-m3", Prefixes()),
+        ("some-e50-model", Prefixes()),
+    ],
+)
+def test_known_models_get_their_prefixes(model, expected):
+    assert prefixes_of(model) == expected
+
+
+async def test_questions_and_documents_carry_their_prefix(db, docs, server):
+    async with make_client() as http:
+        prefixed = Embedder(
+            http, base_url=server.url, api_key="k", model="m", prefixes=E5
+        )
+        await embed(db, prefixed)
+        await titles(db, "voiture", prefixed)
+
+    documents, question = [asked["input"] for asked in server.asked]
+    assert all(text.startswith("passage: ") for text in documents)
+    assert question == ["query: voiture"]
+
+
+async def test_another_document_prefix_makes_all_vectors_new(db, docs, server):
+    async with make_client() as http:
+        made = [
+            await embed(
+                db,
+                Embedder(
+                    http, base_url=server.url, api_key="k", model="m", prefixes=prefixes
+                ),
+            )
+            for prefixes in (Prefixes(), E5, E5, Prefixes("other:", "passage:"))
+        ]
+
+    assert made == [2, 2, 0, 0]
+
+
+def test_settings_say_where_vectors_are_made_and_with_what():
+    own = {
+        "GROQ_API_KEY": "gsk-1",
+        "EMBEDDING_MODEL": "e5-small",
+        "EMBEDDING_BASE_URL": "http://127.0.0.1:8081/v1",
+        "EMBEDDING_QUERY_PREFIX": "ask:",
+        "EMBEDDING_DOCUMENT_PREFIX": "none",
+    }
+    embedder = library.embedder_of(Settings.load(own), None)
+
+    assert embedder.key == "e5-small"
+    assert embedder._url == "http://127.0.0.1:8081/v1/embeddings"
+    assert embedder._prefixes == Prefixes("ask:", "")
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({}, ("https://chat.example/v1", "sk-chat")),
+        ({"EMBEDDING_BASE_URL": "https://e.example"}, ("https://e.example", "none")),
+        ({"EMBEDDING_API_KEY": "sk-e"}, ("https://chat.example/v1", "sk-e")),
+    ],
+)
+def test_key_goes_only_to_the_server_it_was_given_for(own, expected):
+    chat = {
+        "OPENAI_API_KEY": "sk-chat",
+        "OPENAI_BASE_URL": "https://chat.example/v1",
+        "EMBEDDING_MODEL": "m",
+    }
+
+    assert Settings.load(chat | own).embedding()[:2] == expected
+
+
+async def test_batch_is_halved_until_the_server_manages_it(
+    db, tmp_path, embedder, server, monkeypatch
+):
+    monkeypatch.setattr(embeddings, "TIMEOUT_S", 0.3)
+    server.most, server.gate = 3, asyncio.Event()
+    texts = {f"d{n}": f"# Title {n}\n\nText {n}." for n in range(16)}
+    await take_in(db, write(tmp_path / "docs", **texts))
+
+    assert await embed(db, embedder) == 16
+    sizes = [len(asked["input"]) for asked in server.asked]
+    assert sizes[:4] == [16, 8, 4, 2]
+    assert set(sizes[3:]) == {2}, "what was too much once is not tried for every batch"
+
+
+async def test_batch_that_is_refused_is_halved_too(db, docs, embedder, server):
+    """A server with a limit of its own answers 413 or 422."""
+    server.refused_above = 1
+
+    assert await embed(db, embedder) == 2
+
+
+async def test_server_that_never_answers_in_time_ends_the_attempt(
+    db, docs, embedder, server, monkeypatch
+):
+    monkeypatch.setattr(embeddings, "TIMEOUT_S", 0.1)
+    server.gate = asyncio.Event()
+
+    with pytest.raises(EmbeddingsError, match=r"more than 0\.1 s"):
+        await embed(db, embedder)
+    assert [len(asked["input"]) for asked in server.asked] == [2, 1]
+
+
+async def test_failure_is_logged_once_and_shown(db, docs, server, monkeypatch):
+    monkeypatch.setattr(embeddings, "PAUSE_S", 0.0)
+    health = Health()
+    health.model = "m"
+    with capture_logs() as logs:
+        async with make_client() as http:
+            embedder = Embedder(
+                http, base_url=server.url, api_key="k", model="m", health=health
+            )
+            server.status = 501
+            for _ in range(3):
+                await embedder.question("a")
+            during = health.parts()["embeddings"]
+            server.status = 200
+            await embedder.question("a")
+
+    assert [entry["event"] for entry in logs] == [
+        "embeddings failed",
+        "embeddings server answered again",
+    ]
+    assert (during["reachable"], during["last_error"]) == (
+        False,
+        "the embeddings server said 501",
+    )
+    assert health.parts()["embeddings"]["reachable"] is True
+    assert Health().parts() == {}
+
+
+async def test_service_embeds_what_comes_later_and_tells_how_many_lack_a_vector(
+    db, docs, server, monkeypatch
+):
+    monkeypatch.setattr(library, "AGAIN_S", 0.01)
+    settings = Settings.load(
+        {
+            "OPENAI_API_KEY": "sk-1",
+            "OPENAI_BASE_URL": server.url,
+            "EMBEDDING_MODEL": "m",
+        }
+    )
+    health, shown = Health(), []
+    server.status = 501
+    async with make_client() as http:
+        running = asyncio.create_task(library.keep_up(settings, db, http, health))
+        for status, missing in ((501, 2), (200, 0)):
+            server.status = status
+            async with asyncio.timeout(20):
+                while health.without_vector != missing:  # noqa: ASYNC110 - no event
+                    await asyncio.sleep(0.01)
+            shown.append(health.parts()["embeddings"]["reachable"])
+        write(docs, c="# Later\n\nA third.")
+        await take_in(db, docs)
+        async with asyncio.timeout(20):
+            while await db.read(store.count_without_vector, "m"):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+    assert shown == [False, True]
