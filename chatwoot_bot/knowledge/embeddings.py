@@ -91,6 +91,15 @@ class Embedder:
             return None
         return vector
 
+    async def questions(self, texts: Sequence[str]) -> list[Vector]:
+        """Return the vectors of questions for which no contact waits.
+
+        Raises:
+            EmbeddingsError: the server did not give them.
+        """
+        asked = [_prefixed(self._prefixes.query, text) for text in texts]
+        return await self._ask(asked, timeout_s=TIMEOUT_S)
+
     async def texts(self, texts: Sequence[str]) -> list[Vector]:
         """Return the vectors of *texts* of documents, each of length 1.
 

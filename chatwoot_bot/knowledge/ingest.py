@@ -13,9 +13,11 @@ from typing import Protocol, Self
 from ..core.chunk import Chunk
 from ..errors import EmbeddingsError, KnowledgeError
 from ..store import knowledge as store
+from ..store import knowledge_means as means
 from ..store.engine import Database
 from .documents import Raw
 from .embeddings import BATCH, Embedder, signs_of, to_bytes
+from .floor import measure
 from .folder import digest_of
 from .means import centre
 from .preparer import Preparer
@@ -210,7 +212,17 @@ class Ingest:
             await centre(self._db, embedder.key, self._keep_turn)
             raise
         await centre(self._db, embedder.key, self._keep_turn)
+        await self._find_floor(embedder)
         return done
+
+    async def _find_floor(self, embedder: Embedder) -> None:
+        """Measure once from where on a passage is near, when there are any."""
+        there = await self._db.read(means.count_by_collection, embedder.key)
+        if there and await self._db.read(means.floor, embedder.key) is None:
+            floor = await measure(embedder)
+            await self._db.write(
+                means.keep_floor, embedder.key, floor.mean, floor.spread
+            )
 
     async def _embed(self, embedder: Embedder, pieces: Sequence[store.Piece]) -> int:
         texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in pieces]

@@ -8,7 +8,7 @@ from the database.
 
 import heapq
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -17,6 +17,7 @@ from ..store import knowledge as store
 from ..store import knowledge_means as means
 from ..store.engine import Database
 from .embeddings import Embedder, Vector, from_bytes, signs_of, similarity
+from .floor import Floor
 
 NEAREST = 64
 # While documents are added, the bits are not read again for every question.
@@ -32,7 +33,11 @@ class Near:
 
 
 class Meaning:
-    """The vectors of some collections."""
+    """The vectors of some collections.
+
+    Attributes:
+        floor: from where on something is near, as of the last search.
+    """
 
     def __init__(
         self, db: Database, collections: Sequence[str], embedder: Embedder
@@ -44,21 +49,26 @@ class Meaning:
         self._signs: dict[int | None, list[tuple[int, int]]] = {}
         self._means: dict[int, Vector] = {}
         self._state: tuple[int, ...] | None = None
+        self.floor = Floor()
         self._read_at = 0.0
 
-    async def search(self, question: str) -> list[Near]:
-        """Return the nearest chunks, the nearest first; none without a server.
+    async def vector(self, question: str) -> Vector | None:
+        """Return what a question means; None without a server."""
+        return await self._embedder.question(question)
+
+    async def search(self, vector: Vector, also: Collection[int] = ()) -> list[Near]:
+        """Return the nearest chunks, the nearest first.
+
+        Args:
+            also: chunks that are compared exactly too.
 
         Raises:
             StoreError: the database did not answer.
         """
-        vector = await self._embedder.question(question)
-        if vector is None:
-            return []
         await self._refresh()
         nearest = heapq.nsmallest(NEAREST, self._distances(vector))
-        chunk_ids = [chunk_id for _, chunk_id in nearest]
-        rows = await self._db.read(store.numbers, chunk_ids, self._embedder.key)
+        chunk_ids = {chunk_id for _, chunk_id in nearest}.union(also)
+        rows = await self._db.read(store.numbers, list(chunk_ids), self._embedder.key)
         return _by_similarity(vector, rows)
 
     def _distances(self, vector: Vector) -> Iterator[tuple[int, int]]:
@@ -76,6 +86,8 @@ class Meaning:
         if state == self._state or (self._signs and now < self._read_at + FRESH_S):
             return
         rows, known = await self._db.read(_signs_and_means, self._collections, model)
+        measured = await self._db.read(means.floor, model)
+        self.floor = Floor(*measured) if measured else Floor()
         about = {mean.id: from_bytes(mean.numbers) for mean in known}
         signs: dict[int | None, list[tuple[int, int]]] = {}
         for row in rows:

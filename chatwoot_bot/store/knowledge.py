@@ -58,6 +58,7 @@ class Piece:
 
     chunk_id: int
     document_id: int
+    uri: str
     title: str
     url: str | None
     heading: str
@@ -325,6 +326,7 @@ def pieces(tx: sa.Connection, chunk_ids: Sequence[int]) -> dict[int, Piece]:
         row.chunk_id: Piece(
             chunk_id=row.chunk_id,
             document_id=row.document_id,
+            uri=row.uri,
             title=row.title,
             url=row.url,
             heading=row.heading,
@@ -352,6 +354,7 @@ _PIECES = (
         knowledge_chunks.c.document_id,
         knowledge_chunks.c.heading,
         knowledge_chunks.c.text,
+        knowledge_documents.c.uri,
         knowledge_documents.c.title,
         knowledge_documents.c.url,
     )

@@ -16,7 +16,10 @@ from .schema import (
     knowledge_means,
     knowledge_signs,
     knowledge_vectors,
+    service,
 )
+
+FLOOR = "knowledge_floor:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +121,22 @@ def keep_signs(tx: sa.Connection, model: str, signs: Sequence[Signs]) -> None:
 def drop_unused_means(tx: sa.Connection) -> None:
     """Forget the means that no signs are about."""
     tx.execute(_DROP)
+
+
+def keep_floor(tx: sa.Connection, model: str, mean: float, spread: float) -> None:
+    """Keep what *model* says of texts that have nothing to do with each other."""
+    name = {"name": FLOOR + model}
+    tx.execute(sa.delete(service).where(service.c.name == name["name"]))
+    tx.execute(sa.insert(service), name | {"value": f"{mean} {spread}"})
+
+
+def floor(tx: sa.Connection, model: str) -> tuple[float, float] | None:
+    """Return (mean, spread) of what was kept; None when nothing was."""
+    value = tx.scalar(sa.select(service.c.value).where(service.c.name == FLOOR + model))
+    if value is None:
+        return None
+    mean, _, spread = str(value).partition(" ")
+    return float(mean), float(spread)
 
 
 _MODEL = knowledge_vectors.c.model == sa.bindparam("model")

@@ -14,9 +14,10 @@ from knowing import ingesting, take_in, write
 from structlog.testing import capture_logs
 
 from chatwoot_bot import library
+from chatwoot_bot.core.ranking import Ranked
 from chatwoot_bot.errors import EmbeddingsError, KnowledgeError
 from chatwoot_bot.http import make_client
-from chatwoot_bot.knowledge import embeddings, meaning
+from chatwoot_bot.knowledge import embeddings, floor, meaning, search
 from chatwoot_bot.knowledge.embeddings import (
     Embedder,
     from_bytes,
@@ -50,6 +51,10 @@ def vector(text):
         if word in MEANINGS:
             numbers[MEANINGS[word]] += 5.0
     return numbers
+
+
+# Requests by which it is found what a model says of unrelated texts.
+MEASURED = [1] * (len(floor.QUESTIONS) + len(floor.TEXTS))
 
 
 class Vectors:
@@ -134,7 +139,8 @@ async def test_only_what_has_no_vector_is_asked_for(db, docs, embedder, server):
     await take_in(db, docs)
 
     assert await embed(db, embedder) == 1
-    assert [len(asked["input"]) for asked in server.asked] == [2, 1]
+    sizes = [len(asked["input"]) for asked in server.asked]
+    assert sizes == [2, *MEASURED, 1], "the model's floor is measured once"
     assert server.asked[0]["model"] == "m"
 
 
@@ -237,6 +243,10 @@ def text_in(written):
     return written.splitlines()[-1]
 
 
+async def nearest(known, question):
+    return await known.search(await known.vector(question))
+
+
 def exact(vectors, question, limit):
     """The nearest texts, of all of them."""
 
@@ -254,15 +264,15 @@ async def test_prefilter_finds_what_an_exact_search_finds(
 ):
     """Where all vectors share a direction, signs about 0 tell nothing apart."""
     vectors, asked = sharing_a_direction()
-    server.vector_of = lambda written: vectors[text_in(written)]
+    server.vector_of = lambda written: vectors.get(text_in(written)) or [1.0]
     parts = "\n\n".join(f"## n{n}\n\ntext {n}" for n in range(SHARING))
     await take_in(db, write(tmp_path / "docs", a=f"# Parts\n\n{parts}"))
     await embed(db, embedder)
     known = meaning.Meaning(db, ("",), embedder)
     found = wanted = 0
     for question, text in asked:
-        nearest = [near.chunk_id for near in (await known.search(question))[:5]]
-        pieces = await db.read(store.pieces, nearest)
+        near = [one.chunk_id for one in (await nearest(known, question))[:5]]
+        pieces = await db.read(store.pieces, near)
         found += text in {piece.text for piece in pieces.values()}
         wanted += text in exact(vectors, question, 5)
 
@@ -351,8 +361,9 @@ async def test_questions_and_documents_carry_their_prefix(db, docs, server):
         await embed(db, prefixed)
         await titles(db, "voiture", prefixed)
 
-    documents, question = [asked["input"] for asked in server.asked]
+    documents, *measured, question = [asked["input"] for asked in server.asked]
     assert all(text.startswith("passage: ") for text in documents)
+    assert {text.split()[0] for [text] in measured} == {"passage:", "query:"}
     assert question == ["query: voiture"]
 
 
@@ -407,7 +418,7 @@ def test_key_goes_only_to_the_server_it_was_given_for(own, expected):
 async def test_batch_is_halved_until_the_server_manages_it(
     db, tmp_path, embedder, server, monkeypatch
 ):
-    monkeypatch.setattr(embeddings, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(embeddings, "TIMEOUT_S", 1.0)
     server.most, server.gate = 3, asyncio.Event()
     texts = {f"d{n}": f"# Title {n}\n\nText {n}." for n in range(16)}
     await take_in(db, write(tmp_path / "docs", **texts))
@@ -415,7 +426,7 @@ async def test_batch_is_halved_until_the_server_manages_it(
     assert await embed(db, embedder) == 16
     sizes = [len(asked["input"]) for asked in server.asked]
     assert sizes[:4] == [16, 8, 4, 2]
-    assert set(sizes[3:]) == {2}, "what was too much once is not tried for every batch"
+    assert sizes[3:] == [2] * 8 + MEASURED, "what was too much is not tried again"
 
 
 async def test_batch_that_is_refused_is_halved_too(db, docs, embedder, server):
@@ -493,3 +504,48 @@ async def test_service_embeds_what_comes_later_and_tells_how_many_lack_a_vector(
         running.cancel()
 
     assert shown == [False, True]
+
+
+# --- What is near enough ---
+
+
+def test_near_is_measured_from_what_unrelated_texts_have():
+    """0.3 means much to one model, and to another less than nothing."""
+    minilm, e5 = floor.Floor(0.04, 0.075), floor.Floor(0.74, 0.033)
+
+    assert 0.25 < minilm.near < 0.3 < 0.8 < e5.near < 0.85
+    assert 0.15 < minilm.related < 0.2 < 0.78 < e5.related < 0.81
+
+
+def ranked(chunk_id, coverage=1.0):
+    return Ranked(chunk_id, 1.0, coverage)
+
+
+@pytest.mark.parametrize(
+    ("by_words", "near", "found"),
+    [
+        # The same words about something else.
+        ([ranked(1)], [(1, 0.1)], []),
+        ([ranked(1)], [(1, 0.21)], [1]),
+        # It was added a moment ago and has no vector yet.
+        ([ranked(1)], [], [1]),
+        ([], [(1, 0.29)], []),
+        ([], [(1, 0.4), (2, 0.2)], [1]),
+        ([ranked(1, 0.1)], [(1, 0.21)], []),
+        ([ranked(3), ranked(2)], [(1, 0.5), (2, 0.4), (3, 0.2)], [2, 1, 3]),
+    ],
+)
+def test_words_and_meaning_together(by_words, near, found):
+    level = floor.Floor(0.0, 0.1)
+    chosen = search._by_both(by_words, [meaning.Near(*one) for one in near], level)
+
+    assert [chunk for chunk, _ in chosen] == found
+
+
+async def test_floor_of_a_model_is_kept(db, docs, embedder):
+    before = await db.read(store_means.floor, "m")
+    await embed(db, embedder)
+    kept = await db.read(store_means.floor, "m")
+
+    assert before is None
+    assert floor.Floor(*kept) == await floor.measure(embedder)
