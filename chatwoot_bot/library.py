@@ -17,7 +17,7 @@ from .bots import WEB
 from .core.conversation import Inbox
 from .errors import ChatwootBotError, EmbeddingsError, KnowledgeError, unexpected
 from .knowledge.embeddings import Embedder
-from .knowledge.folder import files_in
+from .knowledge.folder import files_in, named, passed_over
 from .knowledge.health import Health
 from .knowledge.ingest import Ingest
 from .knowledge.prefixes import Prefixes, prefixes_of
@@ -203,6 +203,10 @@ async def _take_in_folder(ingest: Ingest, collection: str, folder: Path) -> None
     report = await ingest.add(collection, place_of(folder), files)
     for uri, reason in report.failed.items():
         log.warning("document not read", uri=uri, reason=reason)
+    for uri, reason in report.notes.items():
+        log.warning("document read in part", uri=uri, reason=reason)
+    if others := await asyncio.to_thread(passed_over, folder):
+        log.warning("files passed over", count=len(others), files=named(others))
     log.info(
         "knowledge up to date",
         folder=str(folder),

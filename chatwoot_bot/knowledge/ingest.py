@@ -52,6 +52,7 @@ class Report:
 
     Attributes:
         failed: uri → why it could not be read; what was known of it stays.
+        notes: uri → what of it could not be read.
     """
 
     added: int = 0
@@ -60,6 +61,7 @@ class Report:
     removed: int = 0
     chunks: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Ingest:
@@ -128,7 +130,8 @@ class Ingest:
         if known.get(source.uri) == digest:
             report.unchanged += 1
             return
-        prepared = await self._preparer.prepare(await source.fetch())
+        raw = await source.fetch()
+        prepared = await self._preparer.prepare(raw)
         if not prepared.chunks:
             raise KnowledgeError("it holds no text")
         document = store.Document(
@@ -140,6 +143,8 @@ class Ingest:
             added_at=self._now(),
         )
         await self._write(document, prepared.chunks, digest)
+        if raw.note:
+            report.notes[source.uri] = raw.note
         report.chunks += len(prepared.chunks)
         if source.uri in known:
             report.changed += 1

@@ -20,27 +20,31 @@ INSTRUCTION = (
     "Instruct: Given a web search query, retrieve relevant passages that answer the "
     "query\nQuery:"
 )
-# By what the name holds, the special before the general.
-KNOWN = (
-    (re.compile(r"e5-.*instruct|qwen3-embedding"), Prefixes(INSTRUCTION)),
-    (re.compile(r"(?:^|[^a-z0-9])e5(?:$|[^a-z0-9])"), Prefixes("query:", "passage:")),
-    (
-        re.compile(r"nomic-embed-text|modernbert-embed"),
-        Prefixes("search_query:", "search_document:"),
-    ),
-    (re.compile(r"arctic-embed.*v2|arctic-embed2"), Prefixes("query:")),
-    (re.compile(r"mxbai-embed-(?:large|xsmall)|arctic-embed"), Prefixes(RETRIEVAL)),
-    (re.compile(r"bge-(?:small|base|large)-en"), Prefixes(RETRIEVAL)),
-    (
-        re.compile(r"embedding-?gemma"),
-        Prefixes("task: search result | query:", "title: none | text:"),
-    ),
+GEMMA = Prefixes("task: search result | query:", "title: none | text:")
+# By all that the name must hold, with - for every mark; the special before the general.
+KNOWN: tuple[tuple[tuple[str, ...], Prefixes], ...] = (
+    (("-e5-", "instruct"), Prefixes(INSTRUCTION)),
+    (("qwen3-embedding",), Prefixes(INSTRUCTION)),
+    (("-e5-",), Prefixes("query:", "passage:")),
+    (("nomic-embed-text",), Prefixes("search_query:", "search_document:")),
+    (("modernbert-embed",), Prefixes("search_query:", "search_document:")),
+    (("arctic-embed2",), Prefixes("query:")),
+    (("arctic-embed", "-v2-"), Prefixes("query:")),
+    (("arctic-embed",), Prefixes(RETRIEVAL)),
+    (("mxbai-embed",), Prefixes(RETRIEVAL)),
+    (("bge-small-en",), Prefixes(RETRIEVAL)),
+    (("bge-base-en",), Prefixes(RETRIEVAL)),
+    (("bge-large-en",), Prefixes(RETRIEVAL)),
+    (("embeddinggemma",), GEMMA),
+    (("embedding-gemma",), GEMMA),
 )
+MARK = re.compile(r"[^a-z0-9]")
 # Of a model's name, that is looked at.
 MAX_NAME = 200
 
 
 def prefixes_of(model: str) -> Prefixes:
     """Return what *model* wants; nothing for one that is not known."""
-    name = model[:MAX_NAME].lower()
-    return next((said for known, said in KNOWN if known.search(name)), Prefixes())
+    name = f"-{MARK.sub('-', model[:MAX_NAME].lower())}-"
+    found = (said for parts, said in KNOWN if all(part in name for part in parts))
+    return next(found, Prefixes())
