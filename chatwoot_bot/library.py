@@ -78,7 +78,9 @@ def knowledge_of(
 ) -> Knowledge:
     """Return what a bot knows."""
     collections = dict.fromkeys([SHARED, collection_of(bot)])
-    return Knowledge(db, tuple(collections), embedder_of(bot.settings, http, health))
+    embedder = embedder_of(bot.settings, http, health)
+    first = health.taken_in if health else None
+    return Knowledge(db, tuple(collections), embedder, first)
 
 
 def embedder_of(
@@ -145,6 +147,7 @@ async def keep_up(
     embedder = embedder_of(settings, http, health)
     if folders(settings):
         await _until_done(partial(_take_in, settings, db))
+    health.taken_in.set()
     if embedder is None:
         return
     await _until_done(partial(_embed, db, embedder, health))

@@ -1,5 +1,6 @@
-"""Whether the embeddings server answers, as `/health/ready` and the log show it."""
+"""Whether documents are taken in and the embeddings server answers."""
 
+import asyncio
 from typing import Any
 
 import structlog
@@ -8,15 +9,17 @@ log = structlog.get_logger(__name__)
 
 
 class Health:
-    """What is known of the embeddings server of a service.
+    """What is known of the knowledge of a service, and of its embeddings server.
 
     Attributes:
+        taken_in: set once the folders have been looked through after the start.
         model: None without `EMBEDDING_MODEL`.
         without_vector: chunks that search by meaning does not find; None before they
             were counted.
     """
 
     def __init__(self) -> None:
+        self.taken_in = asyncio.Event()
         self.model: str | None = None
         self.without_vector: int | None = None
         self._is_reachable: bool | None = None

@@ -1,6 +1,7 @@
 """Find what the bot knows about a question."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -17,6 +18,8 @@ from .terms import asked
 
 # While there is nothing.
 LOOK_EVERY_S = 10.0
+# How long an answer waits for the first documents.
+FIRST_S = 10.0
 MAX_WORDS = 24
 MAX_CHARS = 500
 # Below it a chunk shares only by-words with the question: where its vector has a say
@@ -53,6 +56,7 @@ class Knowledge:
     Args:
         collections: that it may see.
         embedder: None for full text alone.
+        taken_in: set once the first documents are there; None when nothing is coming.
     """
 
     def __init__(
@@ -60,20 +64,29 @@ class Knowledge:
         db: Database,
         collections: Sequence[str],
         embedder: Embedder | None = None,
+        taken_in: asyncio.Event | None = None,
     ) -> None:
         self.collections = tuple(collections)
         self._db = db
         self._is_filled = False
+        self._taken_in = taken_in
         self._look_at = 0.0
         self._meaning = Meaning(db, collections, embedder) if embedder else None
 
     async def holds_anything(self) -> bool:
         """Return whether there is anything to find; documents may come at any time."""
         if not self._is_filled and time.monotonic() >= self._look_at:
-            size = await self._db.read(store.size, self.collections)
-            self._is_filled = size.chunks > 0
+            self._is_filled = await self._look()
+            if not self._is_filled and self._taken_in is not None:
+                # After a first start the documents are on their way.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._taken_in.wait(), FIRST_S)
+                self._is_filled = await self._look()
             self._look_at = time.monotonic() + LOOK_EVERY_S
         return self._is_filled
+
+    async def _look(self) -> bool:
+        return (await self._db.read(store.size, self.collections)).chunks > 0
 
     async def search(self, query: str, *, limit: int = 5) -> Sequence[Passage]:
         """Return what fits *query*, the best first; empty when nothing does.

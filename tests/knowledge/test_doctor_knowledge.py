@@ -21,6 +21,16 @@ def test_documents_are_counted(tmp_path):
     assert (finding.level, finding.message) == (Level.OK, "12 documents")
 
 
+def test_files_of_other_kinds_are_named(tmp_path):
+    (tmp_path / "b.xlsx").write_bytes(b"x")
+    finding = check(1, KNOWLEDGE_DIR=tmp_path, OPENAI_API_KEY="sk-1")
+
+    assert (finding.level, finding.message) == (
+        Level.OK,
+        "1 document; passed over, of another kind: b.xlsx",
+    )
+
+
 def test_documents_are_of_no_use_without_a_model(tmp_path):
     finding = check(12, KNOWLEDGE_DIR=tmp_path)
 
