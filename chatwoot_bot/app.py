@@ -40,6 +40,7 @@ from .handover import Handover
 from .http import make_client
 from .hub import Hub
 from .intake import Intake
+from .knowledge.health import Health
 from .language import wishes
 from .media.fetch import Fetcher
 from .media.guard import Guard
@@ -180,7 +181,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         if clients and with_worker and settings.sweep_interval_seconds:
             sweep = _sweep(settings, db, intake, clients)
             await stack.enter_async_context(parts.beside(sweep.run(), "sweep"))
-        keeping_up = library.keep_up(settings, db, http)
+        keeping_up = library.keep_up(settings, db, http, shared.embeddings)
         await stack.enter_async_context(parts.beside(keeping_up, "knowledge"))
         yield Context(
             settings=settings,
@@ -313,6 +314,7 @@ class Shared:
 
     Attributes:
         chatwoot: the circuit to it.
+        embeddings: how their server answers.
     """
 
     db: Database
@@ -322,6 +324,7 @@ class Shared:
     answering: Answering
     chatwoot: Breaker
     hub: Hub = field(default_factory=Hub)
+    embeddings: Health = field(default_factory=Health)
 
 
 def _engine(settings: Settings, shared: Shared) -> Engine:
@@ -359,7 +362,7 @@ def _parts(settings: Settings, bot: BotSettings, shared: Shared) -> dict[str, An
         "handover": _handover(bot),
         "guardrail": _guardrail(bot),
         "zone": ZoneInfo(own.timezone),
-        "tools": tools_of(bot, shared.db, shared.http),
+        "tools": tools_of(bot, shared.db, shared.http, shared.embeddings),
     }
 
 
@@ -633,6 +636,7 @@ def _readiness(
         return {
             "worker": {"ok": looked, "here": worker is not None},
             **shared.answering.parts(),
+            **shared.embeddings.parts(),
             "chatwoot": {
                 "configured": settings.chatwoot_configured,
                 "circuit": shared.chatwoot.state,

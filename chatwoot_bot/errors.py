@@ -19,6 +19,7 @@
     ├── PartDiedError          a part of the service ended by a bug; so does the process
     ├── MediaError             an attachment cannot be fetched or read
     ├── KnowledgeError         a document cannot be fetched or read
+    │   └── EmbeddingsError        the embeddings server gave no vectors
     └── ResponderError         the model said no, or said nothing
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
@@ -232,6 +233,18 @@ class MediaError(ChatwootBotError):
 
 class KnowledgeError(ChatwootBotError):
     """A document, or the place where they are, cannot be fetched or read."""
+
+
+class EmbeddingsError(KnowledgeError):
+    """The embeddings server gave no vectors.
+
+    Attributes:
+        too_much: True when fewer texts at once may help.
+    """
+
+    def __init__(self, message: str, *, too_much: bool = False) -> None:
+        super().__init__(message)
+        self.too_much = too_much
 
 
 class ResponderError(ChatwootBotError):

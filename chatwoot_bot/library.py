@@ -6,6 +6,8 @@ folder that `BOTS_FILE` gives it, and for what is added with `--inbox`.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,13 +15,16 @@ import structlog
 
 from .bots import WEB
 from .core.conversation import Inbox
-from .errors import ChatwootBotError, KnowledgeError, unexpected
+from .errors import ChatwootBotError, EmbeddingsError, KnowledgeError, unexpected
 from .knowledge.embeddings import Embedder
-from .knowledge.folder import files_in
+from .knowledge.folder import files_in, named, passed_over
+from .knowledge.health import Health
 from .knowledge.ingest import Ingest
+from .knowledge.prefixes import Prefixes, prefixes_of
 from .knowledge.preparer import Preparer
 from .knowledge.search import Knowledge
 from .settings import BotSettings, Settings
+from .store import knowledge as store
 from .store.engine import Database
 
 log = structlog.get_logger(__name__)
@@ -65,20 +70,50 @@ def inbox_of(text: str) -> Inbox:
     return WEB if text == WEB else int(text)
 
 
-def knowledge_of(bot: BotSettings, db: Database, http: httpx.AsyncClient) -> Knowledge:
+def knowledge_of(
+    bot: BotSettings,
+    db: Database,
+    http: httpx.AsyncClient,
+    health: Health | None = None,
+) -> Knowledge:
     """Return what a bot knows."""
     collections = dict.fromkeys([SHARED, collection_of(bot)])
-    return Knowledge(db, tuple(collections), embedder_of(bot.settings, http))
+    embedder = embedder_of(bot.settings, http, health)
+    first = health.taken_in if health else None
+    return Knowledge(db, tuple(collections), embedder, first)
 
 
-def embedder_of(settings: Settings, http: httpx.AsyncClient) -> Embedder | None:
+def embedder_of(
+    settings: Settings, http: httpx.AsyncClient, health: Health | None = None
+) -> Embedder | None:
     """Return who makes vectors; None without `EMBEDDING_MODEL`."""
-    if settings.embedding_model is None:
+    server = settings.embedding()
+    if server is None:
         return None
-    base_url, api_key, _ = settings.llm()
-    return Embedder(
-        http, base_url=base_url, api_key=api_key, model=settings.embedding_model
+    if health is not None:
+        health.model = server.model
+    known = prefixes_of(server.model)
+    query, document = (
+        settings.embedding_query_prefix,
+        settings.embedding_document_prefix,
     )
+    return Embedder(
+        http,
+        base_url=server.base_url,
+        api_key=server.api_key,
+        model=server.model,
+        prefixes=Prefixes(
+            _prefix(query, known.query), _prefix(document, known.document)
+        ),
+        health=health,
+    )
+
+
+def _prefix(given: str | None, known: str) -> str:
+    """Return what the operator has said, or what is known; "" for ``none``."""
+    if given is None:
+        return known
+    return "" if given.lower() == "none" else given
 
 
 def folders(settings: Settings) -> list[tuple[str, Path]]:
@@ -92,44 +127,95 @@ def folders(settings: Settings) -> list[tuple[str, Path]]:
     return found
 
 
-async def keep_up(settings: Settings, db: Database, http: httpx.AsyncClient) -> None:
-    """Take in what has changed in the folders since the last start; then end.
+def place_of(folder: Path) -> str:
+    """Return where a folder is, as its documents name it."""
+    return str(folder.absolute())
 
-    In the background: a service without its newest documents is better than none.
+
+async def keep_up(
+    settings: Settings,
+    db: Database,
+    http: httpx.AsyncClient,
+    health: Health | None = None,
+) -> None:
+    """Take in what has changed in the folders since the last start.
+
+    In the background: a service without its newest documents is better than none. With
+    embeddings it goes on, and gives a vector to what comes later without one.
     """
-    if not folders(settings) and settings.embedding_model is None:
+    health = health or Health()
+    embedder = embedder_of(settings, http, health)
+    if folders(settings):
+        await _until_done(partial(_take_in, settings, db))
+    health.taken_in.set()
+    if embedder is None:
         return
+    await _until_done(partial(_embed, db, embedder, health))
+    while True:
+        await asyncio.sleep(AGAIN_S)
+        await _until_done(partial(_embed_missing, db, embedder, health))
+
+
+async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
+    """Do *work*, again after each failure; log a failure once."""
+    logged = ""
     while True:
         try:
-            async with Preparer() as preparer, Ingest(db, preparer) as ingest:
-                await _take_in(settings, ingest)
-                embedder = embedder_of(settings, http)
-                if embedder is not None and await ingest.embed(embedder):
-                    log.info("knowledge embedded", model=embedder.model)
-            return
+            return await work()
+        except EmbeddingsError:
+            pass  # `Health` logs it
         except ChatwootBotError as error:
-            log.warning("knowledge not up to date", reason=str(error))
-        except Exception as error:  # noqa: BLE001 - see above
+            if logged != str(error):
+                log.warning("knowledge not up to date", reason=str(error))
+            logged = str(error)
+        except Exception as error:  # noqa: BLE001 - without it is better than no service
             log.error("knowledge not up to date", **unexpected(error))
         await asyncio.sleep(AGAIN_S)
 
 
-async def _take_in(settings: Settings, ingest: Ingest) -> None:
-    for collection, folder in folders(settings):
+async def _embed_missing(db: Database, embedder: Embedder, health: Health) -> None:
+    """Give vectors to what the command has added while the server was away."""
+    health.without_vector = await db.read(store.count_without_vector, embedder.key)
+    if health.without_vector:
+        await _embed(db, embedder, health)
+
+
+async def _embed(db: Database, embedder: Embedder, health: Health) -> None:
+    async with Preparer() as preparer, Ingest(db, preparer) as ingest:
         try:
-            files = await asyncio.to_thread(files_in, folder)
-        except KnowledgeError as error:
-            log.warning("knowledge not up to date", reason=str(error))
-            continue
-        report = await ingest.add(collection, str(folder.absolute()), files)
-        for uri, reason in report.failed.items():
-            log.warning("document not read", uri=uri, reason=reason)
-        log.info(
-            "knowledge up to date",
-            folder=str(folder),
-            added=report.added,
-            changed=report.changed,
-            removed=report.removed,
-            unchanged=report.unchanged,
-            failed=len(report.failed),
-        )
+            if await ingest.embed(embedder):
+                log.info("knowledge embedded", model=embedder.model)
+        finally:
+            health.without_vector = await db.read(
+                store.count_without_vector, embedder.key
+            )
+
+
+async def _take_in(settings: Settings, db: Database) -> None:
+    async with Preparer() as preparer, Ingest(db, preparer) as ingest:
+        for collection, folder in folders(settings):
+            await _take_in_folder(ingest, collection, folder)
+
+
+async def _take_in_folder(ingest: Ingest, collection: str, folder: Path) -> None:
+    try:
+        files = await asyncio.to_thread(files_in, folder)
+    except KnowledgeError as error:
+        log.warning("knowledge not up to date", reason=str(error))
+        return
+    report = await ingest.add(collection, place_of(folder), files)
+    for uri, reason in report.failed.items():
+        log.warning("document not read", uri=uri, reason=reason)
+    for uri, reason in report.notes.items():
+        log.warning("document read in part", uri=uri, reason=reason)
+    if others := await asyncio.to_thread(passed_over, folder):
+        log.warning("files passed over", count=len(others), files=named(others))
+    log.info(
+        "knowledge up to date",
+        folder=str(folder),
+        added=report.added,
+        changed=report.changed,
+        removed=report.removed,
+        unchanged=report.unchanged,
+        failed=len(report.failed),
+    )

@@ -314,6 +314,10 @@ class Settings(pydantic.BaseModel):
     booking_days_ahead: int = Field(14, ge=1, le=90)
     knowledge_dir: Path | None = None
     embedding_model: str | None = None
+    embedding_base_url: Url | None = None
+    embedding_api_key: Token | None = None
+    embedding_query_prefix: str | None = Field(None, max_length=500)
+    embedding_document_prefix: str | None = Field(None, max_length=500)
     tools: Annotated[tuple[str, ...], Commas] = ()
     tool_labels: Annotated[tuple[str, ...], Commas] = ()
     bots_file: Path | None = None
@@ -558,6 +562,18 @@ class Settings(pydantic.BaseModel):
         if self.openai_model not in OPENAI_MODELS:
             model = self.openai_model
         return _llm(self.openai_base_url or preset.base_url, key, model)
+
+    def embedding(self) -> Llm | None:
+        """Return the model that makes vectors, or None.
+
+        A key is only sent to the server that it was given for.
+        """
+        model, url = self.embedding_model, self.embedding_base_url
+        if model is None:
+            return None
+        if self.embedding_api_key is None and url is None:
+            return self.llm()._replace(model=model)
+        return _llm(url or self.openai_base_url, self.embedding_api_key, model)
 
     def second_llm(self) -> Llm | None:
         """Return the model that is asked when the first responder fails, or None."""

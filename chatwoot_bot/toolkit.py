@@ -11,6 +11,7 @@ from .booking.external import CalcomCalendar
 from .booking.own import OwnCalendar
 from .core.hours import parse_hours
 from .core.slots import Grid
+from .knowledge.health import Health
 from .settings import BotSettings, Settings
 from .store.engine import Database
 from .tools.base import Tool
@@ -21,9 +22,15 @@ from .tools.registry import allowed
 
 
 def tools_of(
-    bot: BotSettings, db: Database, http: httpx.AsyncClient
+    bot: BotSettings,
+    db: Database,
+    http: httpx.AsyncClient,
+    health: Health | None = None,
 ) -> tuple[Tool, ...]:
     """Return what the bot's model may do besides speaking.
+
+    Args:
+        health: told how the embeddings server answers.
 
     Raises:
         SettingsError: the operator's own tools cannot be used.
@@ -33,7 +40,7 @@ def tools_of(
         settings.tools,
         labels=settings.tool_labels,
         others=[
-            search_knowledge(library.knowledge_of(bot, db, http), db),
+            search_knowledge(library.knowledge_of(bot, db, http, health), db),
             *booking_tools(settings, db, http),
             *(endpoint_tool(http, each) for each in bot.endpoints),
         ],

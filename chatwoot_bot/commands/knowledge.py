@@ -6,7 +6,7 @@ It works on the database of a running service, which finds what was added at onc
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -16,16 +16,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-from rich.table import Table
 
 from ..core.conversation import Inbox
 from ..errors import ChatwootBotError, KnowledgeError
 from ..http import make_client
 from ..knowledge import help_center
-from ..knowledge.folder import files_in
+from ..knowledge.folder import files_in, named, passed_over
 from ..knowledge.ingest import Given, Ingest, Report, Source
 from ..knowledge.preparer import Preparer
-from ..knowledge.search import Knowledge
+from ..knowledge.search import Knowledge, Passage
 from ..library import (
     SHARED,
     collection_for,
@@ -39,6 +38,7 @@ from ..store.engine import Database
 from .console import VisibleConsole
 from .database import visited
 from .environment import load_settings
+from .listing import show_json, show_rows
 from .terminal import echo
 
 T = TypeVar("T")
@@ -56,8 +56,9 @@ knowledge = typer.Typer(
 Place = Annotated[
     str,
     typer.Argument(
-        help="A folder or file (Markdown, text, HTML, PDF), the address of a help "
-        "centre (https://…/hc/PORTAL), or help-center: all of CHATWOOT_ACCOUNT_ID."
+        help="A folder or file (Markdown, text, HTML, PDF, DOCX, CSV), the address of "
+        "a help centre (https://…/hc/PORTAL), or help-center: all of "
+        "CHATWOOT_ACCOUNT_ID."
     ),
 ]
 ForInbox = Annotated[
@@ -66,6 +67,9 @@ ForInbox = Annotated[
         "--inbox",
         help="For the bot of this inbox alone (a number, or web); for all without it.",
     ),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="As a list of JSON objects, for programs.")
 ]
 
 
@@ -89,9 +93,9 @@ def add(place: Place, inbox: ForInbox = None) -> None:
 
 
 @knowledge.command("list")
-def list_() -> None:
+def list_(as_json: AsJson = False) -> None:
     """List the documents."""
-    _run(_list(_settings()))
+    _run(_list(_settings(), as_json=as_json))
 
 
 @knowledge.command()
@@ -99,9 +103,11 @@ def search(
     query: Annotated[str, typer.Argument(help="A question, or words of one.")],
     inbox: ForInbox = None,
     limit: Annotated[int, typer.Option(min=1, max=50)] = 5,
+    as_json: AsJson = False,
 ) -> None:
-    """Show what the bot would find."""
-    found = _run(_search(_settings(), query, _inbox(inbox), limit))
+    """Show what the bot would find, with file and score."""
+    work = _search(_settings(), query, _inbox(inbox), limit, as_json=as_json)
+    found = _run(work)
     if not found:
         raise typer.Exit(1)
 
@@ -118,12 +124,13 @@ def remove(place: Place, inbox: ForInbox = None) -> None:
 @knowledge.command()
 def questions(
     clear: Annotated[bool, typer.Option(help="Forget them after showing.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what contacts asked and no document answers.
 
     What a document that was added since answers is taken off the list.
     """
-    _run(_questions(_settings(), clear=clear))
+    _run(_questions(_settings(), clear=clear, as_json=as_json))
 
 
 def _settings() -> Settings:
@@ -167,6 +174,9 @@ async def _add(settings: Settings, place: str, inbox: Inbox | None) -> bool:
             with _bar(desk.console, at) as progress:
                 report = await ingest.add(collection, at, sources, progress)
             _show_report(desk.console, report)
+            if files is not None and (others := passed_over(Path(at))):
+                text = f"passed over, of another kind: {named(others)}"
+                desk.console.print(text, style="yellow", markup=False)
             failed = failed or bool(report.failed)
         embedder = embedder_of(settings, desk.http)
         if embedder is not None:
@@ -250,44 +260,62 @@ def _show_report(console: Console, report: Report) -> None:
     )
     for uri, why in report.failed.items():
         console.print(f"not read: {uri}: {why}", style="red", markup=False)
+    for uri, why in report.notes.items():
+        console.print(f"read in part: {uri}: {why}", style="yellow", markup=False)
 
 
-async def _list(settings: Settings) -> None:
+async def _list(settings: Settings, *, as_json: bool) -> None:
     async with _desk(settings) as desk:
         found = await desk.db.read(store.documents)
-        if not found:
+        if as_json:
+            show_json([asdict(each) for each in found])
+        elif found:
+            show_rows(desk.console, [_listed(each) for each in found])
+        else:
             desk.console.print("Nothing is known yet: chatwoot-bot knowledge add PATH")
-            return
-        table = Table("for", "title", "language", "chunks", "added")
-        table.add_column("from", overflow="fold")
-        for each in found:
-            table.add_row(
-                "all" if each.collection == SHARED else each.collection,
-                escape(each.title),
-                escape(each.language),
-                str(each.chunks),
-                _when(each.added_at),
-                escape(each.uri),
-            )
-        desk.console.print(table)
+
+
+def _listed(document: store.Document) -> dict[str, str]:
+    return {
+        "for": "all" if document.collection == SHARED else document.collection,
+        "title": document.title,
+        "language": document.language,
+        "chunks": str(document.chunks),
+        "added": _when(document.added_at),
+        "from": document.uri,
+    }
 
 
 async def _search(
-    settings: Settings, query: str, inbox: Inbox | None, limit: int
+    settings: Settings, query: str, inbox: Inbox | None, limit: int, *, as_json: bool
 ) -> bool:
     async with _desk(settings) as desk:
         bot = settings.bots[0] if inbox is None else settings.bot_for(inbox)
         known = knowledge_of(bot, desk.db, desk.http)
         passages = await known.search(query, limit=limit)
+        if as_json:
+            show_json([asdict(passage) for passage in passages])
+            return bool(passages)
         for passage in passages:
-            title = " > ".join(filter(None, (passage.title, passage.heading)))
-            desk.console.print(title, style="bold", markup=False)
-            if passage.url:
-                desk.console.print(passage.url, style="dim", markup=False)
-            desk.console.print(f"{passage.text}\n", markup=False)
+            _show_passage(desk.console, passage)
         if not passages:
             desk.console.print("Nothing that fits.")
         return bool(passages)
+
+
+def _show_passage(console: Console, passage: Passage) -> None:
+    """Print a passage; in a pipe no line is wrapped."""
+    wraps = console.is_terminal
+    title = " > ".join(filter(None, (passage.title, passage.heading)))
+    console.print(title, style="bold", markup=False, soft_wrap=not wraps)
+    from_where = passage.url or passage.uri
+    console.print(
+        f"{from_where} (score {passage.score:.2f})",
+        style="dim",
+        markup=False,
+        soft_wrap=not wraps,
+    )
+    console.print(f"{passage.text}\n", markup=False, soft_wrap=not wraps)
 
 
 async def _remove(settings: Settings, place: str, inbox: Inbox | None) -> int:
@@ -300,27 +328,33 @@ async def _remove(settings: Settings, place: str, inbox: Inbox | None) -> int:
         return await ingest.remove(collection, _at(place))
 
 
-async def _questions(settings: Settings, *, clear: bool) -> None:
+async def _questions(settings: Settings, *, clear: bool, as_json: bool) -> None:
     async with _desk(settings) as desk:
-        table = Table("question", "asked", "last", "conversation")
+        embedder = embedder_of(settings, desk.http)
+        left: list[store.Question] = []
         for each in await desk.db.read(store.questions):
             collections = tuple(dict.fromkeys([SHARED, each.collection]))
-            embedder = embedder_of(settings, desk.http)
             if await Knowledge(desk.db, collections, embedder).search(each.question):
                 await desk.db.write(store.forget_question, each)
                 continue
-            table.add_row(
-                escape(each.question),
-                str(each.count),
-                _when(each.asked_at),
-                each.conversation_id,
-            )
+            left.append(each)
             if clear:
                 await desk.db.write(store.forget_question, each)
-        if table.row_count:
-            desk.console.print(table)
+        if as_json:
+            show_json([asdict(each) for each in left])
+        elif left:
+            show_rows(desk.console, [_asked(each) for each in left])
         else:
             desk.console.print("No question is open.")
+
+
+def _asked(question: store.Question) -> dict[str, str]:
+    return {
+        "question": question.question,
+        "asked": str(question.count),
+        "last": _when(question.asked_at),
+        "conversation": question.conversation_id,
+    }
 
 
 def _when(seconds: float) -> str:

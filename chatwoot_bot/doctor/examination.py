@@ -14,6 +14,7 @@ from ..settings import Settings
 from .bots import check_all_tools, check_models
 from .connection import check_connection
 from .database import check_database
+from .embeddings import check_embeddings, check_vectors
 from .findings import Finding, ok, redacted
 from .knowledge import check_knowledge
 from .subject import Subject
@@ -25,12 +26,15 @@ async def examine(subject: Subject) -> list[Finding]:
     async with asyncio.TaskGroup() as group:
         database = group.create_task(check_database(settings))
         models = group.create_task(check_models(settings, subject.http))
+        embeddings = group.create_task(check_embeddings(settings, subject.http))
         there = group.create_task(check_connection(subject, database))
     finding, condition = database.result()
     found = [
         ok("settings", "readable"),
         finding,
         check_knowledge(settings, condition),
+        *filter(None, [embeddings.result()]),
+        *filter(None, [check_vectors(settings, subject.http, condition)]),
         *models.result(),
         *check_all_tools(settings, subject.http),
         *there.result(),

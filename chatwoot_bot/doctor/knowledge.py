@@ -1,5 +1,7 @@
 """What the bot knows: the folders are there, and documents are known."""
 
+from ..knowledge.folder import named as names_of
+from ..knowledge.folder import passed_over
 from ..library import folders
 from ..settings import Settings
 from ..store.condition import Condition
@@ -26,7 +28,8 @@ def check_knowledge(settings: Settings, condition: Condition | None) -> Finding:
             CHECK,
             "no document is known yet",
             setting="KNOWLEDGE_DIR",
-            mend="put Markdown, text, HTML or PDF files there, and restart the service",
+            mend="put Markdown, text, HTML, PDF, DOCX or CSV files there, and restart "
+            "the service",
         )
     without_model = all(bot.settings.responder_name == "mock" for bot in settings.bots)
     if condition.documents and without_model:
@@ -36,4 +39,8 @@ def check_knowledge(settings: Settings, condition: Condition | None) -> Finding:
             setting="OPENAI_API_KEY",
             mend="set it, or GROQ_API_KEY, OPENROUTER_API_KEY or OLLAMA_MODEL",
         )
-    return ok(CHECK, f"{condition.documents} documents")
+    count = condition.documents
+    message = "1 document" if count == 1 else f"{count} documents"
+    if others := [path for folder in named for path in passed_over(folder)]:
+        message += f"; passed over, of another kind: {names_of(others)}"
+    return ok(CHECK, message)

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from html.parser import HTMLParser
 
+from .noise import without_noise
+from .tables import lines_of
+
 MAX_TITLE = 200
 # Of a document. A manual, not an encyclopedia; more would hold the event loop on its
 # way.
@@ -23,6 +26,7 @@ class Kind(StrEnum):
     MARKDOWN = "markdown"
     HTML = "html"
     TEXT = "text"
+    TABLE = "table"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +38,13 @@ class Raw:
         title: None when it is in the text.
         url: for contacts; None when they cannot open it, or it is in the text.
         language: what the source says; None when it says nothing.
+        note: what of it could not be read; None for nothing.
     """
 
     uri: str
     kind: Kind
     text: str
+    note: str | None = None
     title: str | None = None
     url: str | None = None
     language: str | None = None
@@ -76,6 +82,13 @@ def parse(raw: Raw) -> Parsed:
             found = _markdown(text, given)
         case Kind.HTML:
             found = _html(text, given)
+        case Kind.TABLE:
+            found = Parsed(
+                title=None,
+                url=None,
+                language=None,
+                sections=[Section((), lines_of(text))],
+            )
         case Kind.TEXT:
             found = Parsed(
                 title=None, url=None, language=None, sections=[Section((), text)]
@@ -134,7 +147,7 @@ def _markdown(text: str, title: str | None) -> Parsed:
         for number, token in enumerate(tokens)
         if token.type == "heading_open" and token.level == 0
     ]
-    lines = body.splitlines(keepends=True)
+    lines = without_noise(body.splitlines(keepends=True), tokens)
     sections, last = _Sections(title or said.get("title")), 0
     for place, level, content in headings:
         start, end = place or [last, last]

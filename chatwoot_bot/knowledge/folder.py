@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import KnowledgeError, MediaError
 from ..media.kinds import PDF, kind_of, text_of
-from ..media.reading import FileReader
+from ..media.reading import FileReader, Pages
 from .documents import MAX_CHARS, Kind, Raw
 from .prepare import VERSION
 
@@ -20,9 +20,20 @@ KINDS = {
     ".htm": Kind.HTML,
     ".txt": Kind.TEXT,
     ".pdf": Kind.TEXT,
+    ".docx": Kind.HTML,
+    ".csv": Kind.TABLE,
 }
+# Files that belong to documents and are none; what else is there is told.
+BESIDE = frozenset(
+    {
+        *(".css", ".gif", ".ico", ".jpeg", ".jpg", ".js", ".png", ".svg", ".webp"),
+        *(".woff", ".woff2", ".ttf", ".map"),
+    }
+)
 MAX_BYTES = 20 * 1024 * 1024
 MAX_PAGES = 1_000
+# Of pages or files, in one sentence.
+MAX_NAMED = 10
 # In UTF-8, of one character.
 MAX_CHAR_BYTES = 4
 
@@ -61,18 +72,19 @@ class File:
             KnowledgeError: it cannot be read.
         """
         content = await self._content()
-        if self.path.suffix.lower() == ".pdf":
-            text = await self._pdf(content)
-        else:
-            if len(content) > MAX_CHARS * MAX_CHAR_BYTES:
-                raise _too_long()
-            decoded = await asyncio.to_thread(text_of, content)
-            if decoded is None:
-                raise KnowledgeError("it is no text")
-            if len(decoded) > MAX_CHARS:
-                raise _too_long()
-            text = decoded
-        return Raw(uri=self.uri, kind=KINDS[self.path.suffix.lower()], text=text)
+        kind = KINDS[self.path.suffix.lower()]
+        match self.path.suffix.lower():
+            case ".pdf":
+                pages = await self._pdf(content)
+                note = _unread(pages.unreadable)
+                return Raw(uri=self.uri, kind=kind, text=pages.text, note=note)
+            case ".docx":
+                text = await self._word(content)
+            case _:
+                text = await _text(content)
+        if len(text) > MAX_CHARS:
+            raise _too_long()
+        return Raw(uri=self.uri, kind=kind, text=text)
 
     async def _content(self) -> bytes:
         try:
@@ -83,15 +95,39 @@ class File:
             raise KnowledgeError(f"it is larger than {MAX_BYTES >> 20} MB")
         return content
 
-    async def _pdf(self, content: bytes) -> str:
+    async def _pdf(self, content: bytes) -> Pages:
         if await asyncio.to_thread(kind_of, content) != PDF:
             # A page that asks to sign in, saved under the name of what it hid.
             raise KnowledgeError("it is not a PDF file, whatever its name says")
         reader = FileReader(max_chars=MAX_CHARS, max_pages=MAX_PAGES)
         try:
-            return await reader.read(content)
+            return await reader.read_pdf(content)
         except MediaError as error:
             raise KnowledgeError(str(error)) from error
+
+    async def _word(self, content: bytes) -> str:
+        try:
+            return await FileReader(max_chars=MAX_CHARS).read_word(content)
+        except MediaError as error:
+            raise KnowledgeError(str(error)) from error
+
+
+async def _text(content: bytes) -> str:
+    if len(content) > MAX_CHARS * MAX_CHAR_BYTES:
+        raise _too_long()
+    text = await asyncio.to_thread(text_of, content)
+    if text is None:
+        raise KnowledgeError("it is no text")
+    return text
+
+
+def _unread(pages: Sequence[int]) -> str | None:
+    """Return what is to be said of a document with *pages* that cannot be read."""
+    if not pages:
+        return None
+    named = ", ".join(map(str, pages[:MAX_NAMED]))
+    more = ", …" if len(pages) > MAX_NAMED else ""
+    return f"of some pages hardly any text can be read: {named}{more}"
 
 
 def _begin_of(path: Path) -> bytes:
@@ -117,12 +153,29 @@ def files_in(place: Path) -> list[File]:
         return [File(place)]
     if not place.is_dir():
         raise KnowledgeError(f"there is no folder {place}")
-    return [File(path) for path in sorted(_walk(place))]
+    return [File(path) for path in sorted(_walk(place)) if path.suffix.lower() in KINDS]
+
+
+def passed_over(place: Path) -> list[Path]:
+    """Return the files of a folder that are of no kind that is read, in order.
+
+    Pictures and what else belongs to pages is left out, as are hidden files.
+    """
+    place = place.absolute()
+    known = BESIDE.union(KINDS)
+    return sorted(path for path in _walk(place) if path.suffix.lower() not in known)
+
+
+def named(paths: Sequence[Path]) -> str:
+    """Return the names of the first files."""
+    names = ", ".join(path.name for path in paths[:MAX_NAMED])
+    more = len(paths) - MAX_NAMED
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for above, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in KINDS:
+            if not name.startswith("."):
                 yield Path(above, name)

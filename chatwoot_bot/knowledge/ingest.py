@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import Protocol, Self
 
 from ..core.chunk import Chunk
-from ..errors import KnowledgeError
+from ..errors import EmbeddingsError, KnowledgeError
 from ..store import knowledge as store
+from ..store import knowledge_means as means
 from ..store.engine import Database
 from .documents import Raw
 from .embeddings import BATCH, Embedder, signs_of, to_bytes
+from .floor import measure
 from .folder import digest_of
+from .means import centre
 from .preparer import Preparer
 
 LEASE_S = 90.0
@@ -49,6 +52,7 @@ class Report:
 
     Attributes:
         failed: uri → why it could not be read; what was known of it stays.
+        notes: uri → what of it could not be read.
     """
 
     added: int = 0
@@ -57,6 +61,7 @@ class Report:
     removed: int = 0
     chunks: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
 
 
 class Ingest:
@@ -125,7 +130,8 @@ class Ingest:
         if known.get(source.uri) == digest:
             report.unchanged += 1
             return
-        prepared = await self._preparer.prepare(await source.fetch())
+        raw = await source.fetch()
+        prepared = await self._preparer.prepare(raw)
         if not prepared.chunks:
             raise KnowledgeError("it holds no text")
         document = store.Document(
@@ -137,6 +143,8 @@ class Ingest:
             added_at=self._now(),
         )
         await self._write(document, prepared.chunks, digest)
+        if raw.note:
+            report.notes[source.uri] = raw.note
         report.chunks += len(prepared.chunks)
         if source.uri in known:
             report.changed += 1
@@ -185,23 +193,51 @@ class Ingest:
     ) -> int:
         """Give every chunk its vector; return how many were without.
 
+        A batch that the server does not manage is asked for again in halves.
+
         Raises:
-            KnowledgeError: the server did not give them; the next time goes on.
+            EmbeddingsError: the server did not give them; the next time goes on.
         """
-        done = 0
-        missing = await self._db.read(store.count_without_vector, embedder.model)
-        while found := await self._db.read(store.without_vector, embedder.model, BATCH):
-            await self._keep_turn()
-            texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in found]
-            vectors = await embedder.texts(texts)
-            rows = {
-                piece.chunk_id: (signs_of(vector), to_bytes(vector))
-                for piece, vector in zip(found, vectors, strict=True)
-            }
-            await self._db.write(store.keep_vectors, embedder.model, rows)
-            done += len(rows)
-            progress(done, max(done, missing))
+        done, size = 0, BATCH
+        missing = await self._db.read(store.count_without_vector, embedder.key)
+        try:
+            while found := await self._db.read(
+                store.without_vector, embedder.key, size
+            ):
+                await self._keep_turn()
+                try:
+                    done += await self._embed(embedder, found)
+                except EmbeddingsError as error:
+                    if not error.too_much or len(found) == 1:
+                        raise
+                    size = len(found) // 2
+                progress(done, max(done, missing))
+        except EmbeddingsError:
+            # What is there can be found meanwhile.
+            await centre(self._db, embedder.key, self._keep_turn)
+            raise
+        await centre(self._db, embedder.key, self._keep_turn)
+        await self._find_floor(embedder)
         return done
+
+    async def _find_floor(self, embedder: Embedder) -> None:
+        """Measure once from where on a passage is near, when there are any."""
+        there = await self._db.read(means.count_by_collection, embedder.key)
+        if there and await self._db.read(means.floor, embedder.key) is None:
+            floor = await measure(embedder)
+            await self._db.write(
+                means.keep_floor, embedder.key, floor.mean, floor.spread
+            )
+
+    async def _embed(self, embedder: Embedder, pieces: Sequence[store.Piece]) -> int:
+        texts = [f"{one.title}\n{one.heading}\n{one.text}" for one in pieces]
+        vectors = await embedder.texts(texts)
+        rows = {
+            piece.chunk_id: (signs_of(vector), to_bytes(vector))
+            for piece, vector in zip(pieces, vectors, strict=True)
+        }
+        await self._db.write(store.keep_vectors, embedder.key, rows)
+        return len(rows)
 
     async def _keep_turn(self) -> None:
         if self._now() >= self._renew_at and not await self._take_turn():

@@ -20,7 +20,7 @@ from .terms import language_of, terms_of
 
 # A change of how documents are cut or read makes this another number, and all
 # documents new.
-VERSION = 1
+VERSION = 2
 # Chunks on one line of the answer.
 AT_ONCE = 25
 

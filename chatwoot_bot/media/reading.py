@@ -5,7 +5,9 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ..errors import MediaError
 from . import kinds
@@ -24,8 +26,16 @@ CUT = "\n[The rest of the file is left out.]"
 PDF_S = 15.0
 PDFS_AT_ONCE = 2
 PDF_PROGRAM = Path(__file__).with_name("pdf.py")
+WORD_PROGRAM = Path(__file__).with_name("word.py")
 # What Python needs to start; the program that reads a stranger's file gets no key.
 ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "LANG")
+
+
+class Pages(NamedTuple):
+    """The text of a PDF, and the numbers of its pages that cannot be read."""
+
+    text: str
+    unreadable: tuple[int, ...]
 
 
 class FileReader:
@@ -53,8 +63,7 @@ class FileReader:
             case kinds.TEXT:
                 return await asyncio.to_thread(self._plain, data)
             case kinds.PDF:
-                out = await self._read_pdf(data)
-                return await asyncio.to_thread(self._said, out)
+                return (await self.read_pdf(data)).text
             case _:
                 raise MediaError("files of this kind are not read here")
 
@@ -66,16 +75,27 @@ class FileReader:
             raise MediaError("files of this kind are not read here")
         return self._cut(text, is_whole=len(data) <= most)
 
-    def _said(self, out: bytes) -> str:
-        """Return the text that the program has found in a PDF."""
-        try:
-            answer = json.loads(out)
-        except ValueError:
-            # Over a limit, or pypdf has printed something.
-            raise MediaError("it is too complicated") from None
-        if "text" not in answer:
-            raise MediaError(answer["problem"])
-        return self._cut(str(answer["text"]))
+    async def read_pdf(self, data: bytes) -> Pages:
+        """Return the text of a PDF, never empty, and what of it cannot be read.
+
+        Raises:
+            MediaError: there is none to be had.
+        """
+        limits = (str(self._max_chars), str(self._max_pages))
+        out = await self._run((sys.executable, "-I", PDF_PROGRAM, *limits), data)
+        answer = await asyncio.to_thread(_answer, out)
+        text = await asyncio.to_thread(self._cut, str(answer["text"]))
+        return Pages(text, tuple(answer.get("unreadable", ())))
+
+    async def read_word(self, data: bytes) -> str:
+        """Return a DOCX file as HTML, of more than `max_chars` one character more.
+
+        Raises:
+            MediaError: there is none to be had.
+        """
+        command = (sys.executable, "-I", WORD_PROGRAM, str(self._max_chars))
+        answer = await asyncio.to_thread(_answer, await self._run(command, data))
+        return str(answer["text"])
 
     def _cut(self, text: str, *, is_whole: bool = True) -> str:
         """Return *text* tidied and cut, never empty.
@@ -92,16 +112,31 @@ class FileReader:
             return tidy
         return tidy[:most].rstrip() + CUT
 
-    async def _read_pdf(self, data: bytes) -> bytes:
+    async def _run(self, command: Sequence[str | Path], data: bytes) -> bytes:
         try:
             async with self._slots, asyncio.timeout(PDF_S):
-                limits = (str(self._max_chars), str(self._max_pages))
-                return await _run([sys.executable, "-I", PDF_PROGRAM, *limits], data)
+                return await _run(command, data)
         except TimeoutError:
             raise MediaError("it takes too long to read") from None
 
 
-async def _run(command: list[str | Path], data: bytes) -> bytes:
+def _answer(out: bytes) -> dict[str, Any]:
+    """Return what a program has printed, with a ``text``.
+
+    Raises:
+        MediaError: it says why there is none.
+    """
+    try:
+        answer: dict[str, Any] = json.loads(out)
+    except ValueError:
+        # Over a limit, or the library has printed something.
+        raise MediaError("it is too complicated") from None
+    if "text" not in answer:
+        raise MediaError(answer["problem"])
+    return answer
+
+
+async def _run(command: Sequence[str | Path], data: bytes) -> bytes:
     """Give *data* to a program and return its output; cancelling kills it."""
     program = await asyncio.create_subprocess_exec(
         *command,

@@ -3,7 +3,8 @@
 Nothing is created and nothing is migrated, so it is safe beside a running service.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,7 +15,12 @@ from alembic.script import ScriptDirectory
 from ..errors import StoreError
 from . import migrations
 from .engine import make_engine, normal_url, reason, require_writable, sqlite_file
-from .schema import deliveries, knowledge_documents
+from .schema import (
+    deliveries,
+    knowledge_chunks,
+    knowledge_documents,
+    knowledge_signs,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +34,8 @@ class Condition:
         delivered_at: when the newest delivery of Chatwoot was stored, Unix seconds;
             None without any.
         documents: how many the bot knows.
+        chunks: of how many pieces they are.
+        vectors: how many of these have one, by the embedding model's key.
     """
 
     exists: bool
@@ -35,6 +43,8 @@ class Condition:
     is_known: bool = True
     delivered_at: float | None = None
     documents: int = 0
+    chunks: int = 0
+    vectors: Mapping[str, int] = field(default_factory=dict)
 
 
 def look(url: str) -> Condition:
@@ -81,7 +91,6 @@ def _condition(connection: sa.Connection) -> Condition:
         deliveries.c.delivery_id.is_not(None)
     )
     is_newest = current == scripts.get_current_head()
-    known_documents = sa.select(sa.func.count()).select_from(knowledge_documents)
     return Condition(
         exists=True,
         is_newest=is_newest,
@@ -89,6 +98,18 @@ def _condition(connection: sa.Connection) -> Condition:
         delivered_at=connection.scalar(
             newest.order_by(deliveries.c.id.desc()).limit(1)
         ),
-        # An older schema has no such table.
-        documents=(is_newest and connection.scalar(known_documents)) or 0,
+        # An older schema has no such tables.
+        documents=_count(connection, knowledge_documents) if is_newest else 0,
+        chunks=_count(connection, knowledge_chunks) if is_newest else 0,
+        vectors=_vectors(connection) if is_newest else {},
     )
+
+
+def _count(connection: sa.Connection, table: sa.Table) -> int:
+    return connection.scalar(sa.select(sa.func.count()).select_from(table)) or 0
+
+
+def _vectors(connection: sa.Connection) -> dict[str, int]:
+    model = knowledge_signs.c.model
+    rows = connection.execute(sa.select(model, sa.func.count()).group_by(model))
+    return {row[0]: row[1] for row in rows}

@@ -17,6 +17,7 @@ from .conversations import insert_new
 from .schema import (
     knowledge_chunks,
     knowledge_documents,
+    knowledge_signs,
     knowledge_vectors,
     service,
     unanswered_questions,
@@ -57,6 +58,7 @@ class Piece:
 
     chunk_id: int
     document_id: int
+    uri: str
     title: str
     url: str | None
     heading: str
@@ -155,7 +157,7 @@ def drop_chunks(tx: sa.Connection, document_id: int, limit: int) -> bool:
     if chunk_ids:
         index.delete(tx, chunk_ids)
         gone = [{"chunk": chunk_id} for chunk_id in chunk_ids]
-        tx.execute(_FORGET_VECTOR, gone)
+        _forget_vectors(tx, gone)
         tx.execute(_FORGET_CHUNK, gone)
     return len(chunk_ids) < limit
 
@@ -241,6 +243,9 @@ _SOME = (
 _FORGET_VECTOR = sa.delete(knowledge_vectors).where(
     knowledge_vectors.c.chunk_id == sa.bindparam("chunk")
 )
+_FORGET_SIGNS = sa.delete(knowledge_signs).where(
+    knowledge_signs.c.chunk_id == sa.bindparam("chunk")
+)
 _FORGET_CHUNK = sa.delete(knowledge_chunks).where(
     knowledge_chunks.c.id == sa.bindparam("chunk")
 )
@@ -321,6 +326,7 @@ def pieces(tx: sa.Connection, chunk_ids: Sequence[int]) -> dict[int, Piece]:
         row.chunk_id: Piece(
             chunk_id=row.chunk_id,
             document_id=row.document_id,
+            uri=row.uri,
             title=row.title,
             url=row.url,
             heading=row.heading,
@@ -348,6 +354,7 @@ _PIECES = (
         knowledge_chunks.c.document_id,
         knowledge_chunks.c.heading,
         knowledge_chunks.c.text,
+        knowledge_documents.c.uri,
         knowledge_documents.c.title,
         knowledge_documents.c.url,
     )
@@ -375,24 +382,25 @@ def count_without_vector(tx: sa.Connection, model: str) -> int:
 def keep_vectors(
     tx: sa.Connection, model: str, vectors: Mapping[int, tuple[bytes, bytes]]
 ) -> None:
-    """Keep vectors: chunk → (signs, numbers); a chunk that is gone needs none."""
+    """Keep vectors: chunk → (signs about 0, numbers); a chunk that is gone needs none.
+
+    See `knowledge_means.py` for the signs about a mean, which come later.
+    """
     there = set(tx.execute(_THERE, {"chunks": list(vectors)}).scalars())
     rows = [
-        {"chunk_id": chunk, "model": model, "signs": signs, "numbers": numbers}
+        {"chunk_id": chunk, "model": model, "bits": signs, "numbers": numbers}
         for chunk, (signs, numbers) in vectors.items()
         if chunk in there
     ]
     if rows:
-        tx.execute(_FORGET_VECTOR, [{"chunk": row["chunk_id"]} for row in rows])
-        tx.execute(sa.insert(knowledge_vectors), rows)
+        _forget_vectors(tx, [{"chunk": chunk} for chunk in vectors])
+        tx.execute(_ADD_VECTOR, rows)
+        tx.execute(_ADD_SIGNS, rows)
 
 
-def signs(
-    tx: sa.Connection, collections: Sequence[str], model: str
-) -> list[tuple[int, bytes]]:
-    """Return the signs of all vectors: (chunk, bytes)."""
-    asked = {"collections": list(collections), "model": model}
-    return [(chunk, bits) for chunk, bits in tx.execute(_SIGNS, asked)]
+def _forget_vectors(tx: sa.Connection, gone: Sequence[dict[str, int]]) -> None:
+    tx.execute(_FORGET_VECTOR, gone)
+    tx.execute(_FORGET_SIGNS, gone)
 
 
 def numbers(
@@ -403,12 +411,12 @@ def numbers(
     return [(chunk, each) for chunk, each in tx.execute(_NUMBERS, asked)]
 
 
-def newest_vector(tx: sa.Connection, model: str) -> tuple[int, int]:
-    """Return something that changes when vectors come or go: (how many, newest)."""
-    count, newest = tx.execute(_NEWEST, {"model": model}).one()
-    return count, newest
-
-
+_ADD_VECTOR = sa.insert(knowledge_vectors).values(
+    {name: sa.bindparam(name) for name in ("chunk_id", "model", "numbers")}
+)
+_ADD_SIGNS = sa.insert(knowledge_signs).values(
+    {name: sa.bindparam(name) for name in ("chunk_id", "model", "bits")}
+)
 _MODEL = knowledge_vectors.c.model == sa.bindparam("model")
 _SOME_CHUNKS: sa.BindParameter[int] = sa.bindparam("chunks", expanding=True)
 _WITHOUT = (
@@ -422,20 +430,9 @@ _WITHOUT = (
 _UNSEEN = _WITHOUT.limit(sa.bindparam("limit"))
 _COUNT_UNSEEN = sa.select(sa.func.count()).select_from(_WITHOUT.subquery())
 _THERE = sa.select(knowledge_chunks.c.id).where(knowledge_chunks.c.id.in_(_SOME_CHUNKS))
-_SIGNS = (
-    sa.select(knowledge_vectors.c.chunk_id, knowledge_vectors.c.signs)
-    .join(knowledge_chunks, knowledge_chunks.c.id == knowledge_vectors.c.chunk_id)
-    .where(
-        _MODEL,
-        knowledge_chunks.c.collection.in_(sa.bindparam("collections", expanding=True)),
-    )
-)
 _NUMBERS = sa.select(knowledge_vectors.c.chunk_id, knowledge_vectors.c.numbers).where(
     _MODEL, knowledge_vectors.c.chunk_id.in_(_SOME_CHUNKS)
 )
-_NEWEST = sa.select(
-    sa.func.count(), sa.func.coalesce(sa.func.max(knowledge_vectors.c.chunk_id), 0)
-).where(_MODEL)
 
 
 # --- What nobody had written down ---

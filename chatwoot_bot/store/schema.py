@@ -454,14 +454,43 @@ knowledge_vectors = sa.Table(
     metadata,
     sa.Column("chunk_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("model", sa.Text, nullable=False),
-    # The sign of each number, and the numbers as float32, little-endian, length 1.
-    sa.Column("signs", sa.LargeBinary, nullable=False),
+    # As float32, little-endian, of length 1.
     sa.Column("numbers", sa.LargeBinary, nullable=False),
 )
 sa.Index(
     "ix_knowledge_vectors_model",
     knowledge_vectors.c.model,
     knowledge_vectors.c.chunk_id,
+)
+
+# A bit for each number of a vector; apart from these, because all are read at once.
+knowledge_signs = sa.Table(
+    "knowledge_signs",
+    metadata,
+    sa.Column("chunk_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("model", sa.Text, nullable=False),
+    # The row of `knowledge_means` that the signs are about; null is about 0.
+    sa.Column("mean_id", BigId),
+    sa.Column("bits", sa.LargeBinary, nullable=False),
+)
+sa.Index(
+    "ix_knowledge_signs_model", knowledge_signs.c.model, knowledge_signs.c.chunk_id
+)
+
+# Of the vectors of a collection: a new row replaces the old one once all signs are
+# about it, so that a search always knows what it compares.
+knowledge_means = sa.Table(
+    "knowledge_means",
+    metadata,
+    sa.Column("id", BigId, primary_key=True),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    # As float32, little-endian.
+    sa.Column("numbers", sa.LargeBinary, nullable=False),
+    # How many it was taken of.
+    sa.Column("vectors", sa.Integer, nullable=False),
+    # Never a number twice: signs must not be taken for those about another mean.
+    sqlite_autoincrement=True,
 )
 
 unanswered_questions = sa.Table(

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from pathlib import PurePath
 
 import pydantic
 from pydantic import Field
@@ -109,10 +110,17 @@ def _data(text: str) -> str:
 def _sources(passages: Sequence[Passage]) -> tuple[Source, ...]:
     """Return the documents once each."""
     by_id = {
-        passage.document_id: Source(title=passage.title, url=passage.url)
+        passage.document_id: Source(title=_source_title(passage), url=passage.url)
         for passage in passages
     }
     return tuple(by_id.values())
+
+
+def _source_title(passage: Passage) -> str:
+    """Return the title, with the name of the file where there is no address."""
+    if passage.url:
+        return passage.title
+    return f"{passage.title} ({PurePath(passage.uri).name})"
 
 
 def _question(arguments: Arguments, call: Call, knowledge: Knowledge) -> store.Question:

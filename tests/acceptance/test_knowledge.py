@@ -1,6 +1,8 @@
 """The knowledge base as an operator meets it: the command, and the service's start."""
 
 import asyncio
+import json
+import re
 import subprocess
 import sys
 import time
@@ -23,7 +25,9 @@ def knowledge(tmp_path, database_url):
         done = subprocess.run(
             [sys.executable, "-m", "chatwoot_bot", "knowledge", *arguments],
             cwd=tmp_path,
-            env=environment(DATABASE_URL=database_url, COLUMNS=200, **settings),
+            env=environment(
+                **{"DATABASE_URL": database_url, "COLUMNS": 200, **settings}
+            ),
             capture_output=True,
             text=True,
             timeout=60,
@@ -234,3 +238,26 @@ def test_service_without_knowledge_imports_none_of_it():
     )
 
     assert done.stdout.strip() == "set()"
+
+
+def test_lists_can_be_read_by_programs(knowledge, tmp_path):
+    """In a pipe a line for each, whole; with --json objects."""
+    long = "A title that is much longer than any terminal would show it in one line"
+    write(tmp_path / "docs", a=f"# {long}\n\nYou may return parcels for free.")
+    (tmp_path / "docs" / "b.xlsx").write_bytes(b"x")
+    file = str(tmp_path / "docs" / "a.md")
+    _, added = knowledge("add", "docs")
+    _, listed = knowledge("list", COLUMNS=40)
+    _, found = knowledge("search", "return a parcel", COLUMNS=40)
+    [document] = json.loads(knowledge("list", "--json")[1])
+    [passage] = json.loads(knowledge("search", "return a parcel", "--json")[1])
+
+    assert "passed over, of another kind: b.xlsx" in added
+    assert listed.split("\t")[1] == long
+    assert listed.strip().endswith(file)
+    assert long in found
+    assert re.search(rf"{re.escape(file)} \(score \d+\.\d\d\)", found)
+    assert (document["uri"], document["chunks"]) == (file, 1)
+    assert (passage["uri"], passage["title"]) == (file, long)
+    assert passage["score"] > 0
+    assert knowledge("questions", "--json")[1].strip() == "[]"

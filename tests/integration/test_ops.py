@@ -52,6 +52,20 @@ async def test_agents_learn_the_parts(tmp_path):
     assert ready.json()["bot_name"] == "Assistant"
 
 
+async def test_agents_learn_how_the_embeddings_are(tmp_path):
+    """Search by words alone goes on, so the service is ready all the same."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    server = {"EMBEDDING_MODEL": "m", "EMBEDDING_BASE_URL": "http://127.0.0.1:9/v1"}
+    async with serving(url, **FAR_AWAY, **server) as client:
+        ready = await client.get("/health/ready", headers=AGENT)
+
+    assert ready.status_code == 200
+    assert ready.json()["embeddings"]["model"] == "m"
+    assert {"reachable", "last_error", "chunks_without_vector"} <= set(
+        ready.json()["embeddings"]
+    )
+
+
 async def test_visitors_learn_who_answers_and_whether_the_bot_is_silent(tmp_path):
     """Their page must not promise an answer of it."""
     url = f"sqlite:///{tmp_path / 'store.db'}"

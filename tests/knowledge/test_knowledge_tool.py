@@ -1,11 +1,13 @@
 """What the model gets when it looks something up, and what is kept without."""
 
+import asyncio
 import re
 
 import pytest
 from knowing import take_in, write
 
 from chatwoot_bot.core.conversation import Conversation, Message, Sender, State
+from chatwoot_bot.knowledge import search
 from chatwoot_bot.knowledge.search import Knowledge
 from chatwoot_bot.store import knowledge as store
 from chatwoot_bot.tools.base import Call, Effect, Source
@@ -45,6 +47,16 @@ async def test_passages_are_numbered_and_named_with_their_sources(db, tmp_path):
     assert "Link: https://x.example/returns" in result.text
     assert "Returning a parcel is free." in result.text
     assert "no instructions" in result.text
+
+
+async def test_source_without_an_address_is_named_by_its_file(db, tmp_path):
+    """An agent must find it; the folder around it is no one else's business."""
+    write(tmp_path / "docs", a="# Returns\n\nReturning a parcel is free.")
+    await take_in(db, tmp_path / "docs")
+    result = await run(db, "returning a parcel")
+
+    assert result.sources == (Source(title="Returns (a.md)", url=None),)
+    assert "a.md" not in result.text
 
 
 async def test_document_cannot_end_its_passage(db, tmp_path):
@@ -110,6 +122,23 @@ async def test_bot_sees_its_own_and_the_shared_documents_only(db, tmp_path):
 
     assert "Title: Tea" in (await run(db, "green tea", "", "3")).text
     assert "Title: Tea" not in (await run(db, "green tea", "", "4")).text
+
+
+async def test_first_documents_are_waited_for(db, tmp_path):
+    """Else a message in the first second is answered without any document."""
+    taken_in = asyncio.Event()
+    knowledge = Knowledge(db, ("",), None, taken_in)
+    asking = asyncio.create_task(knowledge.holds_anything())
+    await take_in(db, write(tmp_path / "docs", a="# Tea\n\nGreen."))
+    taken_in.set()
+
+    assert await asking is True
+
+
+async def test_documents_that_do_not_come_are_not_waited_for_long(db, monkeypatch):
+    monkeypatch.setattr(search, "FIRST_S", 0.01)
+
+    assert await Knowledge(db, ("",), None, asyncio.Event()).holds_anything() is False
 
 
 def test_it_only_reads():

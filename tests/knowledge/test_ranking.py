@@ -62,5 +62,15 @@ def test_common_words_do_not_look_for_chunks_if_others_do():
     assert list(Query(question("the"), {"the": 900}, 1_000).weights(500)) == ["the"]
 
 
-def test_fusion_prefers_what_both_have_found():
-    assert [chunk for chunk, _ in fused([1, 2, 3], [4, 2])] == [2, 1, 4, 3]
+def test_fusion_prefers_what_both_have_found_and_then_the_meaning():
+    found = fused(by_words=[1, 2, 3], by_meaning=[4, 2])
+
+    assert [chunk for chunk, _ in found] == [2, 4, 1, 3]
+
+
+def test_first_place_by_meaning_beats_a_late_place_in_both():
+    """Else a passage that merely has the words pushes the answer from the top."""
+    others = list(range(100, 115))
+    found = fused(by_words=[*others, 1], by_meaning=[2, *range(200, 215), 1])
+
+    assert found[0][0] == 2
