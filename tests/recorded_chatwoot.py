@@ -81,7 +81,7 @@ class RecordedChatwoot:
         path, method = request.url.path, request.method
         if path == "/api":
             return JSONResponse({"version": RELEASES[self.release]})
-        token = request.headers.get("api_access_token", "")
+        token = request.headers.get("api-access-token", "")
         if token not in (ADMINISTRATOR, AGENT, BOT):
             return JSONResponse({"error": "Invalid Access Token"}, 401)
         prefix = f"/api/v1/accounts/{ACCOUNT_ID}/"

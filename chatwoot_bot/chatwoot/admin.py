@@ -13,6 +13,7 @@ import pydantic
 
 from ..errors import ChatwootError
 from .answers import Answer, rails_time, read
+from .calls import HEADER
 from .shown import (
     Agent,
     AgentBot,
@@ -30,10 +31,6 @@ from .shown import (
 
 TOTAL_S = 10.0
 TIMEOUT = httpx.Timeout(8.0, connect=5.0)
-# Rack makes both the same, but some proxies drop the documented one with its
-# underscores (chatwoot issue 11917).
-DOCUMENTED_HEADER = "api_access_token"
-PLAIN_HEADER = "Api-Access-Token"
 
 # As Chatwoot's dashboard sends them (enums of `CustomAttributeDefinition`).
 LIST_TYPE = 6
@@ -49,7 +46,6 @@ class AdminClient:
         http: the shared client.
         base_url: as in the browser, without a trailing slash.
         token: any kind of token; never logged.
-        header: how the token's header is spelled.
     """
 
     def __init__(
@@ -58,11 +54,10 @@ class AdminClient:
         *,
         base_url: str,
         token: str,
-        header: str = DOCUMENTED_HEADER,
     ) -> None:
         self._http = http
         self._base_url = base_url
-        self._headers = {header: token, "accept-encoding": "identity"}
+        self._headers = {HEADER: token, "accept-encoding": "identity"}
 
     async def installation(self) -> Installation:
         """Return what Chatwoot says of itself; it needs no token.

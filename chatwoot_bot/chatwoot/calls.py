@@ -105,7 +105,8 @@ class Calls:
         """Make one call.
 
         Args:
-            account_id: None for what belongs to no account.
+            account_id: None for what belongs to no account; then the whole path
+                below ``/api`` is in *action*.
             display_id: of the conversation that it is about; None for the account.
             action: what follows in the path, with its query.
             aside: the reply that it goes along with is said without it too. It has
@@ -116,9 +117,7 @@ class Calls:
         Raises:
             ChatwootError: a refusal, or no answer; says what became of the request.
         """
-        path = "/api/v1"
-        if account_id is not None:
-            path += f"/accounts/{account_id}"
+        path = "/api" if account_id is None else f"/api/v1/accounts/{account_id}"
         if display_id is not None:
             path += f"/conversations/{display_id}"
         if action:

@@ -21,6 +21,7 @@ from ..core.events import (
 from ..core.transcript import escape_liquid
 from ..errors import ChatwootError, PayloadError
 from .calls import Calls, Shape, list_of, object_of
+from .releases import Feature, Version, has, parse
 
 # Chatwoot refuses more characters of text (docs/chatwoot/api.md#create-message).
 MAX_CONTENT = 150_000
@@ -62,6 +63,8 @@ class Fetched:
 
 class ChatwootClient(Calls):
     """Talk to one Chatwoot installation with one token; see `Calls`."""
+
+    _version: Version | None = None  # of Chatwoot, once it is known
 
     async def create_message(
         self,
@@ -204,18 +207,33 @@ class ChatwootClient(Calls):
     async def add_attributes(
         self, account_id: int, display_id: int, attributes: Mapping[str, str]
     ) -> None:
-        """Add custom attributes to those that are there, as with `add_labels`.
+        """Add custom attributes to those that are there.
+
+        Chatwoot does so since 4.17, if it is asked to; before, it replaces them.
 
         Raises:
-            ChatwootError: as for `get_conversation`.
+            ChatwootError: before 4.17 as for `get_conversation`, or no answer.
         """
         shape = _holds("custom_attributes", dict)
-        response = await self.call("GET", account_id, display_id, shape=shape)
-        there = object_of(response)["custom_attributes"]
-        body = {"custom_attributes": {**there, **attributes}}
+        body: dict[str, Any] = {"custom_attributes": attributes, "merge": True}
+        if not await self._has(Feature.MERGES_ATTRIBUTES):
+            response = await self.call("GET", account_id, display_id, shape=shape)
+            there = object_of(response)["custom_attributes"]
+            body = {"custom_attributes": {**there, **attributes}}
         await self.repeat(
             "POST", account_id, display_id, "custom_attributes", body, shape=shape
         )
+
+    async def _has(self, feature: Feature) -> bool:
+        """Return whether this Chatwoot has *feature*; False when nobody can tell."""
+        if self._version is None:
+            shape = _holds("version", str)
+            try:
+                response = await self.call("GET", None, None, aside=True, shape=shape)
+            except ChatwootError:
+                return False  # it is asked again the next time
+            self._version = parse(object_of(response)["version"])
+        return self._version is not None and has(self._version, feature)
 
     async def assign(
         self,
@@ -258,7 +276,7 @@ class ChatwootClient(Calls):
             ChatwootError: 401 for a bot's token, or no answer.
         """
         shape = _holds("accounts", list)
-        response = await self.call("GET", None, None, "profile", shape=shape)
+        response = await self.call("GET", None, None, "v1/profile", shape=shape)
         return any(
             isinstance(account, dict)
             and account.get("id") == account_id

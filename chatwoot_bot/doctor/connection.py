@@ -6,7 +6,7 @@ from functools import partial
 
 import pydantic
 
-from ..chatwoot.admin import DOCUMENTED_HEADER, PLAIN_HEADER, AdminClient
+from ..chatwoot.admin import AdminClient
 from ..chatwoot.shown import Installation
 from ..errors import ChatwootError
 from ..store.condition import Condition
@@ -80,14 +80,11 @@ async def check_connection(
     return findings + await _deliveries(subject, seen, delivered_at)
 
 
-def _client(
-    subject: Subject, token: pydantic.SecretStr, header: str = DOCUMENTED_HEADER
-) -> AdminClient:
+def _client(subject: Subject, token: pydantic.SecretStr) -> AdminClient:
     return AdminClient(
         subject.http,
         base_url=subject.settings.chatwoot_base_url or "",
         token=token.get_secret_value(),
-        header=header,
     )
 
 
@@ -102,9 +99,7 @@ async def _installation(
 
 
 async def _whose(subject: Subject, token: pydantic.SecretStr) -> Identity:
-    return await identify(
-        _client(subject, token), _client(subject, token, PLAIN_HEADER)
-    )
+    return await identify(_client(subject, token))
 
 
 async def _identities(

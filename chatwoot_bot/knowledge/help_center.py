@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from ..chatwoot.calls import HEADER
 from ..core.text import storable
 from ..errors import KnowledgeError
 from ..http import MAX_BODY_OF_CALL
@@ -57,7 +58,7 @@ async def portals_of(
     """
     url = f"{base_url}/api/v1/accounts/{account_id}/portals"
     # A redirect could carry the token away.
-    answer = await _get(http, url, redirects=False, headers={"api_access_token": token})
+    answer = await _get(http, url, redirects=False, headers={HEADER: token})
     if answer.is_redirect:
         raise KnowledgeError(
             f"{url} redirects ({answer.status_code}), which could carry the token "

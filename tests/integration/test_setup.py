@@ -97,6 +97,15 @@ async def test_everything_is_made_and_written(sim):
         assert secret not in result.output
 
 
+async def test_proxy_that_drops_underscores_is_in_nobodys_way(sim):
+    sim.faults.drop_underscores = True
+
+    result = await run(*options(sim), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert sim.world.office.inboxes[3].agent_bot_id == our_bot(sim).id
+
+
 @pytest.mark.parametrize(
     ("environ", "is_told"),
     [({}, True), ({"RESPONDER": "mock"}, False), ({"OLLAMA_MODEL": "m"}, False)],
