@@ -97,8 +97,18 @@ class RecordedChatwoot:
         name = path.removeprefix(prefix)
         if method != "GET":
             self.writes.append((method, name))
+            if name.startswith("agent_bots/"):
+                return JSONResponse(await self._change_bot(name, request))
             return JSONResponse(self._write(name, await request.json()))
         return self._read(name, role)
+
+    async def _change_bot(self, name: str, request: Request) -> dict[str, Any]:
+        bot = next(b for b in self.bots if name == f"agent_bots/{b['id']}")
+        if b'name="avatar"' in await request.body():
+            bot["thumbnail"] = f"{self.url}/bot.png"
+        else:
+            bot.update(await request.json())
+        return bot
 
     def _write(self, name: str, body: dict[str, Any]) -> Any:
         if name == "dashboard_apps":

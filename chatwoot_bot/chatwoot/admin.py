@@ -37,6 +37,7 @@ LIST_TYPE = 6
 CONVERSATION_MODEL = 0
 
 T = TypeVar("T", bound=Shown)
+Files = Mapping[str, tuple[str, bytes, str]]
 
 
 class AdminClient:
@@ -96,9 +97,16 @@ class AdminClient:
         """Return the account's bots and those of the installation."""
         return _list(AgentBot, await self._account("GET", account_id, "agent_bots"))
 
-    async def create_bot(self, account_id: int, *, name: str, url: str) -> AgentBot:
+    async def create_bot(
+        self, account_id: int, *, name: str, url: str, description: str
+    ) -> AgentBot:
         """Create a bot; Chatwoot makes its token and its secret."""
-        body = {"name": name, "outgoing_url": url, "bot_type": "webhook"}
+        body = {
+            "name": name,
+            "description": description,
+            "outgoing_url": url,
+            "bot_type": "webhook",
+        }
         answer = await self._account("POST", account_id, "agent_bots", body)
         return _one(AgentBot, answer)
 
@@ -109,6 +117,19 @@ class AdminClient:
         body = {"name": name, "outgoing_url": url}
         path = f"agent_bots/{bot_id}"
         return _one(AgentBot, await self._account("PATCH", account_id, path, body))
+
+    async def describe_bot(
+        self, account_id: int, bot_id: int, description: str
+    ) -> None:
+        """Give a bot the text that administrators read below its name."""
+        body = {"description": description}
+        await self._account("PATCH", account_id, f"agent_bots/{bot_id}", body)
+
+    async def picture_bot(self, account_id: int, bot_id: int, png: bytes) -> None:
+        """Give a bot the picture that agents and visitors see beside its messages."""
+        path = f"/api/v1/accounts/{account_id}/agent_bots/{bot_id}"
+        files = {"avatar": ("bot.png", png, "image/png")}
+        _required(await self.ask("PATCH", path, files=files), "PATCH", path)
 
     async def list_inboxes(self, account_id: int) -> list[Inbox]:
         """Return the inboxes that the user sees; an administrator sees all."""
@@ -203,8 +224,13 @@ class AdminClient:
         body = await self._account("GET", account_id, path)
         return _list(Owned, _inside(body, "data", "payload"))
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, files: Files | None = None
+    ) -> Answer:
         """Make any call and return what came of it, a refusal too.
+
+        Args:
+            files: field → name, content and type, in the place of *body*.
 
         Raises:
             ChatwootError: there was no answer.
@@ -216,6 +242,7 @@ class AdminClient:
                     method,
                     self._base_url + path,
                     json=body,
+                    files=files,
                     headers=self._headers,
                     timeout=TIMEOUT,
                 )
@@ -235,14 +262,22 @@ class AdminClient:
         return await self._call(method, f"/api/v1/accounts/{account_id}/{path}", body)
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = await self.ask(method, path, body)
-        if answer.is_success:
-            return answer.body
-        said = f": {answer.words}" if answer.words else ""
-        raise ChatwootError(
-            answer.refusal or f"{method} {path} answered {answer.status}{said}",
-            status_code=answer.status,
-        )
+        return _required(await self.ask(method, path, body), method, path)
+
+
+def _required(answer: Answer, method: str, path: str) -> Any:
+    """Return the body of a success.
+
+    Raises:
+        ChatwootError: it was none.
+    """
+    if answer.is_success:
+        return answer.body
+    said = f": {answer.words}" if answer.words else ""
+    raise ChatwootError(
+        answer.refusal or f"{method} {path} answered {answer.status}{said}",
+        status_code=answer.status,
+    )
 
 
 def _target(collection: str, row_id: int | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from ..errors import ChatwootError
 from ..store.condition import Condition
 from .bots import check_bots
 from .delivery import WEBHOOK_PATH, check_address, check_webhook
-from .desk import check_desk, visit_desk
+from .desk import check_desk, unseen_routing, visit_desk
 from .findings import Finding, Level, ok, skip, warn
 from .installation import check_clock, check_installation
 from .office import (
@@ -142,7 +142,9 @@ async def _account(
         ]
     findings = await check_rights(_client(subject, token), seen.bot, account_id)
     administrator = _administrator(subject, token, seen, account_id)
-    if administrator is not None:
+    if administrator is None:
+        findings += unseen_routing(subject.settings)
+    else:
         try:
             client = _client(subject, administrator)
             seen.office = await visit(client, subject.settings, account_id)
@@ -210,7 +212,7 @@ async def _deliveries(
         findings = [
             check_inboxes(seen.office, settings, url),
             *check_unserved(seen.office, settings, url),
-            *check_bot_url(seen.office, url),
+            *check_bot_url(seen.office, url, just_now),
             check_secret(seen.office, settings, url, just_now),
         ]
     if url is None or webhook is None:

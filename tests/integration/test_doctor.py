@@ -135,6 +135,7 @@ async def world(tmp_path):
         front.client,
     ):
         front.target = sim.base_url
+        sim.world.frontend_url = chatwoot
         sim.world.office.labels.add(title="bot-off")
         sim.world.office.custom_attributes.add(
             attribute_key="bot", attribute_model="conversation_attribute"
@@ -464,6 +465,29 @@ async def test_delivery_that_came_just_now_proves_the_secret(world):
     assert "0 min ago" in found["secret"].message
     assert found["address"].level is Level.OK
     assert found["inbox"].level is Level.SKIP
+
+
+async def test_what_only_an_administrator_sees_is_said_to_be_unseen(world):
+    """A wrong URL or an unknown team cannot be told from a right one."""
+    del world.environ["CHATWOOT_USER_TOKEN"]
+    world.environ["HANDOFF_TEAM_ID"] = "999"
+
+    found = await world.findings()
+
+    for check in ("bot", "team"):
+        assert found[check].level is Level.SKIP
+        assert "CHATWOOT_USER_TOKEN" in found[check].message
+
+
+async def test_delivery_that_came_just_now_proves_the_bots_address(world):
+    del world.environ["CHATWOOT_USER_TOKEN"]
+    await world.sim.contact_says("Hello?")
+    await world.sim.settled()
+
+    found = await world.findings()
+
+    assert found["bot"].level is Level.OK
+    assert "a delivery came 0 min ago" in found["bot"].message
 
 
 async def test_delivery_proves_no_secret_that_the_running_service_refuses(world):
