@@ -16,6 +16,7 @@ from .responders.openai import OpenAIResponder
 from .responders.standby import StandbyResponder
 from .settings import BotSettings, Llm, Settings
 from .store.engine import Database
+from .wording import NAMES
 
 LANGGRAPH = "langgraph:"
 
@@ -122,6 +123,7 @@ class Answering:
             model=llm.model,
             prompt=system_prompt(bot.prompt(), bot.settings.bot_rules),
             timeout_s=bot.settings.llm_timeout_seconds,
+            agents_language=NAMES[bot.settings.agents_language],
             key_setting=names.key,
             model_setting=names.model,
         )
