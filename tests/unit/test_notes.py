@@ -11,6 +11,7 @@ from chatwoot_bot.core.notes import note, undelivered, with_summary
 from chatwoot_bot.handover import REASONS
 from chatwoot_bot.language import languages
 from chatwoot_bot.store import remote, updates
+from chatwoot_bot.tools.booking_words import NOTED
 from chatwoot_bot.wording import NAMES, texts, wording
 
 # All that the service says to agents by itself.
@@ -34,6 +35,7 @@ SAID = [
     outgoing.CLOSED_CHANNEL,
     outgoing.LATE,
     updates.UNDELIVERED,
+    *NOTED.values(),
     "of one conversation",
     "of one day",
 ]
