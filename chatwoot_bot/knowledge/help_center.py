@@ -14,12 +14,13 @@ from urllib.parse import quote
 
 import httpx
 
-from ..chatwoot.calls import HEADER
 from ..core.text import storable
 from ..errors import KnowledgeError
 from ..http import MAX_BODY_OF_CALL
 from .documents import MAX_CHARS, MAX_HEADING, MAX_URL, Kind, Raw
 
+# Hyphens, because proxies drop headers with underscores.
+HEADER = "api-access-token"
 # Of 25 articles at most.
 MAX_PAGES = 400
 TIMEOUT_S = 20.0
