@@ -18,6 +18,7 @@ from .responders.standby import StandbyResponder
 from .responders.terms import LIMITS, Options, Terms
 from .settings import BotSettings, Llm, Settings
 from .store.engine import Database
+from .wording import NAMES
 
 LANGGRAPH = "langgraph:"
 
@@ -137,6 +138,7 @@ class Answering:
             options=options(bot.settings, llm, is_first=names is not SECOND),
             terms=self._terms.setdefault((root, llm.model), Terms()),
             places=self._places_of(root),
+            agents_language=NAMES[bot.settings.agents_language],
             key_setting=names.key,
             model_setting=names.model,
         )

@@ -23,6 +23,7 @@ from .store import human, replies, turns
 from .store.accept import accept
 from .store.arrivals import Arrival
 from .store.leases import Lease
+from .store.ownership import RELEASE_AFTER_S, UNSEEN_AFTER_S
 from .store.replies import FOR_AGENTS, NOTES, Reply, ReplyKind
 from .store.spending import charge
 from .thinking import Thinking
@@ -217,6 +218,40 @@ class Outbox:
         self._engine.hub.publish(conversation.id)
         return retry_at
 
+    async def release(self, conversation: Conversation, reply: Reply) -> float | None:
+        """End our bot's ownership of what has left the bot; see `ownership`.
+
+        Returns:
+            When to try again, Unix seconds.
+        """
+        now = self._engine.clock()
+        if self._gone:
+            return None
+        if now < reply.created_at + RELEASE_AFTER_S:
+            return reply.created_at + RELEASE_AFTER_S
+        if not await self._engine.db.write(
+            replies.begin_attempt, self._lease, reply, now=now
+        ):
+            return None  # the bot has it again
+        reply = replace(reply, attempts=reply.attempts + 1)
+        unseen_at = reply.created_at + UNSEEN_AFTER_S
+        try:
+            done = await self._channel(conversation).release(
+                conversation, int(reply.content), unseen=now >= unseen_at
+            )
+        except ChatwootError as error:
+            too_late = now - reply.created_at > self._engine.deliver_for_s
+            barred = error.status_code in (401, 403)
+            if error.is_gone or ((error.retryable or barred) and not too_late):
+                return await self._not_delivered(reply, error)
+            self._log.warning("conversation not released", error=str(error))
+            await self._engine.db.write(replies.drop, reply, error=str(error))
+            return None
+        if not done:
+            return unseen_at
+        await self._delivered(conversation, reply, None)
+        return None
+
     async def _summarized(self, note: str) -> str:
         """Return *note* with a summary by the model, or as it is."""
         situation = await self._engine.db.glance(
@@ -263,7 +298,8 @@ class Outbox:
             return None
         too_late = self._engine.clock() - reply.created_at > self._engine.deliver_for_s
         # A wrong token is fixed outside: the note on what it has cost waits for that.
-        barred = error.status_code in (401, 403) and reply.kind in NOTES
+        waits = reply.kind in (*NOTES, ReplyKind.RELEASE)
+        barred = error.status_code in (401, 403) and waits
         final = not error.retryable and not barred
         if final or (too_late and not error.in_doubt):
             return await self._give_up(reply, str(error), in_doubt=False)

@@ -19,6 +19,7 @@ from .tools.booking import Desk, link_tools
 from .tools.http import endpoint_tool
 from .tools.knowledge import search_knowledge
 from .tools.registry import allowed
+from .wording import wording
 
 
 def tools_of(
@@ -56,7 +57,13 @@ def booking_tools(
     calendar = _calendar(settings, db, http)
     if calendar is None:
         return ()
-    desk = Desk(calendar, db, public_url=settings.public_url, link=settings.booking_url)
+    desk = Desk(
+        calendar,
+        db,
+        public_url=settings.public_url,
+        link=settings.booking_url,
+        say=wording(settings.agents_language),
+    )
     return desk.tools()
 
 

@@ -83,6 +83,7 @@ class Turn:
         self._busy_since = busy_since
         self._in_line_s = in_line_s
         self._end: Reply | None = None
+        self._release: Reply | None = None
         self._use(engine)
 
     def _use(self, engine: Engine) -> None:
@@ -137,6 +138,8 @@ class Turn:
             look_at = await self._outbox.settle_status(
                 (await self._load()).conversation
             )
+        if self._release is not None and look_at is None:
+            look_at = await self._outbox.release(situation.conversation, self._release)
         if self._end is not None and look_at is None and end.retry_at is None:
             look_at = await self._outbox.resolve(situation.conversation, self._end)
         due_at = await self.engine.db.write(
@@ -293,10 +296,14 @@ class Turn:
         return End(ending=ending, retry_at=retry_at, look_at=look_at)
 
     def _without_end(self, replies: Sequence[Reply]) -> list[Reply]:
-        """Return what is to be said now; a resolve comes when all else is done."""
-        ends = [reply for reply in replies if reply.kind is ReplyKind.RESOLVE]
-        self._end = ends[-1] if ends else self._end
-        return [reply for reply in replies if reply.kind is not ReplyKind.RESOLVE]
+        """Return what is to be said now; what ends it comes when all else is done."""
+        for reply in replies:
+            if reply.kind is ReplyKind.RESOLVE:
+                self._end = reply
+            elif reply.kind is ReplyKind.RELEASE:
+                self._release = reply
+        ends = (ReplyKind.RESOLVE, ReplyKind.RELEASE)
+        return [reply for reply in replies if reply.kind not in ends]
 
     async def _leave(self, situation: Situation, decision: Decision) -> End:
         """Say nothing: a human answers, or nobody need."""

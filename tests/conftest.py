@@ -35,6 +35,15 @@ def chatwoot_release(request):
         yield releases.DEFAULT
 
 
+@pytest.fixture(params=["4.16", "4.17", "4.18"])
+def each_release(request, monkeypatch):
+    """Have a test run once against each release of Chatwoot that it concerns.
+
+    For `pytest.mark.usefixtures`; a Chatwoot whose release the test names stays so.
+    """
+    monkeypatch.setattr(releases, "DEFAULT", request.param)
+
+
 @pytest.fixture
 def anyio_backend():
     """Run async tests on asyncio, the only loop the service uses."""

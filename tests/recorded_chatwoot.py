@@ -81,7 +81,7 @@ class RecordedChatwoot:
         path, method = request.url.path, request.method
         if path == "/api":
             return JSONResponse({"version": RELEASES[self.release]})
-        token = request.headers.get("api_access_token", "")
+        token = request.headers.get("api-access-token", "")
         if token not in (ADMINISTRATOR, AGENT, BOT):
             return JSONResponse({"error": "Invalid Access Token"}, 401)
         prefix = f"/api/v1/accounts/{ACCOUNT_ID}/"
@@ -97,8 +97,18 @@ class RecordedChatwoot:
         name = path.removeprefix(prefix)
         if method != "GET":
             self.writes.append((method, name))
+            if name.startswith("agent_bots/"):
+                return JSONResponse(await self._change_bot(name, request))
             return JSONResponse(self._write(name, await request.json()))
         return self._read(name, role)
+
+    async def _change_bot(self, name: str, request: Request) -> dict[str, Any]:
+        bot = next(b for b in self.bots if name == f"agent_bots/{b['id']}")
+        if b'name="avatar"' in await request.body():
+            bot["thumbnail"] = f"{self.url}/bot.png"
+        else:
+            bot.update(await request.json())
+        return bot
 
     def _write(self, name: str, body: dict[str, Any]) -> Any:
         if name == "dashboard_apps":

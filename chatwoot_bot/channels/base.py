@@ -103,3 +103,19 @@ class Channel(Protocol):
             ChatwootError: it was not set, as far as we know.
         """
         ...
+
+    async def release(
+        self, conversation: Conversation, owner: int, *, unseen: bool
+    ) -> bool:
+        """End the ownership of our bot *owner*, if the conversation is open still.
+
+        Args:
+            unseen: do so without looking, where Chatwoot lets nobody look.
+
+        Returns:
+            False when nobody could look, so that nothing was done.
+
+        Raises:
+            ChatwootError: it may work later.
+        """
+        ...

@@ -6,7 +6,8 @@ from functools import partial
 import structlog
 
 from ..chatwoot.client import ChatwootClient
-from ..core.conversation import Conversation, Status
+from ..chatwoot.client import Conversation as Shown
+from ..core.conversation import Conversation, State, Status
 from ..core.events import Event, Kind, Sighting
 from ..core.notes import harmless
 from ..core.routing import Routing
@@ -36,6 +37,7 @@ class ChatwootChannel:
         self._client = client
         self._reader = reader
         self._verify = verify
+        self._is_administrator: dict[int, bool] = {}  # by account
 
     async def typing(self, conversation: Conversation, *, on: bool) -> None:
         """Show or hide the typing indicator; never fails."""
@@ -85,6 +87,7 @@ class ChatwootChannel:
                 updated_at=shown.updated_at,
                 can_reply=shown.can_reply,
                 first_reply_at=shown.first_reply_at,
+                bot_owner=shown.bot_owner,
             ),
         )
 
@@ -197,8 +200,79 @@ class ChatwootChannel:
             return None
 
     async def set_status(self, conversation: Conversation, status: Status) -> float:
-        """Set the status; see `Channel`."""
-        return await self._client.toggle_status(*_address(conversation), status)
+        """Set the status; see `Channel`.
+
+        What an agent has taken is opened in an administrator's name, if we may: a bot
+        that opens it hands it off, and Chatwoot then counts the contact as waiting
+        whom the agent has just answered.
+        """
+        address = _address(conversation)
+        if status is Status.OPEN and conversation.state is State.HUMAN:
+            administrator = await self._administrator(address[0])
+            if administrator is not None:
+                try:
+                    return await administrator.toggle_status(*address, status)
+                except ChatwootError as error:
+                    if error.status_code not in (401, 403):
+                        raise
+        return await self._client.toggle_status(*address, status)
+
+    async def release(
+        self, conversation: Conversation, owner: int, *, unseen: bool
+    ) -> bool:
+        """End our bot's ownership; see `Channel`.
+
+        An administrator who opens what is open ends that and nothing else, under a
+        lock. A bot can only take the conversation from whoever has it, so it looks
+        just before, where it may.
+        """
+        address = _address(conversation)
+        try:
+            shown = await self._shown(address)
+        except ChatwootError as error:
+            if error.is_gone or (error.retryable and error.status_code != 500):
+                raise
+            if not unseen:
+                return False
+        else:
+            if shown.status is not Status.OPEN or shown.bot_owner != owner:
+                return True
+        administrator = await self._administrator(address[0])
+        if administrator is None:
+            await self._client.unassign(*address)
+        else:
+            await administrator.toggle_status(*address, Status.OPEN)
+        return True
+
+    async def _shown(self, address: tuple[int, int]) -> Shown:
+        """Read a conversation; a user's token may where a bot's may not."""
+        try:
+            return await self._client.get_conversation(*address)
+        except ChatwootError as error:
+            if self._reader is None or error.status_code not in (401, 500):
+                raise
+            try:
+                return await self._reader.get_conversation(*address)
+            except ChatwootError as refusal:
+                if refusal.retryable:
+                    raise
+                raise error from refusal  # the user may not see that inbox
+
+    async def _administrator(self, account_id: int) -> ChatwootClient | None:
+        """Return the client with a user's token, if that is an administrator's.
+
+        With an agent's, Chatwoot would give that agent whatever it opens.
+        """
+        if self._reader is None:
+            return None
+        if account_id not in self._is_administrator:
+            try:
+                known = await self._reader.is_administrator(account_id)
+            except ChatwootError as error:
+                log.debug("user not seen", error=str(error))
+                return None
+            self._is_administrator[account_id] = known
+        return self._reader if self._is_administrator[account_id] else None
 
 
 # A hundred messages each; a conversation that grew more since is not waiting for us.

@@ -56,3 +56,9 @@ class WebChannel:
     async def set_status(self, conversation: Conversation, status: Status) -> float:
         """Return the time: a web conversation has no status of Chatwoot's."""
         return time.time()
+
+    async def release(
+        self, conversation: Conversation, owner: int, *, unseen: bool
+    ) -> bool:
+        """Return True: a web conversation has no owner of Chatwoot's."""
+        return True

@@ -13,6 +13,7 @@ import pydantic
 
 from ..errors import ChatwootError
 from .answers import Answer, rails_time, read
+from .calls import HEADER
 from .shown import (
     Agent,
     AgentBot,
@@ -30,16 +31,13 @@ from .shown import (
 
 TOTAL_S = 10.0
 TIMEOUT = httpx.Timeout(8.0, connect=5.0)
-# Rack makes both the same, but some proxies drop the documented one with its
-# underscores (chatwoot issue 11917).
-DOCUMENTED_HEADER = "api_access_token"
-PLAIN_HEADER = "Api-Access-Token"
 
 # As Chatwoot's dashboard sends them (enums of `CustomAttributeDefinition`).
 LIST_TYPE = 6
 CONVERSATION_MODEL = 0
 
 T = TypeVar("T", bound=Shown)
+Files = Mapping[str, tuple[str, bytes, str]]
 
 
 class AdminClient:
@@ -49,7 +47,6 @@ class AdminClient:
         http: the shared client.
         base_url: as in the browser, without a trailing slash.
         token: any kind of token; never logged.
-        header: how the token's header is spelled.
     """
 
     def __init__(
@@ -58,11 +55,10 @@ class AdminClient:
         *,
         base_url: str,
         token: str,
-        header: str = DOCUMENTED_HEADER,
     ) -> None:
         self._http = http
         self._base_url = base_url
-        self._headers = {header: token, "accept-encoding": "identity"}
+        self._headers = {HEADER: token, "accept-encoding": "identity"}
 
     async def installation(self) -> Installation:
         """Return what Chatwoot says of itself; it needs no token.
@@ -101,9 +97,16 @@ class AdminClient:
         """Return the account's bots and those of the installation."""
         return _list(AgentBot, await self._account("GET", account_id, "agent_bots"))
 
-    async def create_bot(self, account_id: int, *, name: str, url: str) -> AgentBot:
+    async def create_bot(
+        self, account_id: int, *, name: str, url: str, description: str
+    ) -> AgentBot:
         """Create a bot; Chatwoot makes its token and its secret."""
-        body = {"name": name, "outgoing_url": url, "bot_type": "webhook"}
+        body = {
+            "name": name,
+            "description": description,
+            "outgoing_url": url,
+            "bot_type": "webhook",
+        }
         answer = await self._account("POST", account_id, "agent_bots", body)
         return _one(AgentBot, answer)
 
@@ -114,6 +117,19 @@ class AdminClient:
         body = {"name": name, "outgoing_url": url}
         path = f"agent_bots/{bot_id}"
         return _one(AgentBot, await self._account("PATCH", account_id, path, body))
+
+    async def describe_bot(
+        self, account_id: int, bot_id: int, description: str
+    ) -> None:
+        """Give a bot the text that administrators read below its name."""
+        body = {"description": description}
+        await self._account("PATCH", account_id, f"agent_bots/{bot_id}", body)
+
+    async def picture_bot(self, account_id: int, bot_id: int, png: bytes) -> None:
+        """Give a bot the picture that agents and visitors see beside its messages."""
+        path = f"/api/v1/accounts/{account_id}/agent_bots/{bot_id}"
+        files = {"avatar": ("bot.png", png, "image/png")}
+        _required(await self.ask("PATCH", path, files=files), "PATCH", path)
 
     async def list_inboxes(self, account_id: int) -> list[Inbox]:
         """Return the inboxes that the user sees; an administrator sees all."""
@@ -208,8 +224,13 @@ class AdminClient:
         body = await self._account("GET", account_id, path)
         return _list(Owned, _inside(body, "data", "payload"))
 
-    async def ask(self, method: str, path: str, body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, body: Any = None, *, files: Files | None = None
+    ) -> Answer:
         """Make any call and return what came of it, a refusal too.
+
+        Args:
+            files: field → name, content and type, in the place of *body*.
 
         Raises:
             ChatwootError: there was no answer.
@@ -221,6 +242,7 @@ class AdminClient:
                     method,
                     self._base_url + path,
                     json=body,
+                    files=files,
                     headers=self._headers,
                     timeout=TIMEOUT,
                 )
@@ -240,14 +262,22 @@ class AdminClient:
         return await self._call(method, f"/api/v1/accounts/{account_id}/{path}", body)
 
     async def _call(self, method: str, path: str, body: Any = None) -> Any:
-        answer = await self.ask(method, path, body)
-        if answer.is_success:
-            return answer.body
-        said = f": {answer.words}" if answer.words else ""
-        raise ChatwootError(
-            answer.refusal or f"{method} {path} answered {answer.status}{said}",
-            status_code=answer.status,
-        )
+        return _required(await self.ask(method, path, body), method, path)
+
+
+def _required(answer: Answer, method: str, path: str) -> Any:
+    """Return the body of a success.
+
+    Raises:
+        ChatwootError: it was none.
+    """
+    if answer.is_success:
+        return answer.body
+    said = f": {answer.words}" if answer.words else ""
+    raise ChatwootError(
+        answer.refusal or f"{method} {path} answered {answer.status}{said}",
+        status_code=answer.status,
+    )
 
 
 def _target(collection: str, row_id: int | None) -> tuple[str, str]:

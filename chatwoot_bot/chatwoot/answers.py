@@ -20,8 +20,8 @@ class Refusal(StrEnum):
     """Why a call was refused; the value is one sentence with the mend."""
 
     ANONYMOUS = (
-        "Chatwoot saw no token, because a proxy in front of it drops headers with "
-        "underscores: in nginx set underscores_in_headers on"
+        "Chatwoot saw no token, because a proxy in front of it drops the header "
+        "api-access-token: let it through"
     )
     UNKNOWN = (
         "Chatwoot does not know this token: copy it again, and from this installation"

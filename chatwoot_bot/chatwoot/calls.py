@@ -94,7 +94,7 @@ class Calls:
     async def call(
         self,
         method: str,
-        account_id: int,
+        account_id: int | None,
         display_id: int | None,
         action: str = "",
         body: Any = None,
@@ -105,6 +105,8 @@ class Calls:
         """Make one call.
 
         Args:
+            account_id: None for what belongs to no account; then the whole path
+                below ``/api`` is in *action*.
             display_id: of the conversation that it is about; None for the account.
             action: what follows in the path, with its query.
             aside: the reply that it goes along with is said without it too. It has
@@ -115,7 +117,7 @@ class Calls:
         Raises:
             ChatwootError: a refusal, or no answer; says what became of the request.
         """
-        path = f"/api/v1/accounts/{account_id}"
+        path = "/api" if account_id is None else f"/api/v1/accounts/{account_id}"
         if display_id is not None:
             path += f"/conversations/{display_id}"
         if action:

@@ -9,10 +9,19 @@ from typing import Any
 import httpx
 
 from ..core.conversation import Status
-from ..core.events import Event, Kind, Sighting, from_rest, moment, row_from_rest
+from ..core.events import (
+    Event,
+    Kind,
+    Sighting,
+    agent_bot_of,
+    from_rest,
+    moment,
+    row_from_rest,
+)
 from ..core.transcript import escape_liquid
 from ..errors import ChatwootError, PayloadError
 from .calls import Calls, Shape, list_of, object_of
+from .releases import Feature, Version, has, parse
 
 # Chatwoot refuses more characters of text (docs/chatwoot/api.md#create-message).
 MAX_CONTENT = 150_000
@@ -28,6 +37,7 @@ class Conversation:
         last: the newest public message, as if delivered; None when not shown.
         can_reply: the channel's time for replies is not over; None when not shown.
         first_reply_at: when an agent first answered; 0 for never.
+        bot_owner: Chatwoot's id of the agent bot that owns it; 0 for none.
     """
 
     status: Status | None
@@ -36,6 +46,7 @@ class Conversation:
     last: Event | None = None
     can_reply: bool | None = None
     first_reply_at: float = 0.0
+    bot_owner: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +63,8 @@ class Fetched:
 
 class ChatwootClient(Calls):
     """Talk to one Chatwoot installation with one token; see `Calls`."""
+
+    _version: Version | None = None  # of Chatwoot, once it is known
 
     async def create_message(
         self,
@@ -157,6 +170,7 @@ class ChatwootClient(Calls):
             last=last.event if last else None,
             can_reply=can_reply if isinstance(can_reply, bool) else None,
             first_reply_at=moment(payload.get("first_reply_created_at")),
+            bot_owner=_bot_owner(payload.get("meta")),
         )
 
     async def last_messages(self, account_id: int, display_id: int) -> list[Fetched]:
@@ -193,18 +207,33 @@ class ChatwootClient(Calls):
     async def add_attributes(
         self, account_id: int, display_id: int, attributes: Mapping[str, str]
     ) -> None:
-        """Add custom attributes to those that are there, as with `add_labels`.
+        """Add custom attributes to those that are there.
+
+        Chatwoot does so since 4.17, if it is asked to; before, it replaces them.
 
         Raises:
-            ChatwootError: as for `get_conversation`.
+            ChatwootError: before 4.17 as for `get_conversation`, or no answer.
         """
         shape = _holds("custom_attributes", dict)
-        response = await self.call("GET", account_id, display_id, shape=shape)
-        there = object_of(response)["custom_attributes"]
-        body = {"custom_attributes": {**there, **attributes}}
+        body: dict[str, Any] = {"custom_attributes": attributes, "merge": True}
+        if not await self._has(Feature.MERGES_ATTRIBUTES):
+            response = await self.call("GET", account_id, display_id, shape=shape)
+            there = object_of(response)["custom_attributes"]
+            body = {"custom_attributes": {**there, **attributes}}
         await self.repeat(
             "POST", account_id, display_id, "custom_attributes", body, shape=shape
         )
+
+    async def _has(self, feature: Feature) -> bool:
+        """Return whether this Chatwoot has *feature*; False when nobody can tell."""
+        if self._version is None:
+            shape = _holds("version", str)
+            try:
+                response = await self.call("GET", None, None, aside=True, shape=shape)
+            except ChatwootError:
+                return False  # it is asked again the next time
+            self._version = parse(object_of(response)["version"])
+        return self._version is not None and has(self._version, feature)
 
     async def assign(
         self,
@@ -230,6 +259,30 @@ class ChatwootClient(Calls):
             raise ChatwootError(
                 f"Chatwoot does not know {name} {unknown}", status_code=200, final=True
             )
+
+    async def unassign(self, account_id: int, display_id: int) -> None:
+        """Take the conversation from whoever owns it, be it an agent or a bot.
+
+        Raises:
+            ChatwootError: it was not done, as far as we know.
+        """
+        body = {"assignee_id": None}
+        await self.repeat("POST", account_id, display_id, "assignments", body)
+
+    async def is_administrator(self, account_id: int) -> bool:
+        """Return whether the token is that of an administrator of the account.
+
+        Raises:
+            ChatwootError: 401 for a bot's token, or no answer.
+        """
+        shape = _holds("accounts", list)
+        response = await self.call("GET", None, None, "v1/profile", shape=shape)
+        return any(
+            isinstance(account, dict)
+            and account.get("id") == account_id
+            and account.get("role") == "administrator"
+            for account in object_of(response)["accounts"]
+        )
 
     async def set_priority(
         self, account_id: int, display_id: int, priority: str
@@ -354,6 +407,12 @@ def _clock(response: httpx.Response) -> float:
 
 def _status(value: Any) -> Status | None:
     return Status(value) if isinstance(value, str) and value in set(Status) else None
+
+
+def _bot_owner(meta: Any) -> int:
+    if not isinstance(meta, dict):
+        return 0
+    return agent_bot_of(meta.get("assignee"), meta.get("assignee_type"))
 
 
 def _seconds(value: Any) -> float:

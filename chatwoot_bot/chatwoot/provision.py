@@ -12,6 +12,7 @@ from .shown import AgentBot, Attribute, Inbox, Webhook
 
 WEBHOOK_PATH = "/webhook/chatwoot"
 DASHBOARD_PATH = "/dashboard-app"
+DESCRIPTION = "Answers contacts, and hands the conversation to agents."
 # What the service acts on (`core/events.py`); the rest would only be ignored.
 SUBSCRIPTIONS = (
     "message_created",
@@ -31,6 +32,7 @@ class Wanted:
         token: the bot's token that we have, to know the bot by; None at first.
         labels: that the bot sets or obeys.
         switch_attribute: of conversations, which silences the bot; None for none.
+        picture: of a bot that has none, as PNG; empty for none.
     """
 
     account_id: int
@@ -41,6 +43,7 @@ class Wanted:
     token: str | None = field(default=None, repr=False)
     labels: tuple[str, ...] = ()
     switch_attribute: str | None = None
+    picture: bytes = field(default=b"", repr=False)
 
     @property
     def webhook_url(self) -> str:
@@ -58,6 +61,7 @@ class Provisioned:
         has_all_secrets: False when one would be made by what was not written.
         changes: a sentence for each difference, done or only planned.
         warnings: what somebody should know before anything is done.
+        hints: what will be seen beside the bot.
     """
 
     bot: AgentBot | None = None
@@ -65,6 +69,7 @@ class Provisioned:
     has_all_secrets: bool = True
     changes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    hints: list[str] = field(default_factory=list)
 
 
 async def provision(
@@ -133,7 +138,9 @@ class _Run:
             self.done.changes.append(f"create the agent bot {name} for {url}")
             self.done.has_all_secrets = self._writes
             if self._writes:
-                found = await self._client.create_bot(self._account, name=name, url=url)
+                found = await self._client.create_bot(
+                    self._account, name=name, url=url, description=DESCRIPTION
+                )
         elif (found.name, found.outgoing_url) != (name, url):
             self._old_url = (found.outgoing_url or "").removesuffix(WEBHOOK_PATH)
             self._tell_of_update(found)
@@ -143,8 +150,33 @@ class _Run:
                     self._account, found.id, name=name, url=url
                 )
         self.done.bot = found
+        if found is not None:
+            await self._describe(found)
+            await self._picture(found)
         if found is not None and found.secret:
             self.done.secrets.append(found.secret)
+
+    async def _describe(self, bot: AgentBot) -> None:
+        """Say what the bot is, unless somebody has done so."""
+        if bot.description:
+            return
+        self.done.changes.append(f"describe the bot {self._wanted.bot_name}")
+        if self._writes:
+            await self._client.describe_bot(self._account, bot.id, DESCRIPTION)
+
+    async def _picture(self, bot: AgentBot) -> None:
+        """Give the bot a picture where it has none; it can do without."""
+        if bot.thumbnail != "" or not self._wanted.picture:
+            return
+        self.done.changes.append(f"give the bot {self._wanted.bot_name} a picture")
+        if not self._writes:
+            return
+        try:
+            await self._client.picture_bot(self._account, bot.id, self._wanted.picture)
+        except ChatwootError as error:
+            if error.status_code is None:
+                raise
+            self.done.warnings.append(f"Chatwoot did not take the picture: {error}")
 
     def _find(self, bots: list[AgentBot]) -> AgentBot | None:
         """Return our bot: by its token, else by its name, at best with our URL.
@@ -174,6 +206,7 @@ class _Run:
 
     async def connect(self, inbox: Inbox) -> None:
         """Connect one inbox to the bot."""
+        self._tell_of_templates(inbox)
         there = await self._client.inbox_bot(self._account, inbox.id)
         ours = self.done.bot
         if there is not None and ours is not None and there.id == ours.id:
@@ -188,6 +221,15 @@ class _Run:
             )
         if self._writes and ours is not None:
             await self._client.connect_bot(self._account, inbox.id, ours.id)
+
+    def _tell_of_templates(self, inbox: Inbox) -> None:
+        """Tell what Chatwoot itself will say in *inbox* before the bot does."""
+        if said := inbox.speaks_first:
+            self.done.hints.append(
+                f"inbox {inbox.id} ({inbox.name}): before the bot's first answer, "
+                f"Chatwoot itself {' and '.join(said)}, as “Bot” and not as "
+                f"{self._wanted.bot_name}; Settings → Inboxes switches that off"
+            )
 
     async def dashboard_app(self) -> None:
         """Register the panel beside the conversation."""

@@ -5,6 +5,7 @@ from typing import Annotated
 import pydantic
 from pydantic import BeforeValidator, Field
 
+WIDGET = "Channel::WebWidget"
 MAX_SCRIPT = 20_000  # characters; Chatwoot's has about 600
 
 
@@ -66,6 +67,7 @@ class AgentBot(Shown):
 
     Attributes:
         account_id: None for a bot of the whole installation.
+        thumbnail: the address of its picture; empty for none, None when not shown.
         access_token: shown to administrators.
         secret: shown to administrators since 4.13.
     """
@@ -74,6 +76,8 @@ class AgentBot(Shown):
     name: str | None = None
     outgoing_url: str | None = None
     account_id: int | None = None
+    description: str | None = None
+    thumbnail: str | None = None
     access_token: Token = Field(None, repr=False)
     secret: str | None = Field(None, repr=False)
 
@@ -89,6 +93,16 @@ class Inbox(Shown):
     greeting_enabled: bool | None = None
     enable_email_collect: bool | None = None
     web_widget_script: str | None = Field(None, max_length=MAX_SCRIPT, repr=False)
+
+    @property
+    def speaks_first(self) -> list[str]:
+        """Return what Chatwoot itself says there before the bot does, in words."""
+        asks = self.enable_email_collect and self.channel_type == WIDGET
+        said = (
+            ("sends its greeting", self.greeting_enabled),
+            ("asks for an e-mail address", asks),
+        )
+        return [words for words, is_on in said if is_on]
 
     @property
     def frontend_url(self) -> str | None:

@@ -6,6 +6,7 @@ make the bot and to read its token and secret; it is used for that and kept nowh
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,9 +21,12 @@ from ..chatwoot.admin import AdminClient
 from ..chatwoot.provision import Provisioned, Wanted, provision
 from ..chatwoot.shown import Profile
 from ..doctor.addresses import is_private
-from ..errors import ChatwootBotError, ChatwootError, SettingsError
+from ..doctor.connection import LATELY_S
+from ..errors import ChatwootBotError, ChatwootError, SettingsError, StoreError
 from ..http import make_client
 from ..settings import Settings
+from ..store.condition import look
+from ..web.ops import STATIC
 from .console import VisibleConsole
 from .questions import Address, Known, Questions, Written, checked_token, known
 
@@ -30,6 +34,7 @@ ADMIN_ENV = "CHATWOOT_ADMIN_TOKEN"  # not a setting: the service never reads it
 ADMINISTRATOR = "administrator"
 T = TypeVar("T")
 TO_COME = "(made with the bot)"
+PICTURE = STATIC / "bot.png"
 
 Url = Annotated[str | None, typer.Option(help="Chatwoot, as in the browser.")]
 AdminToken = Annotated[
@@ -134,8 +139,11 @@ async def _setup(order: _Order, questions: Questions) -> None:
         )
         kept_to = values.get("CHATWOOT_INBOX_ID") if wanted.account_webhook else None
         port = _other_port(wanted.public_url, known.port)
-        for warning in (*await _warnings(wanted, plan, version, kept_to), *port):
+        warnings = await _warnings(order, wanted, plan, version, kept_to)
+        for warning in (*warnings, *port):
             console.print(f"! {warning}", style="yellow", markup=False)
+        for hint in plan.hints:
+            console.print(hint, markup=False)
         lines = plan.changes + _file_changes(order.env_file, values)
         if not _agreed(order, questions, lines):
             return
@@ -146,6 +154,7 @@ async def _setup(order: _Order, questions: Questions) -> None:
         order.env_file, _settings(base_url, wanted, done, known.written, known.bot_name)
     )
     late = _hidden(done, version) if plan.bot is None else []
+    late += [each for each in done.warnings if each not in plan.warnings]
     for warning in (*late, *_overruled(order.env_file), *_lacks_model(order.env_file)):
         console.print(f"! {warning}", style="yellow", markup=False)
     console.print("Done. Start the service, then look whether all is well:")
@@ -264,6 +273,7 @@ async def _wanted(
         token=known.bot_token,
         labels=known.labels,
         switch_attribute=known.switch_attribute,
+        picture=PICTURE.read_bytes(),
     )
 
 
@@ -321,7 +331,11 @@ def _file_changes(path: Path, values: Mapping[str, str]) -> list[str]:
 
 
 async def _warnings(
-    wanted: Wanted, plan: Provisioned, version: str | None, kept_to: str | None
+    order: _Order,
+    wanted: Wanted,
+    plan: Provisioned,
+    version: str | None,
+    kept_to: str | None,
 ) -> list[str]:
     found = [*plan.warnings]
     if kept_to:
@@ -331,13 +345,32 @@ async def _warnings(
         )
     release = releases.parse(version)
     blocks = release is None or release >= releases.BLOCKS_PRIVATE
-    if blocks and await is_private(wanted.public_url):
+    warned = blocks and await is_private(wanted.public_url)
+    if warned and not await _is_delivered(order.env_file, wanted.public_url):
         found.append(
             f"{wanted.public_url} is a private address, and Chatwoot since 4.14 "
             "delivers to none: set SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true in Chatwoot's "
             "environment, or give a public --public-url"
         )
     return found + _hidden(plan, version)
+
+
+async def _is_delivered(path: Path, public_url: str) -> bool:
+    """Return whether Chatwoot has delivered to *public_url* lately.
+
+    Then it takes a private address, whatever its release does by itself.
+    """
+    variables = dict(os.environ)
+    envfile.read(path).share(variables)
+    try:
+        settings = Settings.load(variables)
+        if settings.public_url != public_url:
+            return False
+        url = settings.database_url.get_secret_value()
+        delivered_at = (await asyncio.to_thread(look, url)).delivered_at
+    except (SettingsError, StoreError):
+        return False  # nothing has run here yet
+    return delivered_at is not None and time.time() - delivered_at < LATELY_S
 
 
 def _hidden(got: Provisioned, version: str | None) -> list[str]:

@@ -67,6 +67,8 @@ class Sighting:
         addresses: the contact's identifier, e-mail address, telephone number and
             source, as far as they are shown.
         assigned: who has become its assignee with this change; None when nobody has.
+        bot_owner: Chatwoot's id of the agent bot that owns it; 0 when none does, None
+            when not shown.
     """
 
     display_id: int
@@ -82,6 +84,7 @@ class Sighting:
     contact: str | None = None
     addresses: tuple[str, ...] = ()
     assigned: Assigned | None = None
+    bot_owner: int | None = None
 
     @property
     def agent_replied(self) -> bool:
@@ -175,6 +178,9 @@ class _Named(_Wire):
 class _Meta(_Wire):
     sender: _Named | None = None
     channel: Any = None  # only in REST
+    # Read where they are as expected.
+    assignee: Any = None
+    assignee_type: Any = None
 
 
 class _Conversation(_Wire):
@@ -215,6 +221,7 @@ class _Envelope(_Wire):
 
 
 MAIL = "incoming_email"
+AGENT_BOT = "AgentBot"
 # Of a contact; e-mail addresses have up to 254 characters.
 MAX_ADDRESS = 300
 
@@ -631,7 +638,25 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         contact=contact_key(contact.id if contact else None, conversation),
         addresses=_addresses(contact, conversation),
         assigned=assigned(conversation.changed_attributes),
+        bot_owner=_bot_owner(conversation.meta),
     )
+
+
+def _bot_owner(meta: _Meta | None) -> int | None:
+    if meta is None:
+        return None
+    return agent_bot_of(meta.assignee, meta.assignee_type)
+
+
+def agent_bot_of(assignee: Any, assignee_type: Any) -> int:
+    """Return Chatwoot's id of the agent bot that owns a conversation; 0 for none.
+
+    Args:
+        assignee: as in a conversation's `meta`.
+        assignee_type: likewise; absent before Chatwoot 4.8, and where nobody is.
+    """
+    is_bot = assignee_type == AGENT_BOT and isinstance(assignee, dict)
+    return _id(assignee.get("id")) or 0 if is_bot else 0
 
 
 def _addresses(contact: _Named | None, conversation: _Conversation) -> tuple[str, ...]:

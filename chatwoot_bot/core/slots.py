@@ -210,6 +210,12 @@ def readable(slot: Span, zone: ZoneInfo) -> str:
     return f"{_day_and_clock(slot.starts_at, zone)}-{end:%H:%M} ({zone.key})"
 
 
+def numeric(slot: Span, zone: ZoneInfo) -> str:
+    """Return *slot* such as ``2026-11-24, 10:00-10:30 (Europe/Berlin)``."""
+    begin, end = (datetime.fromtimestamp(at, zone) for at in slot)
+    return f"{begin:%Y-%m-%d, %H:%M}-{end:%H:%M} ({zone.key})"
+
+
 def _day_and_clock(moment: float, zone: ZoneInfo) -> str:
     local = datetime.fromtimestamp(moment, zone)
     weekday, month = WEEKDAYS[local.weekday()], MONTHS[local.month - 1]

@@ -6,13 +6,13 @@ from functools import partial
 
 import pydantic
 
-from ..chatwoot.admin import DOCUMENTED_HEADER, PLAIN_HEADER, AdminClient
+from ..chatwoot.admin import AdminClient
 from ..chatwoot.shown import Installation
 from ..errors import ChatwootError
 from ..store.condition import Condition
 from .bots import check_bots
 from .delivery import WEBHOOK_PATH, check_address, check_webhook
-from .desk import check_desk, visit_desk
+from .desk import check_desk, unseen_routing, visit_desk
 from .findings import Finding, Level, ok, skip, warn
 from .installation import check_clock, check_installation
 from .office import (
@@ -80,14 +80,11 @@ async def check_connection(
     return findings + await _deliveries(subject, seen, delivered_at)
 
 
-def _client(
-    subject: Subject, token: pydantic.SecretStr, header: str = DOCUMENTED_HEADER
-) -> AdminClient:
+def _client(subject: Subject, token: pydantic.SecretStr) -> AdminClient:
     return AdminClient(
         subject.http,
         base_url=subject.settings.chatwoot_base_url or "",
         token=token.get_secret_value(),
-        header=header,
     )
 
 
@@ -102,9 +99,7 @@ async def _installation(
 
 
 async def _whose(subject: Subject, token: pydantic.SecretStr) -> Identity:
-    return await identify(
-        _client(subject, token), _client(subject, token, PLAIN_HEADER)
-    )
+    return await identify(_client(subject, token))
 
 
 async def _identities(
@@ -147,7 +142,9 @@ async def _account(
         ]
     findings = await check_rights(_client(subject, token), seen.bot, account_id)
     administrator = _administrator(subject, token, seen, account_id)
-    if administrator is not None:
+    if administrator is None:
+        findings += unseen_routing(subject.settings)
+    else:
         try:
             client = _client(subject, administrator)
             seen.office = await visit(client, subject.settings, account_id)
@@ -215,7 +212,7 @@ async def _deliveries(
         findings = [
             check_inboxes(seen.office, settings, url),
             *check_unserved(seen.office, settings, url),
-            *check_bot_url(seen.office, url),
+            *check_bot_url(seen.office, url, just_now),
             check_secret(seen.office, settings, url, just_now),
         ]
     if url is None or webhook is None:

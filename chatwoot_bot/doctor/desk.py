@@ -14,8 +14,8 @@ from ..chatwoot.provision import has_switch
 from ..chatwoot.shown import Agent, Attribute, Label, Owned, Team
 from ..settings import Settings
 from .addresses import is_private
-from .findings import Finding, fail, ok, warn
-from .office import SETUP, Office
+from .findings import Finding, fail, ok, skip, warn
+from .office import NEEDS_ADMINISTRATOR, SETUP, Office
 
 PAGES = 4  # of 25 open conversations each; an account may have thousands
 AGENT_BOT = "AgentBot"
@@ -65,6 +65,16 @@ async def _opened(client: AdminClient, account_id: int) -> list[Owned]:
     return list(found.values())
 
 
+def unseen_routing(settings: Settings) -> list[Finding]:
+    """Say that nobody can tell whether team and agent exist, where they are set."""
+    every = (settings, *(bot.settings for bot in settings.bots))
+    set_here = (
+        ("team", any(one.handoff_team_id for one in every)),
+        ("assignee", any(one.handoff_assignee_id for one in every)),
+    )
+    return [skip(check, NEEDS_ADMINISTRATOR) for check, is_set in set_here if is_set]
+
+
 async def check_desk(desk: Desk, office: Office, settings: Settings) -> list[Finding]:
     """Check all of it."""
     return [
@@ -72,6 +82,7 @@ async def check_desk(desk: Desk, office: Office, settings: Settings) -> list[Fin
         _labels(desk, settings),
         _switch(desk, settings),
         *await _files(office, settings),
+        *_panel(office, settings),
         *_greetings(office, settings),
         _owned(desk, office),
     ]
@@ -153,9 +164,7 @@ def _switch(desk: Desk, settings: Settings) -> Finding:
 
 async def _files(office: Office, settings: Settings) -> list[Finding]:
     """Check that links to contacts' files, which begin with FRONTEND_URL, are read."""
-    shown = next(
-        (each.frontend_url for each in office.inboxes if each.frontend_url), ""
-    )
+    shown = _frontend_url(office)
     origin = _origin(shown)
     if origin is None:
         return []
@@ -176,6 +185,28 @@ async def _files(office: Office, settings: Settings) -> list[Finding]:
     ]
 
 
+def _panel(office: Office, settings: Settings) -> list[Finding]:
+    """Check that agents open Chatwoot where the panel may be framed."""
+    shown, ours = _frontend_url(office), settings.chatwoot_base_url or ""
+    if _origin(shown) in (None, _origin(ours)):
+        return []
+    return [
+        warn(
+            "panel",
+            f"agents open Chatwoot at {shown}, its FRONTEND_URL, and CHATWOOT_BASE_URL "
+            f"is {ours}: their browsers do not show the bot's panel there",
+            setting="CHATWOOT_BASE_URL",
+            mend=f"set it to {shown}, if this service reaches Chatwoot there",
+        )
+    ]
+
+
+def _frontend_url(office: Office) -> str:
+    """Return Chatwoot's FRONTEND_URL; "" when no inbox shows it."""
+    shown = (each.frontend_url for each in office.inboxes)
+    return next(filter(None, shown), "")
+
+
 def _origin(address: str) -> tuple[str, int | None] | None:
     """Return host and port; None when *address* is not a web address."""
     try:
@@ -188,23 +219,9 @@ def _origin(address: str) -> tuple[str, int | None] | None:
 def _greetings(office: Office, settings: Settings) -> list[Finding]:
     """Tell what Chatwoot itself says in the inboxes before the bot does."""
     said = [
-        f"{inbox.name}: {' and '.join(what)}"
+        f"{inbox.name}: {' and '.join(inbox.speaks_first)}"
         for inbox in office.inboxes
-        if settings.serves(inbox.id)
-        and (
-            what := [
-                words
-                for words, is_on in (
-                    ("sends its greeting", inbox.greeting_enabled),
-                    (
-                        "asks for an e-mail address",
-                        inbox.enable_email_collect
-                        and inbox.channel_type == "Channel::WebWidget",
-                    ),
-                )
-                if is_on
-            ]
-        )
+        if settings.serves(inbox.id) and inbox.speaks_first
     ]
     if not said:
         return []

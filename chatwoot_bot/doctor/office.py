@@ -166,10 +166,22 @@ def _not_connected(office: Office, inbox_id: int, names: dict[int, str]) -> Find
     )
 
 
-def check_bot_url(office: Office | None, url: str | None) -> list[Finding]:
-    """Check that our bots deliver to the public URL; nothing when nobody can tell."""
-    if office is None or url is None:
+def check_bot_url(
+    office: Office | None, url: str | None, seen: str | None
+) -> list[Finding]:
+    """Check that our bots deliver to the public URL.
+
+    Args:
+        office: None when it could not be seen.
+        url: None when it is not known; then there is nothing to compare.
+        seen: when a delivery came, in words; None without any lately.
+    """
+    if url is None:
         return []
+    if office is None and seen is not None:
+        return [ok("bot", f"a delivery came {seen}, so Chatwoot delivers here")]
+    if office is None:
+        return [skip("bot", f"the URL that it delivers to {NEEDS_ADMINISTRATOR}")]
     return [_check_url(bot, url) for bot in office.ours]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..chatwoot.admin import AdminClient
 from ..chatwoot.answers import Answer, Refusal
+from ..chatwoot.calls import HEADER
 from ..chatwoot.shown import Profile
 from .findings import Finding, Level, fail, ok, skip, warn
 
@@ -25,13 +26,12 @@ class Kind(StrEnum):
     USER = "user"
     PLATFORM = "platform"
     UNKNOWN = "unknown"
-    DROPPED = "dropped"  # the header with underscores does not arrive
-    UNSEEN = "unseen"  # no spelling of the header arrives
+    UNSEEN = "unseen"  # the header that carries it does not arrive
     REFUSED = "refused"  # something else is in the way
 
 
 # Nothing is wrong with the token itself.
-IN_THE_WAY = (Kind.DROPPED, Kind.UNSEEN, Kind.REFUSED)
+IN_THE_WAY = (Kind.UNSEEN, Kind.REFUSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +53,8 @@ class Identity:
         return self.kind in (Kind.BOT, Kind.USER)
 
 
-async def identify(client: AdminClient, plain: AdminClient) -> Identity:
+async def identify(client: AdminClient) -> Identity:
     """Return whose token it is.
-
-    Args:
-        client: spells the token's header as documented, with underscores.
-        plain: spells it with hyphens, which no proxy drops.
 
     Raises:
         ChatwootError: no answer, or one that is not Chatwoot's.
@@ -74,9 +70,7 @@ async def identify(client: AdminClient, plain: AdminClient) -> Identity:
         case Refusal.UNKNOWN:
             return Identity(kind=Kind.UNKNOWN)
         case Refusal.ANONYMOUS:
-            again = await plain.ask("GET", "/api/v1/profile")
-            seen = again.refusal is not Refusal.ANONYMOUS
-            return Identity(kind=Kind.DROPPED if seen else Kind.UNSEEN)
+            return Identity(kind=Kind.UNSEEN)
     return Identity(kind=Kind.REFUSED, said=f"{answer.status} {answer.words}".strip())
 
 
@@ -116,13 +110,11 @@ def _in_the_way(check: str, identity: Identity, setting: str) -> Finding:
             setting="CHATWOOT_BASE_URL",
             mend="give Chatwoot's own address, without a path or a sign-in before it",
         )
-    spelling = "api_access_token" if identity.kind is Kind.DROPPED else "of any name"
     return fail(
         check,
-        f"a proxy before Chatwoot drops the header {spelling} that carries it",
+        f"a proxy before Chatwoot drops the header {HEADER} that carries it",
         setting=setting,
-        mend="set underscores_in_headers on in nginx; in other proxies let the header "
-        "api_access_token through",
+        mend=f"let the header {HEADER} through",
     )
 
 

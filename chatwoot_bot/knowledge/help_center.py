@@ -19,6 +19,8 @@ from ..errors import KnowledgeError
 from ..http import MAX_BODY_OF_CALL
 from .documents import MAX_CHARS, MAX_HEADING, MAX_URL, Kind, Raw
 
+# Hyphens, because proxies drop headers with underscores.
+HEADER = "api-access-token"
 # Of 25 articles at most.
 MAX_PAGES = 400
 TIMEOUT_S = 20.0
@@ -57,7 +59,7 @@ async def portals_of(
     """
     url = f"{base_url}/api/v1/accounts/{account_id}/portals"
     # A redirect could carry the token away.
-    answer = await _get(http, url, redirects=False, headers={"api_access_token": token})
+    answer = await _get(http, url, redirects=False, headers={HEADER: token})
     if answer.is_redirect:
         raise KnowledgeError(
             f"{url} redirects ({answer.status_code}), which could carry the token "

@@ -70,6 +70,9 @@ def update_bot(world: World, ask: Ask) -> Json:
     bot = _own_bot(world, ask.id)
     for name, value in _bot_fields(ask.params).items():
         setattr(bot, name, value)
+    for picture in ask.files:
+        blob = world.files.keep(picture.name, picture.content, picture.content_type)
+        bot.avatar_url = world.files.data_url(blob)
     return bot_form(bot, ask)
 
 

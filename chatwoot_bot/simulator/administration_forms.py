@@ -51,7 +51,7 @@ def bot_form(bot: Bot, ask: Ask) -> Json:
         "id": bot.id,
         "name": bot.name,
         "description": bot.description,
-        "thumbnail": "",
+        "thumbnail": bot.avatar_url,
         "outgoing_url": bot.outgoing_url,
         "bot_type": "webhook",
         "bot_config": bot.bot_config,

@@ -100,7 +100,7 @@ def bot_answer(bot: Bot) -> Json:
         "id": bot.id,
         "name": bot.name,
         "description": bot.description,
-        "thumbnail": "",
+        "thumbnail": bot.avatar_url,
         "outgoing_url": bot.outgoing_url,
         "bot_type": "webhook",
     }

@@ -43,7 +43,7 @@ def _multipart(body: bytes, content_type: str) -> tuple[Json, tuple[Upload, ...]
         raw = content if isinstance(content, bytes) else b""
         if part.get_filename() is None:
             _put(params, name, raw.decode("utf-8", "replace"))
-        elif name.startswith("attachment"):
+        elif name.startswith("attachment") or name == "avatar":
             files.append(
                 Upload(
                     name=str(part.get_filename()),

@@ -64,7 +64,12 @@ def push_bot(world: World, bot_id: int) -> Json | None:
     bot = world.office.bots.get(bot_id)
     if bot is None:
         return None
-    return {"id": bot.id, "name": bot.name, "avatar_url": "", "type": "agent_bot"}
+    return {
+        "id": bot.id,
+        "name": bot.name,
+        "avatar_url": bot.avatar_url,
+        "type": "agent_bot",
+    }
 
 
 def push_sender(world: World, message: Message) -> Json | None:

@@ -74,11 +74,13 @@ class Bot:
     Attributes:
         outgoing_url: Where its events go; a bot without one gets nothing.
         account_id: None is a system bot.
+        avatar_url: Where its picture is; empty for none.
     """
 
     id: int
     name: str
     description: str | None = None
+    avatar_url: str = ""
     outgoing_url: str = ""
     bot_config: dict[str, Any] = field(default_factory=dict)
     account_id: int | None = 1

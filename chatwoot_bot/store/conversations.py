@@ -312,7 +312,7 @@ _HAS_UNSAID: sa.Select[Any] = (
     .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
     .limit(1)
 )
-HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind != "resolve")
+HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind.not_in(("resolve", "release")))
 
 
 @lru_cache

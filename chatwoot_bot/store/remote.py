@@ -6,8 +6,6 @@ Every request is answered by a short private note, which the worker posts.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
-
 from ..core.assignments import Assigned
 from ..core.conversation import Message, Sender, State, Status, Trigger
 from ..core.events import Said, Sighting
@@ -15,6 +13,7 @@ from ..core.notes import HAND_BACK, note
 from ..core.remote import Command
 from .arrivals import Accepted, Arrival
 from .conversations import insert_new
+from .ownership import OWN_BOTS, own_bot
 from .replies import ReplyKind
 from .schema import replies, service
 from .transcripts import recent
@@ -149,24 +148,15 @@ def note_own_bot(story: "Story", said: Said) -> None:
     """Learn which of the account's agent bots posts for us, from an answer's echo."""
     if said.by_bot is None or story.now.bot_turns > 1:
         return  # it has been learnt from the first one
-    row = {"name": _own_bot(story, said.by_bot), "value": "1"}
+    row = {"name": own_bot(story, said.by_bot), "value": "1"}
     story.tx.execute(insert_new(service, story.tx.dialect.name), row)
 
 
 def _is_ours(story: "Story", bot: int) -> bool:
     """Return whether an agent bot is ours; the only one known of may be unknown yet."""
-    found = story.tx.execute(_OWN_BOTS, {"prefix": _own_bot(story, "")})
+    found = story.tx.execute(OWN_BOTS, {"prefix": own_bot(story, "")})
     names = set(found.scalars())
-    return not names or _own_bot(story, bot) in names
-
-
-def _own_bot(story: "Story", bot: int | str) -> str:
-    return f"own_bot:{story.now.account_id}:{bot}"
-
-
-_OWN_BOTS = sa.select(service.c.name).where(
-    service.c.name.startswith(sa.bindparam("prefix", type_=sa.Text))
-)
+    return not names or own_bot(story, bot) in names
 
 
 def is_misplaced(story: "Story", said: Said) -> bool:

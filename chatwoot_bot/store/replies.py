@@ -47,6 +47,7 @@ class ReplyKind(StrEnum):
     ROUTING = "routing"  # no message: where the conversation goes; see `Routing`
     LABELS = "labels"  # no message: a `Routing` of labels that the model chose
     RESOLVE = "resolve"  # no message: it is over, unless somebody says more
+    RELEASE = "release"  # no message: our bot must own it no more; see `ownership`
     REPLAY = "replay"  # an operator said so: always
 
 
@@ -91,6 +92,7 @@ class Reply:
             ReplyKind.ROUTING,
             ReplyKind.LABELS,
             ReplyKind.RESOLVE,
+            ReplyKind.RELEASE,
         )
 
     @property
@@ -194,6 +196,8 @@ def may_say(kind: ReplyKind, state: State, *, human_mode: bool) -> bool:
         case ReplyKind.HANDOVER | ReplyKind.ROUTING:
             # An agent who has joined is not to lose the conversation to a team.
             return state is State.HANDOVER_PENDING
+        case ReplyKind.RELEASE:
+            return state is not State.AI
         case _:
             return True
 
@@ -206,6 +210,7 @@ FOR_AGENTS = (
     ReplyKind.ROUTING,
     ReplyKind.LABELS,
     ReplyKind.RESOLVE,
+    ReplyKind.RELEASE,
 )
 
 
@@ -327,6 +332,22 @@ def not_routed(
     """
     conversation, _ = held(tx, lease)
     _insert_note(tx, reply, conversation.id, "not_routed", note, now)
+
+
+def drop(tx: sa.Connection, reply: Reply, *, error: str) -> None:
+    """Note that *reply* will never be said or done, and that nobody misses it.
+
+    Args:
+        error: why.
+    """
+    change(
+        tx,
+        replies,
+        {"key": reply.key, "state": "open"},
+        state="dropped",
+        in_doubt_until=None,
+        error=error[:500],
+    )
 
 
 def forget(tx: sa.Connection, lease: Lease) -> None:

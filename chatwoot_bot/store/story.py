@@ -29,7 +29,7 @@ from ..core.events import UPDATES, Event, Kind, Said, Sighting
 from ..core.mail import fingerprint
 from ..core.rules import marks
 from ..core.updates import reaction
-from . import memory, remote, unanswered, unheard
+from . import memory, ownership, remote, unanswered, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
@@ -116,8 +116,12 @@ class Story:
                 self._take_message(arrival, event.message, result)
             elif event.kind is not Kind.BOT_MESSAGE:
                 result.outcome = Outcome.DUPLICATE
+            elif event.message.reply_key is not None:
+                # The answer to our request was faster than its echo.
+                remote.note_own_bot(self, event.message)
             if key is not None:
                 known.add(key)
+        ownership.heed_owner(self, event, arrival.received_at)
         self.finish(before, arrival, result)
 
     def finish(

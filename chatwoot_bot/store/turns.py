@@ -33,6 +33,7 @@ from .conversations import (
 )
 from .effects import settle
 from .leases import Lease, held
+from .ownership import OWNED_AT, release_at
 from .replies import Draft, Reply, ReplyKind, call_human, insert_drafts, unsaid
 from .schema import IS_OPEN, conversations, messages, replies, turns
 from .spending import Bill, charge
@@ -496,7 +497,7 @@ def finish(
     conversation, _ = held(tx, lease)
     if record is not None:
         insert_record(tx, record)
-    owed_since, last, pressing = tx.execute(
+    owed_since, last, pressing, owned_at = tx.execute(
         _LEFT, {"conversation": conversation.id}
     ).one()
     due_at = retry_at
@@ -504,6 +505,8 @@ def finish(
         due_at = now
     elif due_at is None:
         untold = conversation.wanted_status is not None and look_at is None
+        # What this turn has seen of it comes again at `look_at`.
+        look_at = look_at or release_at(owned_at, now)
         moments = [look_at, now if untold or pressing else None]
         if owed_since is not None:
             moments.append(rules.due_at(last=last, owed_since=owed_since))
@@ -522,10 +525,11 @@ def finish(
 
 
 _OWED_AT = sa.func.coalesce(messages.c.owed_at, messages.c.created_at)
-# When the first and the last message without an answer came, and whether there is
-# something to say that this turn did not get to.
+# When the first and the last message without an answer came, whether there is
+# something to say that this turn did not get to, and since when our bot is to be an
+# owner no more.
 _LEFT = sa.select(
-    sa.func.min(_OWED_AT), sa.func.max(_OWED_AT), HAS_PRESSING.exists()
+    sa.func.min(_OWED_AT), sa.func.max(_OWED_AT), HAS_PRESSING.exists(), OWNED_AT
 ).where(*_IS_OWED)
 
 

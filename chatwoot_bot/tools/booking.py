@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from ..booking.calendar import Calendar
 from ..core import slots
 from ..core.conversation import Conversation, Sender
-from ..core.slots import Wish, readable
+from ..core.notes import Say
+from ..core.slots import Wish, numeric, readable
 from ..errors import BookingError, Problem
 from ..language import language_of
 from ..store import bookings
@@ -25,7 +26,7 @@ from .booking_forms import (
     NewCallByEmail,
     NoArguments,
 )
-from .booking_words import DONE, WORDS, call_lines, free_lines
+from .booking_words import DONE, MOVED, NOTED, WORDS, call_lines, free_lines
 
 # A contact reads them in a chat.
 OFFERED = 8
@@ -57,6 +58,7 @@ class Desk:
     Args:
         public_url: where contacts reach this service; None for no calendar files.
         link: where contacts book themselves when the calendar cannot be reached.
+        say: says an English text in the agents' language.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Desk:
         *,
         public_url: str | None = None,
         link: str | None = None,
+        say: Say = str,
     ) -> None:
         self._calendar = calendar
         self._db = db
         self._public_url = public_url
         self._link = link
+        self._say = say
 
     def tools(self) -> tuple[Tool, ...]:
         """Return what the model may do here."""
@@ -271,7 +275,7 @@ class Desk:
         """Return what has been done, for the model and for the agents."""
         what = DONE[booking.state]
         if booking.sequence and booking.state is BookingState.BOOKED:
-            what = "Moved"
+            what = MOVED
         theirs = readable(booking.slot, ZoneInfo(booking.time_zone))
         text = f"{what}: {booking.id}, {theirs}."
         if self._public_url and self._calendar.has_files:
@@ -280,12 +284,14 @@ class Desk:
         return Result(text=text, notes=(self._note(what, booking),))
 
     def _note(self, what: str, booking: Booking) -> str:
-        ours = readable(booking.slot, self._calendar.zone)
+        # The names of days and months are in English.
+        when = readable if self._say is str else numeric
+        ours = when(booking.slot, self._calendar.zone)
         who = ", ".join(
             part for part in (booking.name, booking.email, booking.phone) if part
         )
         topic = f"\n\n{booking.topic}" if booking.topic else ""
-        return f"**Call: {what.lower()}.** {ours}\n\n{who}{topic}"
+        return f"**{self._say(NOTED[what])}** {ours}\n\n{who}{topic}"
 
 
 def _language(call: Call) -> str:

@@ -1,4 +1,4 @@
-"""What the tools for calls tell the model."""
+"""What the tools for calls tell the model, and agents in their notes."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -12,6 +12,17 @@ DONE = {
     BookingState.REQUESTED: "Requested, the colleague has still to confirm it",
     BookingState.UNSURE: "Not certain",
     BookingState.CANCELLED: "Cancelled",
+}
+MOVED = "Moved"
+# How a note for agents begins, by what has been done.
+NOTED = {
+    DONE[BookingState.BOOKED]: "Call: booked.",
+    MOVED: "Call: moved.",
+    DONE[BookingState.REQUESTED]: (
+        "Call: requested, the colleague has still to confirm it."
+    ),
+    DONE[BookingState.UNSURE]: "Call: not certain.",
+    DONE[BookingState.CANCELLED]: "Call: cancelled.",
 }
 WORDS = {
     Problem.TAKEN: "That time is not free. Ask for others with find_free_times.",

@@ -8,7 +8,7 @@ import asyncio
 import httpx
 import pytest
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("each_release")]
 
 QUESTIONS = ("A human, please", "Hello?")
 ANSWER = "Answer to: Hello?"

@@ -102,6 +102,20 @@ async def test_wish_that_nothing_fits_shows_what_else_there_is(db):
     assert "2026-11-23T10:00+01:00" in result.text
 
 
+async def test_note_on_a_call_is_in_the_agents_language(db):
+    model = await caller(db, AGENTS_LANGUAGE="de")
+
+    booked = await model.call(
+        "book_a_call", preferred_time=TEN, name="Ann", email_or_phone="+49 30 123456"
+    )
+
+    assert booked.text.startswith("Booked: ")
+    assert booked.notes == (
+        "**Anruf: gebucht.** 2026-11-24, 10:00-10:30 (Europe/Berlin)\n\n"
+        "Ann, +49 30 123456",
+    )
+
+
 async def test_call_is_booked_with_a_note_for_the_agents(db):
     model = await caller(db, PUBLIC_URL="https://bot.example.com")
 

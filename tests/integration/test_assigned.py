@@ -173,6 +173,19 @@ async def test_other_bot_that_is_assigned_hands_nothing_to_ours(db):
     assert await held(db) == (AI, OPEN, PENDING)
 
 
+async def test_bot_is_known_by_an_echo_that_the_answer_to_our_request_overtook(db):
+    await answered(db)
+    first = echo("t_1.0", by_bot=None, clock=102.0)
+    said = replace(first.event.message, by_bot=4)
+    again = replace(first, event=replace(first.event, message=said))
+
+    await take(db, first, again)
+    await take(db, says(Kind.AGENT_REPLY, clock=150.0))
+    await take(db, assigned(OPEN, bot=5, clock=200.0))
+
+    assert (await held(db))[0] is HUMAN
+
+
 async def test_bot_that_is_assigned_to_what_is_resolved_reopens_nothing(db):
     await answered(db)
     await take(db, shows(RESOLVED, clock=150.0))

@@ -579,6 +579,16 @@ async def test_summary_is_about_the_conversation_and_offers_no_tools(http, serve
     assert "tools" not in asked
 
 
+async def test_summary_is_in_the_language_of_the_agents(http, server):
+    """They read it beside the rest of the note, which is theirs already."""
+    server.mock(return_value=answered("Will ein Paket."))
+
+    await responder(http, agents_language="German").summarize(TRANSCRIPT)
+
+    asked = json.loads(server.calls.last.request.content)
+    assert "in German." in asked["messages"][0]["content"]
+
+
 async def test_summary_for_the_model_itself_goes_on_from_the_one_before(http, server):
     said = streamed(chunk("Wants a parcel."), usage(9), DONE)
     server.mock(return_value=said)

@@ -232,6 +232,10 @@ MISTAKES = {
         frontend("http://127.0.0.1:3001"),
         ("files", "warn", "FRONTEND_URL is http://127.0.0.1:3001", "127.0.0.1:3001"),
     ),
+    "agents elsewhere": (
+        frontend("http://127.0.0.1:3001"),
+        ("panel", "warn", "its FRONTEND_URL", "set it to http://127.0.0.1:3001"),
+    ),
     "left open": (
         left_open,
         ("owner", "warn", "1 open conversation still belongs", "to an agent"),

@@ -6,16 +6,21 @@ import os
 import pty
 import re
 import select
+import shutil
+import sqlite3
 import subprocess
 import sys
 import termios
 import time
+from contextlib import closing
 
 import dotenv
+import httpx
 import pytest
 from service import environment
 from typer.testing import CliRunner
 
+from chatwoot_bot.chatwoot.provision import DESCRIPTION
 from chatwoot_bot.cli import app
 from chatwoot_bot.commands.console import VisibleConsole
 from chatwoot_bot.commands.questions import Questions, address_of
@@ -95,6 +100,64 @@ async def test_everything_is_made_and_written(sim):
     assert "chatwoot-bot doctor" in result.output
     for secret in (ADMIN, bot.access_token, bot.secret):
         assert secret not in result.output
+
+
+async def test_bot_has_a_picture_and_says_what_it_is(sim):
+    """Agents see it in Settings → Bots, visitors beside each answer."""
+    await run(*options(sim), "--yes")
+    bot = our_bot(sim)
+    async with httpx.AsyncClient(follow_redirects=True) as client:
+        picture = await client.get(bot.avatar_url)
+    second = await run(*options(sim), "--yes")
+
+    assert picture.content.startswith(b"\x89PNG")
+    assert picture.headers["content-type"] == "image/png"
+    assert bot.description == DESCRIPTION
+    assert "nothing was changed" in second.output
+
+
+async def test_picture_and_description_of_an_administrators_choice_stay(sim):
+    office = sim.world.office
+    bot = office.add_bot("Assistant", outgoing_url=WEBHOOK, description="Our Ada")
+    bot.avatar_url = "https://chat.example.com/ada.png"
+
+    await run(*options(sim), "--yes")
+
+    assert (bot.description, bot.avatar_url) == (
+        "Our Ada",
+        "https://chat.example.com/ada.png",
+    )
+
+
+async def test_picture_that_chatwoot_refuses_stops_nothing(sim):
+    sim.faults.api("status", status=422, call="update_bot", times=None)
+
+    result = await run(*options(sim), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert "Chatwoot did not take the picture" in result.output
+    assert sim.world.office.inboxes[3].agent_bot_id == our_bot(sim).id
+
+
+async def test_what_chatwoot_says_before_the_bot_is_told(sim):
+    """Two voices in one chat surprise operators."""
+    quiet = await run(*options(sim), "--dry-run")
+    inbox = sim.world.office.inboxes[3]
+    inbox.greeting_enabled = inbox.enable_email_collect = True
+    told = await run(*options(sim), "--dry-run")
+
+    words = "Chatwoot itself sends its greeting and asks for an e-mail address"
+    assert words not in quiet.output
+    assert words in told.output
+
+
+async def test_proxy_that_drops_underscores_is_in_nobodys_way(sim):
+    sim.faults.drop_underscores = True
+
+    result = await run(*options(sim), "--yes")
+
+    assert result.exit_code == 0, result.output
+    assert sim.world.office.inboxes[3].agent_bot_id == our_bot(sim).id
 
 
 @pytest.mark.parametrize(
@@ -229,6 +292,29 @@ async def test_private_address_is_told(sim):
     result = await run(*options(sim), "--dry-run")
 
     assert "SAFE_FETCH_ALLOW_PRIVATE_NETWORK=true" in result.output
+
+
+async def test_private_address_that_deliveries_come_to_is_no_trouble(
+    sim, folder, migrated_file
+):
+    """Chatwoot allows it, whatever its release does by itself."""
+    await run(*options(sim), "--yes")
+    shutil.copy(migrated_file, folder / "bot.db")
+    with closing(sqlite3.connect(folder / "bot.db")) as database, database:
+        database.execute(
+            "INSERT INTO deliveries (delivery_id, outcome, reason, received_at) "
+            "VALUES ('d', 'accepted', '', ?)",
+            (time.time(),),
+        )
+    runs = {"DATABASE_URL": f"sqlite:///{folder / 'bot.db'}", "OPENAI_API_KEY": "k"}
+
+    again = await run(*options(sim), "--dry-run", **runs)
+    moved = await run(
+        *options(sim, public_url="https://127.0.0.1:9443"), "--dry-run", **runs
+    )
+
+    assert "private address" not in again.output
+    assert "private address" in moved.output
 
 
 async def test_bot_of_the_same_name_with_another_url_is_told(sim):

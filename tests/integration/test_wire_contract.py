@@ -48,12 +48,14 @@ async def client():
 @pytest.fixture
 def chatwoot():
     with respx.mock(assert_all_called=False) as router:
+        router.get(f"{BASE}/api").respond(json={"version": "4.16.2"})
         yield router
 
 
 def asked(chatwoot):
     """Return the requests: method, path within the account, and body."""
     requests = [call.request for call in chatwoot.calls]
+    requests = [each for each in requests if str(each.url).startswith(ACCOUNT)]
     return [
         (
             request.method,
@@ -88,8 +90,10 @@ async def test_labels_that_are_there_are_left_alone(client, chatwoot):
     assert len(asked(chatwoot)) == 1
 
 
-async def test_attributes_are_added_to_those_that_are_there(client, chatwoot):
+@pytest.mark.parametrize("version", ["4.16.2", None])
+async def test_attributes_are_added_to_those_that_are_there(client, chatwoot, version):
     """Chatwoot replaces all of them, up to 4.16.2."""
+    chatwoot.get(f"{BASE}/api").respond(json={"version": version})
     shown = SHOWN | {"custom_attributes": {"plan": "gold", "source": "ad"}}
     merged = {"plan": "gold", "source": "bot"}
     chatwoot.get(ONE).respond(json=shown)
@@ -102,6 +106,23 @@ async def test_attributes_are_added_to_those_that_are_there(client, chatwoot):
     assert asked(chatwoot) == [
         ("GET", "conversations/150", None),
         ("POST", "conversations/150/custom_attributes", {"custom_attributes": merged}),
+    ]
+
+
+async def test_newer_chatwoot_merges_attributes_itself(client, chatwoot):
+    """So nothing that others set meanwhile is lost, and nothing has to be read."""
+    chatwoot.get(f"{BASE}/api").respond(json={"version": "4.17.1"})
+    chatwoot.post(f"{ONE}/custom_attributes").respond(json={"custom_attributes": {}})
+
+    await client.add_attributes(1, 150, {"source": "bot"})
+    await client.add_attributes(1, 150, {"topic": "refund"})
+
+    assert asked(chatwoot) == [
+        ("POST", "conversations/150/custom_attributes", {**each, "merge": True})
+        for each in (
+            {"custom_attributes": {"source": "bot"}},
+            {"custom_attributes": {"topic": "refund"}},
+        )
     ]
 
 

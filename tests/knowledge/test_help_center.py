@@ -105,7 +105,7 @@ async def test_help_centres_of_an_account(server, http):
         Portal(f"{server.url}/hc/help", ("en", "de")),
         Portal("https://h.ex/hc/own", ("fr",)),
     ]
-    assert "api_access_token: user-token" in server.requests[0]
+    assert "api-access-token: user-token" in server.requests[0]
 
 
 @pytest.mark.parametrize("broken", [answer(500), answer(body=b"<html>"), answer(404)])

@@ -11,7 +11,8 @@ from chatwoot_bot.core.notes import note, undelivered, with_summary
 from chatwoot_bot.handover import REASONS
 from chatwoot_bot.language import languages
 from chatwoot_bot.store import remote, updates
-from chatwoot_bot.wording import texts, wording
+from chatwoot_bot.tools.booking_words import NOTED
+from chatwoot_bot.wording import NAMES, texts, wording
 
 # All that the service says to agents by itself.
 SAID = [
@@ -34,6 +35,7 @@ SAID = [
     outgoing.CLOSED_CHANNEL,
     outgoing.LATE,
     updates.UNDELIVERED,
+    *NOTED.values(),
     "of one conversation",
     "of one day",
 ]
@@ -108,6 +110,10 @@ def test_every_text_for_agents_is_there_in_every_language(code):
             re.findall(r"{\w+}", text)
         )
         assert re.findall("`[^`]+`", english) == re.findall("`[^`]+`", text)
+
+
+def test_every_language_of_agents_has_a_name_for_the_model():
+    assert set(NAMES) == set(languages())
 
 
 def test_text_that_is_not_translated_is_english():
