@@ -19,13 +19,16 @@ import structlog
 import tenacity
 
 from ..core.conversation import Message
+from ..core.sentences import full_sentences
 from ..core.text import storable
 from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
 from ..core.window import IMAGE, OVERHEAD, tokens
-from ..errors import ResponderError
+from ..errors import DeclinedError, ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
+from .bodies import chunks
+from .finish import REFUSED, cut_off, is_filtered
 from .streaming import Gathering, Said
 
 log = structlog.get_logger(__name__)
@@ -39,6 +42,8 @@ RETRY_FOR_S = 10.0
 # Bytes of one streamed answer: a thousand times the text of a usual one, as each word
 # comes in a JSON of its own, and what a model thinks before it speaks comes likewise.
 MAX_STREAM = 32 * 2**20
+# Of a stream, among which is how it ends.
+LAST_BYTES = 64
 # Of tools in a row, each followed by an answer without them.
 REFUSALS = 3
 # openai hands on what the server sent, unchecked.
@@ -78,6 +83,7 @@ class OpenAIResponder:
         self._model = model
         self._prompt = prompt
         self._refusals = 0
+        self._thinks_first = False
         self._timeout_s = timeout_s
         self._key_setting = key_setting
         self._model_setting = model_setting
@@ -93,20 +99,44 @@ class OpenAIResponder:
         self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Ask the model; see `Responder`."""
+        try:
+            return await self._respond(assignment, listener)
+        except DeclinedError as error:
+            log.warning(
+                "model refused to answer",
+                model=self._model,
+                finish_reason=error.finish_reason,
+            )
+            return Answer(
+                text="",
+                model=self._model,
+                declined=error.reason,
+                finish_reason=error.finish_reason,
+            )
+
+    async def _respond(
+        self, assignment: Assignment, listener: Listener | None
+    ) -> Answer:
         toolbox, usage = assignment.toolbox, Usage()
         messages = self._begin(assignment)
+        cut: Said | None = None
         for number in range(ROUNDS + 1):
             offer = _Offer(toolbox.tools if toolbox else (), last=number == ROUNDS)
             try:
                 said = await self._in_time(messages, offer, assignment.meter, listener)
             except ResponderError as error:
-                refused = not error.retryable and error.kind != TOO_LONG
+                is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
+                refused = not error.retryable and not is_answer
                 if number or not refused or not has_images(messages):
                     raise
                 # Many a model has no eyes, and its server says so by a refusal.
                 messages = self._begin(assignment, images=False)
                 said = await self._in_time(messages, offer, assignment.meter, listener)
             usage += said.usage or Usage()
+            if said.is_cut_off and cut is None and not offer.last:
+                log.warning("answer cut off", model=self._model, asked_again=True)
+                messages, cut = _shorter(messages), said
+                continue
             if toolbox is None or not said.calls:
                 break
             if offer.last:
@@ -117,10 +147,11 @@ class OpenAIResponder:
             if toolbox.handover is not None:
                 break
         return Answer(
-            text=said.text,
+            text=_in_full(said, cut) if said.is_cut_off else said.text,
             model=self._model,
             usage=usage if usage.total else None,
             handover=toolbox.handover if toolbox else None,
+            finish_reason=said.finish,
         )
 
     async def summarize(
@@ -142,7 +173,8 @@ class OpenAIResponder:
         meter = Meter()
         said = await self._in_time(messages, _Offer(()), meter)
         usage = sum((used for _, used in meter.take()), Usage())
-        return Answer(text=said.text, model=self._model, usage=usage)
+        text = _in_full(said, None) if said.is_cut_off else said.text
+        return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
         self, assignment: Assignment, *, images: bool = True
@@ -207,7 +239,7 @@ class OpenAIResponder:
                 self._refusals = 0
             return said
         except openai.BadRequestError as error:
-            if not tools or messages[-1]["role"] == "tool" or _is_misused(error):
+            if not tools or messages[-1]["role"] == "tool" or _is_about_it(error):
                 raise self._refused(error) from error
             return await self._ask_without_tools(messages, meter, listener)
         except openai.APIStatusError as error:
@@ -270,25 +302,25 @@ class OpenAIResponder:
             stream_cls=openai.AsyncStream[Any],
         )
         response: Any = stream.response
-        response.stream = _Bounded(response.stream)
-        gathering = Gathering(listener)
+        response.stream = received = _Bounded(response.stream)
+        names = [each["function"]["name"] for each in tools.get("tools", ())]
+        gathering = Gathering(listener, names, thinks_first=self._thinks_first)
         try:
             async with stream:
-                async for chunk in stream:
+                async for chunk in chunks(stream):
                     gathering.take(chunk)
         finally:
             # Also of an answer that breaks off, or that an agent has stopped.
             used = gathering.usage or _estimated(messages, tools, gathering.written)
             meter.add(self._model, used)
-        said = gathering.said()
-        if not said.text and not said.calls:
-            raise ResponderError(
-                "the model's answer is empty", retryable=True, kind="empty"
-            )
+        said = gathering.said(is_done=received.is_done)
+        self._thinks_first = gathering.thought_first
         return said
 
     def _refused(self, error: openai.APIStatusError) -> ResponderError:
         """Return what a refusal means, and where it is mended; never its words."""
+        if is_filtered(error.code):
+            return DeclinedError(REFUSED)
         status = error.status_code
         message = f"the model's server answered {status}"
         if status in (401, 403):
@@ -306,6 +338,26 @@ class OpenAIResponder:
             retryable=status in (408, 409, 429) or status >= 500 or _is_misused(error),
             kind=str(status),
         )
+
+
+def _shorter(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """Return the request once more, for an answer that is not cut off."""
+    system = messages[0]
+    first: ModelMessage = {**system, "content": f"{system['content']}\n\n{SHORTER}"}
+    return [first, *messages[1:]]
+
+
+def _in_full(said: Said, before: Said | None) -> str:
+    """Return the full sentences of an answer that is cut off, or of the one before it.
+
+    Raises:
+        ResponderError: there are none.
+    """
+    log.warning("answer cut off", asked_again=False)
+    text = full_sentences(said.text) or full_sentences(before.text if before else "")
+    if not text:
+        raise cut_off()
+    return text
 
 
 def _estimated(
@@ -328,15 +380,22 @@ def _estimated(
 
 
 class _Bounded(httpx.AsyncByteStream):
-    """A streamed body that is not read beyond `MAX_STREAM`."""
+    """A streamed body that is not read beyond `MAX_STREAM`.
+
+    Attributes:
+        is_done: it ends with ``[DONE]``, which openai does not pass on.
+    """
 
     def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self.is_done = False
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
+        received, tail = 0, b""
         async for part in self._inner:
             received += len(part)
+            tail = (tail + part[-LAST_BYTES:])[-LAST_BYTES:]
+            self.is_done = b"[DONE]" in tail
             if received > MAX_STREAM:
                 raise ResponderError(
                     f"the model's server sent more than {MAX_STREAM} bytes",
@@ -406,6 +465,9 @@ def _called(
     return [first, *told]
 
 
+SHORTER = (
+    "Answer in at most three short sentences: a longer answer of yours was cut off."
+)
 SUMMARY_PROMPT = (
     "Summarize this support conversation for the colleague who takes over: what the "
     "contact wants, what is known, what was tried. Three sentences at most, in the "
@@ -425,6 +487,11 @@ MEMORY_PROMPT = (
 def _is_misused(error: openai.APIStatusError) -> bool:
     """Return whether the model has called a tool in a wrong form: Groq says 400."""
     return error.code == "tool_use_failed"
+
+
+def _is_about_it(error: openai.APIStatusError) -> bool:
+    """Return whether what is asked, or called, is refused, and not the tools."""
+    return _is_misused(error) or is_filtered(error.code)
 
 
 def _is_retryable(error: BaseException) -> bool:

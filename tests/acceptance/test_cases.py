@@ -260,6 +260,8 @@ async def test_parallel_calls_under_one_index_are_two_calls(tmp_path):
     async with begun(tmp_path, 3, model={"reply": model}) as played:
         await can_search(played.here)
         await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
 
     called = [call["function"] for call in calls_in(model.requests[-1])]
     assert [json.loads(each["arguments"]) for each in called] == [
@@ -276,6 +278,8 @@ async def test_call_goes_back_to_the_server_with_its_signature(tmp_path):
     async with begun(tmp_path, 4, model={"reply": model}) as played:
         await can_search(played.here)
         await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
 
     assert played.answers(150) == ["We ship to Norway in 5 days."]
     assert played.here.chatwoot.notes(150) == []
@@ -284,6 +288,8 @@ async def test_call_goes_back_to_the_server_with_its_signature(tmp_path):
 async def test_contact_does_not_read_what_the_model_thinks(tmp_path):
     async with begun(tmp_path, 7, model={"reply": Scripted(7)}) as played:
         await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
 
     assert played.answers(150) == ["It costs 12 euros."]
 
@@ -291,6 +297,9 @@ async def test_contact_does_not_read_what_the_model_thinks(tmp_path):
 async def test_call_of_a_human_that_is_written_as_text_calls_one(tmp_path):
     async with begun(tmp_path, 8, model={"reply": Scripted(8)}) as played:
         await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.until(lambda: played.here.chatwoot.notes(150))
+        await played.here.chatwoot.settled()
 
     [told] = played.answers(150)
     assert told.startswith(ENGLISH)
@@ -303,6 +312,9 @@ async def test_half_a_sentence_is_not_an_answer(tmp_path):
     model = Scripted(9)
     async with begun(tmp_path, 9, model={"reply": model}) as played:
         await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.until(lambda: played.here.chatwoot.notes(150))
+        await played.here.chatwoot.settled()
 
     [told] = played.answers(150)
     assert told.startswith(ENGLISH)
