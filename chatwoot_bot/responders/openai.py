@@ -146,8 +146,9 @@ class OpenAIResponder:
             messages += await _call(toolbox, said)
             if toolbox.handover is not None:
                 break
+        text = _in_full(said, cut, listener) if said.is_cut_off else said.text
         return Answer(
-            text=_in_full(said, cut) if said.is_cut_off else said.text,
+            text=text,
             model=self._model,
             usage=usage if usage.total else None,
             handover=toolbox.handover if toolbox else None,
@@ -173,7 +174,7 @@ class OpenAIResponder:
         meter = Meter()
         said = await self._in_time(messages, _Offer(()), meter)
         usage = sum((used for _, used in meter.take()), Usage())
-        text = _in_full(said, None) if said.is_cut_off else said.text
+        text = _in_full(said) if said.is_cut_off else said.text
         return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
@@ -347,8 +348,12 @@ def _shorter(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     return [first, *messages[1:]]
 
 
-def _in_full(said: Said, before: Said | None) -> str:
+def _in_full(
+    said: Said, before: Said | None = None, listener: Listener | None = None
+) -> str:
     """Return the full sentences of an answer that is cut off, or of the one before it.
+
+    They are also all that *listener* has heard then.
 
     Raises:
         ResponderError: there are none.
@@ -357,6 +362,9 @@ def _in_full(said: Said, before: Said | None) -> str:
     text = full_sentences(said.text) or full_sentences(before.text if before else "")
     if not text:
         raise cut_off()
+    if listener is not None:
+        listener.forget()
+        listener.hear(text)
     return text
 
 
