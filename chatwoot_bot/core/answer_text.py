@@ -119,6 +119,9 @@ class AnswerText:
         """Take the next piece; return what of the answer is certain by now."""
         if self._is_over or not piece:
             return Heard("")
+        if self._is_plain and BEGINS.search(piece) is None:
+            self._last = piece[-1]
+            return Heard(piece)  # as nearly always
         self._rest += piece
         self._advance(is_last=False)
         return self._given()
@@ -131,6 +134,12 @@ class AnswerText:
         if self._lead is not None:
             self._settle("".join(self._lead))
         return self._given()
+
+    @property
+    def _is_plain(self) -> bool:
+        """Return whether words are all that has to be looked for."""
+        held = self._rest or self._marked or self._has_thought
+        return self._lead is None and self._block is None and not held
 
     @property
     def calls(self) -> list[TextualCall]:

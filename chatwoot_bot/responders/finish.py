@@ -54,13 +54,3 @@ def reason_of(value: object) -> str | None:
 def is_filtered(code: object) -> bool:
     """Return whether a refused request was refused for what it is about."""
     return code in FILTER_CODES
-
-
-def cut_off() -> ResponderError:
-    """Return the error for an answer that is cut off before its first sentence ends."""
-    return ResponderError(
-        "the model's answer is cut off at its length limit",
-        retryable=False,
-        kind="cut_off",
-        finish_reason="length",
-    )

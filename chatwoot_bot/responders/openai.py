@@ -19,16 +19,22 @@ import structlog
 import tenacity
 
 from ..core.conversation import Message
-from ..core.sentences import full_sentences
 from ..core.text import storable
-from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
+from ..core.transcript import (
+    ModelMessage,
+    ToolCall,
+    for_model,
+    has_images,
+    without_thoughts,
+)
 from ..core.window import IMAGE, OVERHEAD, tokens
 from ..errors import DeclinedError, ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
 from .bodies import chunks
-from .finish import REFUSED, cut_off, is_filtered
+from .cut_off import in_full, shorter
+from .finish import REFUSED, is_filtered
 from .streaming import Gathering, Said
 
 log = structlog.get_logger(__name__)
@@ -125,17 +131,12 @@ class OpenAIResponder:
             try:
                 said = await self._in_time(messages, offer, assignment.meter, listener)
             except ResponderError as error:
-                is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
-                refused = not error.retryable and not is_answer
-                if number or not refused or not has_images(messages):
-                    raise
-                # Many a model has no eyes, and its server says so by a refusal.
-                messages = self._begin(assignment, images=False)
+                messages = self._plainer(error, messages, assignment, number)
                 said = await self._in_time(messages, offer, assignment.meter, listener)
             usage += said.usage or Usage()
             if said.is_cut_off and cut is None and not offer.last:
                 log.warning("answer cut off", model=self._model, asked_again=True)
-                messages, cut = _shorter(messages), said
+                messages, cut = shorter(messages), said
                 continue
             if toolbox is None or not said.calls:
                 break
@@ -146,7 +147,7 @@ class OpenAIResponder:
             messages += await _call(toolbox, said)
             if toolbox.handover is not None:
                 break
-        text = _in_full(said, cut, listener) if said.is_cut_off else said.text
+        text = in_full(said, cut, listener) if said.is_cut_off else said.text
         return Answer(
             text=text,
             model=self._model,
@@ -174,7 +175,7 @@ class OpenAIResponder:
         meter = Meter()
         said = await self._in_time(messages, _Offer(()), meter)
         usage = sum((used for _, used in meter.take()), Usage())
-        text = _in_full(said) if said.is_cut_off else said.text
+        text = in_full(said) if said.is_cut_off else said.text
         return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
@@ -197,6 +198,31 @@ class OpenAIResponder:
             }
             messages += _called([call], [text], said=None)
         return messages
+
+    def _plainer(
+        self,
+        error: ResponderError,
+        messages: Sequence[ModelMessage],
+        assignment: Assignment,
+        number: int,
+    ) -> list[ModelMessage]:
+        """Return a refused request without what not every server takes.
+
+        Args:
+            number: of the round.
+
+        Raises:
+            ResponderError: it has nothing of that kind, or was not refused for it.
+        """
+        is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
+        if error.retryable or is_answer:
+            raise error
+        if any("reasoning_content" in each for each in messages):
+            return without_thoughts(messages)
+        if number or not has_images(messages):
+            raise error
+        # Many a model has no eyes, and its server says so by a refusal.
+        return self._begin(assignment, images=False)
 
     async def _in_time(
         self,
@@ -341,33 +367,6 @@ class OpenAIResponder:
         )
 
 
-def _shorter(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
-    """Return the request once more, for an answer that is not cut off."""
-    system = messages[0]
-    first: ModelMessage = {**system, "content": f"{system['content']}\n\n{SHORTER}"}
-    return [first, *messages[1:]]
-
-
-def _in_full(
-    said: Said, before: Said | None = None, listener: Listener | None = None
-) -> str:
-    """Return the full sentences of an answer that is cut off, or of the one before it.
-
-    They are also all that *listener* has heard then.
-
-    Raises:
-        ResponderError: there are none.
-    """
-    log.warning("answer cut off", asked_again=False)
-    text = full_sentences(said.text) or full_sentences(before.text if before else "")
-    if not text:
-        raise cut_off()
-    if listener is not None:
-        listener.forget()
-        listener.hear(text)
-    return text
-
-
 def _estimated(
     messages: Sequence[ModelMessage], tools: Mapping[str, Any], written: int
 ) -> Usage:
@@ -459,13 +458,19 @@ async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
             for call in said.calls
         )
     )
-    return _called(said.calls, results, said=said.text or None)
+    return _called(said.calls, results, said=said.text or None, thoughts=said.thoughts)
 
 
 def _called(
-    calls: Sequence[ToolCall], results: Sequence[str], *, said: str | None
+    calls: Sequence[ToolCall],
+    results: Sequence[str],
+    *,
+    said: str | None,
+    thoughts: str = "",
 ) -> list[ModelMessage]:
     first: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
+    if thoughts:
+        first["reasoning_content"] = thoughts
     told: list[ModelMessage] = [
         {"role": "tool", "tool_call_id": call["id"], "content": storable(result)}
         for call, result in zip(calls, results, strict=True)
@@ -473,9 +478,6 @@ def _called(
     return [first, *told]
 
 
-SHORTER = (
-    "Answer in at most three short sentences: a longer answer of yours was cut off."
-)
 SUMMARY_PROMPT = (
     "Summarize this support conversation for the colleague who takes over: what the "
     "contact wants, what is known, what was tried. Three sentences at most, in the "

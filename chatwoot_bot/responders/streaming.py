@@ -24,12 +24,14 @@ class Said:
 
     Attributes:
         finish: the server's `finish_reason`; None when it gave none.
+        thoughts: what the server sent as `reasoning_content`.
     """
 
     text: str
     calls: Sequence[ToolCall]
     usage: Usage | None
     finish: str | None = None
+    thoughts: str = ""
 
     @property
     def is_cut_off(self) -> bool:
@@ -63,6 +65,7 @@ class Gathering:
         self._calls = Calls()
         self._usage: Usage | None = None
         self._unsaid = 0
+        self._thoughts: list[str] = []
         self._finish: str | None = None
         self._refuses = False
         self._is_whole = False
@@ -82,8 +85,10 @@ class Gathering:
             delta = choice["message" if is_whole else "delta"]
             self._write(_text_in(delta.get("content")))
             # What it thinks before it speaks is paid for, too.
-            thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-            self._unsaid += len(thought)
+            thought = delta.get("reasoning_content") or ""
+            self._unsaid += len(thought or delta.get("reasoning") or "")
+            if self._unsaid <= MAX_WRITTEN:
+                self._thoughts.append(thought)
             self._refuses = self._refuses or bool(delta.get("refusal"))
             for call in delta.get("tool_calls") or ():
                 self._calls.take(call)
@@ -105,6 +110,7 @@ class Gathering:
             calls=calls,
             usage=self._usage,
             finish=self._finish,
+            thoughts=storable("".join(self._thoughts)),
         )
         check_finish(
             self._finish, is_done=is_done or self._is_whole, refuses=self._refuses

@@ -356,3 +356,87 @@ async def test_refusals_do_not_take_the_model_from_others(client, model):
     ready = (await client.get("/health/ready")).json()
     assert ready["llm"]["circuit"] == "closed"
     assert ready["llm"]["last_error"] is None
+
+
+OWN = """
+from langchain_core.messages import AIMessage
+from langgraph.config import get_stream_writer
+from langgraph.graph import START, MessagesState, StateGraph
+
+SAID = {said!r}
+
+
+class Own:
+    async def respond(self, assignment, listener=None):
+        for piece in SAID:
+            listener.hear(piece)
+        return "".join(SAID)
+
+
+def answer(state):
+    for piece in SAID:
+        get_stream_writer()(piece)
+    return {{"messages": [AIMessage("".join(SAID))]}}
+
+
+graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer")
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reads"),
+    [
+        (["<thi", f"nk>{HIDDEN}</think>", YES, "<|im_end|>"], YES),
+        (["{", ESCALATION[1:]], SORRY),  # nothing runs it, so it is no answer
+    ],
+)
+@pytest.mark.parametrize("responder", ["{0}:Own", "langgraph:{0}:graph"])
+async def test_whoever_answers_only_the_answer_is_sent(
+    tmp_path, monkeypatch, responder, said, reads
+):
+    """An operator's own responder passes on what its model writes, too."""
+    name = f"own_{abs(hash((responder, *said)))}"
+    (tmp_path / f"{name}.py").write_text(OWN.format(said=said))
+    monkeypatch.syspath_prepend(tmp_path)
+    url = f"sqlite:///{tmp_path / 'bot.db'}"
+    async with serving(url, RESPONDER=responder.format(name)) as client:
+        seen = await asked(client)
+
+    assert seen.text.startswith(reads)
+    assert HIDDEN not in seen.shown
+    assert "{" not in seen.shown
+
+
+LOOK = {"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}
+THINKING = Deltas(
+    deltas=[
+        {"reasoning_content": "Hm, "},
+        {"reasoning_content": HIDDEN},
+        {"tool_calls": [LOOK]},
+    ],
+    finish="tool_calls",
+)
+
+
+@pytest.mark.parametrize("wants_it", [True, False])
+async def test_thought_before_a_call_goes_back_unless_it_is_refused(
+    client, model, wants_it
+):
+    """DeepSeek refuses a call without its thought; a strict server the field itself."""
+
+    def reply(messages):
+        calling = [each for each in messages if each.get("tool_calls")]
+        if not calling:
+            return THINKING
+        if ("reasoning_content" in calling[0]) != wants_it:
+            return Body(status=400, content={"error": {"message": "Bad message."}})
+        return text(YES)
+
+    model.reply = reply
+    seen = await asked(client)
+
+    assert seen.text == YES
+    assert HIDDEN not in seen.shown
+    [called] = [m for m in model.requests[1]["messages"] if m.get("tool_calls")]
+    assert called["reasoning_content"] == f"Hm, {HIDDEN}"
+    assert len(model.requests) == (2 if wants_it else 3)
