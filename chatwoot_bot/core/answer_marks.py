@@ -37,7 +37,16 @@ BEGUN = re.compile(
     r"|\[/?[A-Z_]{0,20}\Z"
     r"|\u25c1/?[a-z]{0,5}\Z"
 )
-BEGINS = re.compile("[<\\[\u25c1]")
+# How a call begins on a line of its own, and what may become that.
+FORM = re.compile(
+    r"(?:```[\w+-]{0,20}[ \t]{0,8}\r?\n)?\s{0,8}\{\s{0,8}"
+    r"[\"'](?:name|function|tool|tool_name|function_name|action|type)[\"']\s{0,4}:"
+)
+FORM_BEGUN = re.compile(
+    r"(?:`{0,2}\Z|```[\w+-]{0,20}[ \t]{0,8}(?:\r?\Z|\r?\n))?\s{0,8}"
+    r"(?:\Z|\{\s{0,8}(?:\Z|[\"'][a-z_]{0,16}(?:\Z|[\"']\s{0,4}\Z)))"
+)
+BEGINS = re.compile("[<\\[\u25c1{`]")
 
 THOUGHTS = (
     *("think", "thinking", "thought", "thoughts", "reasoning", "reflection"),
@@ -144,6 +153,8 @@ SPEAKER_ENDS: Mapping[str, re.Pattern[str]] = {
     "<|start_header_id|>": re.compile(r"<\|end_header_id\|>"),
 }
 LINE_ENDS = re.compile(r"\n")
+# A call without an end mark is all that follows, unless that was a thought.
+FORM_ENDS = re.compile(f"(?={ENDS[Meaning.THINKS].pattern})", re.IGNORECASE)
 # What is said in a channel.
 CHANNEL_ENDS = re.compile(r"<\|(?:end|call|return)\|>|(?=<\|(?:start|channel)\|>)")
 # Longer than any of these ends.

@@ -6,13 +6,16 @@ it writes, and the marks of its own format. None of that is the answer:
     <think>They are annoyed.</think>It costs 12 euros.   ->  It costs 12 euros.
     {"name": "escalate_to_human", "arguments": {}}       ->  a call, and no answer
 
+A call that stands behind words, marked or on lines of its own, counts if the tool is
+offered.
+
 A text is read as it comes. What may still become a thought or a call is held back;
 what turns out to have been a thought, by a lone ``</think>``, is withdrawn. Behind a
 back-tick a mark is text: the answer is about it. The work is linear in the text.
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +25,9 @@ from .answer_marks import (
     CHANNEL_ENDS,
     DEBRIS,
     ENDS,
+    FORM,
+    FORM_BEGUN,
+    FORM_ENDS,
     LINE_ENDS,
     LONGEST_END,
     MARK,
@@ -74,6 +80,14 @@ class _Block:
             self.content += text
 
     @property
+    def whole(self) -> str:
+        return self.opening + self.content
+
+    @property
+    def is_form(self) -> bool:
+        return self.ends is FORM_ENDS
+
+    @property
     def is_too_long(self) -> bool:
         return len(self.content) > LONGEST_CALL
 
@@ -104,7 +118,9 @@ class AnswerText:
         self._has_thought = False
         self._is_struck = False
         self._marked: list[str] = []
+        # The calls that the answer is as a whole, or that stand on lines behind words.
         self._alone: list[TextualCall] = []
+        self._behind: list[TextualCall] = []
         self._withdrawn = False
         self._begin(held=thinks_first)
 
@@ -149,8 +165,11 @@ class AnswerText:
         """
         marked = [each for text in self._marked for each in self._read(text)]
         if self._has_said:
-            return [call for call in marked if call.name in self._tools]
+            return self._offered(marked) + self._behind
         return self._alone or marked
+
+    def _offered(self, calls: Iterable[TextualCall]) -> list[TextualCall]:
+        return [call for call in calls if call.name in self._tools]
 
     def _read(self, marked: str) -> list[TextualCall]:
         return calls_marked(marked, self._tools)
@@ -182,8 +201,11 @@ class AnswerText:
             return end, False
         block.add(text[position : found.start()])
         self._block, self._last = None, ">"
-        if block.meaning is Meaning.CALLS:
-            self._marked.append(block.opening + block.content)
+        if block.is_form:
+            self._say(block.whole)
+            self._last = block.whole[-1]
+        elif block.meaning is Meaning.CALLS:
+            self._marked.append(block.whole)
         elif block.meaning is Meaning.CHANNEL:
             self._enter(block.content)
         return found.end(), True
@@ -205,16 +227,25 @@ class AnswerText:
             self._last = text[start - 1]
         if begins is None:
             return start, False
-        if self._last != "`":
-            mark = MARK.match(text, start)
-            if mark is None and not is_last and BEGUN.match(text, start):
+        is_code = text[start] in "`{"
+        if self._is_at_line if is_code else self._last != "`":
+            mark = (FORM if is_code else MARK).match(text, start)
+            begun = FORM_BEGUN if is_code else BEGUN
+            if mark is None and not is_last and begun.match(text, start):
                 return start, False
-            if mark is not None and self._heeds(mark):
+            if mark is not None and (is_code or self._heeds(mark)):
+                if is_code:
+                    self._open(Meaning.CALLS, FORM_ENDS, mark[0])
                 self._last = ">"
                 return mark.end(), True
         self._say(text[start])
         self._last = text[start]
         return start + 1, True
+
+    @property
+    def _is_at_line(self) -> bool:
+        """Return whether a line begins behind words of the answer."""
+        return self._has_said and self._last == "\n" and not self._has_thought
 
     def _heeds(self, mark: re.Match[str]) -> bool:
         """Act on *mark*; return whether it is one, or else it is text."""
@@ -240,6 +271,8 @@ class AnswerText:
         return True
 
     def _open(self, meaning: Meaning, ends: re.Pattern[str], opening: str = "") -> None:
+        if self._has_thought and meaning is Meaning.CALLS:
+            self._withdraw()  # as before words
         self._block = _Block(meaning, ends, opening)
 
     def _leave_open(self, block: _Block) -> None:
@@ -247,11 +280,15 @@ class AnswerText:
         self._block = None
         if block.meaning is not Meaning.CALLS or block.is_too_long:
             return
-        whole = block.opening + block.content
+        if block.is_form:
+            self._behind = self._offered(calls_alone(block.whole, self._tools))
+            if not self._behind:
+                self._say(DEBRIS.sub("", block.whole))
+            return
         is_plain = block.opening.startswith("<") and not block.opening.startswith("<|")
         is_form = block.content.lstrip()[:1] in ("", "{", "[", "<", "`")
-        if is_form or not is_plain or self._read(whole):
-            self._marked.append(whole)
+        if is_form or not is_plain or self._read(block.whole):
+            self._marked.append(block.whole)
         else:  # <tools> may be a name in the answer
             self._say(block.opening + DEBRIS.sub("", block.content))
 

@@ -28,6 +28,10 @@ ANSWERS = {
     "long name": ("<thinking>Hm.</thinking>Yes.", "Yes."),
     "capitals": ("<Thought>Hm.</Thought>Yes.", "Yes."),
     "another end": ("<think>Hm.</thinking>Yes.", "Yes."),
+    "lone end behind JSON": (
+        'So:\n{"name": "search_knowledge"}\n</think>\nYes.',
+        "Yes.",
+    ),
     "two thoughts": ("<think>a</think>Yes.<think>b</think> No.", "Yes. No."),
     "lone end": ("They are annoyed.\n</think>\n\nIt costs 12.", "It costs 12."),
     "end of a thought of marks": ("<b>Hm</b> {1}\n</think>\nYes.", "Yes."),
@@ -89,7 +93,15 @@ ANSWERS = {
     "JSON in code": ('```json\n{"a": 1}\n```', '```json\n{"a": 1}\n```'),
     "an action": ("Action: none is needed.", "Action: none is needed."),
     "a word and a bracket": ("Lamp(s) are here.", "Lamp(s) are here."),
-    "words and JSON": (f"See: {CALL}", f"See: {CALL}"),
+    "words and JSON in one line": (f"See: {CALL}", f"See: {CALL}"),
+    "words and JSON of a person": (
+        'So:\n{"name": "Ada"}\nAnd on.',
+        'So:\n{"name": "Ada"}\nAnd on.',
+    ),
+    "words and a call of nothing": (
+        'So:\n```json\n{"name": "rm", "arguments": {}}\n```\n',
+        'So:\n```json\n{"name": "rm", "arguments": {}}\n```',
+    ),
 }
 
 
@@ -139,6 +151,10 @@ CALLS = {
     "nested": (f"<tool_calls><tool_call>{CALL}</tool_call></tool_calls>", [SEARCHED]),
     "behind a thought": (f"<think>I look.</think>\n{CALL}", [SEARCHED]),
     "behind a lone end": (f"I look.</think>\n{CALL}", [SEARCHED]),
+    "marked behind a lone end": (
+        f"I look.</think>\n<tool_call>{CALL}</tool_call>",
+        [SEARCHED],
+    ),
     "labelled": (
         f"Function Name: escalate_to_human\nFunction Arguments:\n{HUMAN}",
         [ESCALATED],
@@ -240,6 +256,20 @@ def test_call_behind_words_counts_if_it_is_marked_and_offered():
     assert read('So.<tool_call>{"name": "rm"}</tool_call>') == ("So.", [])
 
 
+@pytest.mark.parametrize(
+    "behind",
+    [
+        f"\n{CALL}",
+        f"\n\n```json\n{CALL}\n```\n",
+        f"\n```\n{CALL}",
+        f"\n{CALL}<|im_end|>",
+    ],
+)
+def test_call_on_lines_of_its_own_behind_words_counts_if_it_is_offered(behind):
+    """Small models say what they do, and then do it."""
+    assert read(f"Let me look.{behind}") == ("Let me look.", read(CALL)[1])
+
+
 FORMS = [text for text, _ in (*ANSWERS.values(), *CALLS.values())]
 MARKS = [
     *("<think>", "</think>", "<tool_call>", "</tool_call>", "<tools>", "</tools>"),
@@ -253,6 +283,7 @@ MARKS = [
     ),
     *("analysis", "final", "to=functions.x ", "<s>", "</s>", "[THINK]", "[/THINK]"),
     *("[TOOL_CALLS]", "```json\n", "```", "`", "{", "}", "[", "]", "<", ">", "|", "/"),
+    *('{"name": ', '```\n{"name": "search_knowledge"', "\n```", '\n{"'),
     *("Function Name:", "Action: ", "search_knowledge", "(", ")", "*", "\n", " ", "a"),
     *(
         "\u25c1think\u25b7",
