@@ -1,11 +1,13 @@
 """What a turn says: asked of the responder, looked over, and cut to fit the channel."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from .briefing import brief
+from .core.answer_text import answer_in
 from .core.conversation import Conversation
 from .core.decision import Decision, Route
 from .core.outgoing import compose, note_instead
@@ -15,6 +17,7 @@ from .errors import ResponderError
 from .guard import Guard
 from .hub import Speech
 from .responders.base import Answer, Assignment, Listener, Meter, Responder
+from .responders.listening import AnswerListener
 from .responders.places import Patience
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Draft, ReplyKind
@@ -37,6 +40,7 @@ class Drafting:
         bill: what that took.
         withheld: an answer that gave away what it must not.
         leaves_out: the transcript was too long for the model.
+        finish_reason: how the model's server says that its answer ended.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Drafting:
         self._since = since
         self.withheld: str | None = None
         self.leaves_out = False
+        self.finish_reason: str | None = None
         self._engine = engine
         self._lease = lease
         self._thinking = thinking
@@ -114,6 +119,8 @@ class Drafting:
     ) -> tuple[Decision, Answer | None]:
         """Return the responder's answer, or None and why a human is called instead."""
         listener = guard.listens(self._speech)
+        if listener is not None:
+            listener = AnswerListener(listener, _names(assignment))
         try:
             answer = await self._thinking.think(
                 self._respond(assignment, listener),
@@ -125,11 +132,13 @@ class Drafting:
         except ResponderError as error:
             self._engine.metrics.model_failures.inc()
             self._log.warning("model failed", error=str(error))
+            self.finish_reason = error.finish_reason
             if self._engine.fallback is None:
                 return Decision(Route.HANDOVER, "model_failed"), None
             decision = Decision(Route.BOT, "model_failed")
             answer = await self._fall_back(self._engine.fallback, assignment, listener)
         self.model = answer.model
+        self.finish_reason = answer.finish_reason or self.finish_reason
         return decision, answer
 
     def _judge(self, decision: Decision, answer: Answer, guard: Guard) -> Decision:
@@ -139,6 +148,8 @@ class Drafting:
             why = self._toolbox.handover
         if why is not None:
             return Decision(Route.HANDOVER, "model_asked", guard.for_agents(why))
+        if answer.declined:
+            return Decision(Route.HANDOVER, answer.declined)
         if guard.withholds(answer):
             self.withheld = answer.text
             self._engine.metrics.guarded.labels("withheld").inc()
@@ -161,7 +172,7 @@ class Drafting:
     ) -> Answer:
         answer = await self._metered(self._engine.responder, assignment, listener)
         called = answer.handover or (assignment.toolbox and assignment.toolbox.handover)
-        if not answer.text.strip() and not called:
+        if not answer.text.strip() and not called and not answer.declined:
             raise ResponderError("the answer is empty", retryable=False)
         return answer
 
@@ -183,7 +194,8 @@ class Drafting:
         answer = await responder.respond(assignment, listener)
         if len(self._meter.readings) == before:
             self._meter.add(answer.model, answer.usage)
-        return answer
+        # Whoever wrote it: thoughts and calls are no answer.
+        return replace(answer, text=answer_in(answer.text, _names(assignment)))
 
     async def _assignment(self, situation: Situation) -> Assignment:
         """Return what the responder is told, and what it may do."""
@@ -312,6 +324,11 @@ class Drafting:
             self._speech.close()  # to one as well that speaks on all the same
         if self._toolbox is not None:
             await self._toolbox.wait()
+
+
+def _names(assignment: Assignment) -> Sequence[str]:
+    """Return the names of the tools that are offered."""
+    return [t.name for t in assignment.toolbox.tools] if assignment.toolbox else ()
 
 
 def _public_text(drafts: Sequence[Draft]) -> str:

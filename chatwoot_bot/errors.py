@@ -21,6 +21,7 @@
     ├── KnowledgeError         a document cannot be fetched or read
     │   └── EmbeddingsError        the embeddings server gave no vectors
     └── ResponderError         the model said no, or said nothing
+        └── DeclinedError          it will not answer this question
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
 into a response; the clients and the outbox turn `retryable` into a new attempt.
@@ -253,12 +254,38 @@ class ResponderError(ChatwootBotError):
     Attributes:
         retryable: True when the same question may succeed a moment later.
         kind: one word for `/health/ready`: a status, or what else it is.
+        finish_reason: how the server says the answer ended, if it did.
     """
 
-    def __init__(self, message: str, *, retryable: bool, kind: str = "failed") -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        retryable: bool,
+        kind: str = "failed",
+        finish_reason: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.retryable = retryable
         self.kind = kind
+        self.finish_reason = finish_reason
+
+
+class DeclinedError(ResponderError):
+    """The model, or its server's filter, will not answer this question; no outage.
+
+    Attributes:
+        reason: of the decision to hand over.
+    """
+
+    def __init__(self, reason: str, *, finish_reason: str | None = None) -> None:
+        super().__init__(
+            "the model refused to answer",
+            retryable=False,
+            kind="declined",
+            finish_reason=finish_reason,
+        )
+        self.reason = reason
 
 
 def unexpected(error: Exception) -> dict[str, str]:

@@ -20,6 +20,7 @@ REASONS = {
     "asked_for_human": "The contact asked for a human, so the bot has stepped back.",
     "model_asked": "The bot's model called a human: {detail}",
     "model_failed": "The bot's language model does not answer, so it has stepped back.",
+    "model_refused": "The bot's language model refused to answer here.",
     "turn_failed": "The bot failed three times to answer, so it has stepped back.",
     "worker_died": "The bot's worker died again and again here, so it stepped back.",
     "answer_deadline": "The contact has waited too long for the bot's answer.",
@@ -38,6 +39,7 @@ APOLOGIZED = ("answer_deadline", "turn_failed", "worker_died")
 WITHOUT_MODEL = (
     "answer_deadline",
     "model_failed",
+    "model_refused",
     "turn_failed",
     "worker_died",
     "rate_limit",

@@ -363,6 +363,7 @@ class Turn:
             estimated=drafting.bill.estimated,
             cost=drafting.bill.cost,
             draft=draft,
+            finish_reason=drafting.finish_reason,
             tools=drafting.calls,
             sources=[dataclasses.asdict(each) for each in drafting.sources],
             started_at=self.started_at,

@@ -50,6 +50,8 @@ class ModelMessage(TypedDict):
     content: str | Sequence[TextPart | ImagePart] | None
     tool_calls: NotRequired[Sequence[ToolCall]]
     tool_call_id: NotRequired[str]
+    # What the model thought before its calls; DeepSeek wants it back with them.
+    reasoning_content: NotRequired[str]
 
 
 # Of all files in a transcript together, the newest first.
@@ -92,6 +94,14 @@ def for_model(
 def has_images(messages: Sequence[ModelMessage]) -> bool:
     """Return whether the model is shown a picture."""
     return any(isinstance(message["content"], list) for message in messages)
+
+
+def without_thoughts(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
+    """Return *messages* without what the model thought before its calls."""
+    plain = [message.copy() for message in messages]
+    for message in plain:
+        message.pop("reasoning_content", None)
+    return plain
 
 
 def _with_files(message: Message, room: int) -> tuple[str, int]:

@@ -119,7 +119,7 @@ class Answer:
         ResponderError: the text is longer than `MAX_ANSWER`.
 
     Attributes:
-        text: never empty, unless the model calls a human.
+        text: never empty, unless the model calls a human or declines.
         model: who wrote it; None for the mock.
         usage: in all calls of the model together; None when it did not say. The
             `Meter` has more: what was estimated, and calls that came to nothing.
@@ -128,6 +128,9 @@ class Answer:
             said so as well; see `Toolbox`.
         seen: texts that the answer rests on besides the transcript, the prompt and the
             results of tools; an address in them may be said.
+        declined: why there is no answer although the model works, as the reason of
+            the decision to hand over; "" for an answer.
+        finish_reason: how the model's server says that the answer ended.
     """
 
     text: str
@@ -136,6 +139,8 @@ class Answer:
     options: tuple[Option, ...] = ()
     handover: str | None = None
     seen: tuple[str, ...] = ()
+    declined: str = ""
+    finish_reason: str | None = None
 
     def __post_init__(self) -> None:
         """Make of it what every database takes, whoever has written it."""
@@ -145,6 +150,7 @@ class Answer:
             "text": storable(self.text),
             "options": tuple(Option(*map(storable, each)) for each in self.options),
             "handover": None if handover is None else storable(handover),
+            "finish_reason": self.finish_reason and storable(self.finish_reason)[:32],
         }
         for name, value in clean.items():
             object.__setattr__(self, name, value)

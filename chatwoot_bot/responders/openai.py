@@ -19,13 +19,22 @@ import tenacity
 
 from ..core.conversation import Message
 from ..core.text import storable
-from ..core.transcript import ModelMessage, ToolCall, for_model, has_images
-from ..errors import ResponderError
+from ..core.transcript import (
+    ModelMessage,
+    ToolCall,
+    for_model,
+    has_images,
+    without_thoughts,
+)
+from ..errors import DeclinedError, ResponderError
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from . import refusals, without_tools
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
+from .bodies import chunks
+from .cut_off import in_full, shorter
 from .facts import context_of
+from .finish import REFUSED, is_filtered
 from .places import Patience, Places, Silence
 from .refusals import Cause, Refusal
 from .schemas import described
@@ -50,6 +59,8 @@ READ = (400, 404, 413, 422, 500, 501)
 FORM = frozenset({Cause.OVERFLOW, Cause.EFFORT, Cause.ROLES, Cause.SYSTEM, Cause.TOOLS})
 # Beyond all limits of time, so that they end a request and not the connection.
 SPARE_S = 10.0
+# Of a stream, among which is how it ends.
+LAST_BYTES = 64
 # openai hands on what the server sent, unchecked.
 UNREADABLE = (
     *(AttributeError, LookupError, TypeError, ValueError),
@@ -99,6 +110,7 @@ class OpenAIResponder:
         self._root = (base_url or OPENAI).rstrip("/")
         self._model = model
         self._prompt = prompt
+        self._thinks_first = False
         self._timeout_s = timeout_s
         self._first_token_s = first_token_s or timeout_s
         self._options = options or Options()
@@ -118,21 +130,40 @@ class OpenAIResponder:
         self, assignment: Assignment, listener: Listener | None = None
     ) -> Answer:
         """Ask the model; see `Responder`."""
+        try:
+            return await self._respond(assignment, listener)
+        except DeclinedError as error:
+            log.warning(
+                "model refused to answer",
+                model=self._model,
+                finish_reason=error.finish_reason,
+            )
+            return Answer(
+                text="",
+                model=self._model,
+                declined=error.reason,
+                finish_reason=error.finish_reason,
+            )
+
+    async def _respond(
+        self, assignment: Assignment, listener: Listener | None
+    ) -> Answer:
         toolbox, usage = assignment.toolbox, Usage()
         asking = _Asking(assignment.meter, assignment.patience, listener)
         messages = self._begin(assignment)
+        cut: Said | None = None
         for number in range(ROUNDS + 1):
             offer = _Offer(toolbox.tools if toolbox else (), last=number == ROUNDS)
             try:
                 said = await self._in_time(messages, offer, asking)
             except ResponderError as error:
-                refused = not error.retryable and error.kind != TOO_LONG
-                if number or not refused or not has_images(messages):
-                    raise
-                # Many a model has no eyes, and its server says so by a refusal.
-                messages = self._begin(assignment, images=False)
+                messages = self._plainer(error, messages, assignment, number)
                 said = await self._in_time(messages, offer, asking)
             usage += said.usage or Usage()
+            if said.is_cut_off and cut is None and not offer.last:
+                log.warning("answer cut off", model=self._model, asked_again=True)
+                messages, cut = shorter(messages), said
+                continue
             if toolbox is None or not said.calls:
                 break
             if offer.last:
@@ -142,11 +173,13 @@ class OpenAIResponder:
             messages += await _call(toolbox, said)
             if toolbox.handover is not None:
                 break
+        text = in_full(said, cut, listener) if said.is_cut_off else said.text
         return Answer(
-            text=said.text,
+            text=text,
             model=self._model,
             usage=usage if usage.total else None,
             handover=toolbox.handover if toolbox else None,
+            finish_reason=said.finish,
         )
 
     async def summarize(
@@ -170,7 +203,8 @@ class OpenAIResponder:
         meter = Meter()
         said = await self._in_time(messages, _Offer(()), _Asking(meter, Patience()))
         usage = sum((used for _, used in meter.take()), Usage())
-        return Answer(text=said.text, model=self._model, usage=usage)
+        text = in_full(said) if said.is_cut_off else said.text
+        return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
         self, assignment: Assignment, *, images: bool = True
@@ -192,6 +226,31 @@ class OpenAIResponder:
             }
             messages += _called([call], [text], said=None)
         return messages
+
+    def _plainer(
+        self,
+        error: ResponderError,
+        messages: Sequence[ModelMessage],
+        assignment: Assignment,
+        number: int,
+    ) -> list[ModelMessage]:
+        """Return a refused request without what not every server takes.
+
+        Args:
+            number: of the round.
+
+        Raises:
+            ResponderError: it has nothing of that kind, or was not refused for it.
+        """
+        is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
+        if error.retryable or is_answer:
+            raise error
+        if any("reasoning_content" in each for each in messages):
+            return without_thoughts(messages)
+        if number or not has_images(messages):
+            raise error
+        # Many a model has no eyes, and its server says so by a refusal.
+        return self._begin(assignment, images=False)
 
     async def _in_time(
         self, messages: Sequence[ModelMessage], offer: "_Offer", asking: "_Asking"
@@ -333,11 +392,12 @@ class OpenAIResponder:
             stream_cls=openai.AsyncStream[Any],
         )
         response: Any = stream.response
-        response.stream = _Bounded(response.stream)
-        gathering = Gathering(listener)
+        response.stream = received = _Bounded(response.stream)
+        names = [each["function"]["name"] for each in body.get("tools", ())]
+        gathering = Gathering(listener, names, thinks_first=self._thinks_first)
         try:
             async with stream:
-                async for chunk in stream:
+                async for chunk in chunks(stream):
                     gathering.take(chunk)
                     if not silence.is_writing and not gathering.written:
                         continue  # a role, or a sign of life
@@ -346,23 +406,20 @@ class OpenAIResponder:
             # Also of an answer that breaks off, or that an agent has stopped.
             used = gathering.usage or _estimated(body, gathering.written)
             meter.add(self._model, used)
-        said = gathering.said()
-        if not said.text and not said.calls:
-            raise ResponderError(
-                "the model's answer is empty", retryable=True, kind="empty"
-            )
+        said = gathering.said(is_done=received.is_done)
+        self._thinks_first = gathering.thought_first
         return said
 
     def _refused(
         self, error: openai.APIStatusError, refusal: Refusal
     ) -> ResponderError:
         """Return what a refusal means, and where it is mended; never its words."""
+        if is_filtered(error.code) or refusal.cause is Cause.FILTERED:
+            return DeclinedError(REFUSED)
         status = error.status_code
         message = f"the model's server answered {status}"
         if refusal.told:
             message += f" ({refusal.told})"
-        if refusal.cause is Cause.FILTERED:
-            return ResponderError(message, retryable=False, kind=str(Cause.FILTERED))
         if status in (401, 403):
             message += (
                 f": it refuses the key; see {self._key_setting}, and run "
@@ -413,15 +470,22 @@ class _Asking:
 
 
 class _Bounded(httpx.AsyncByteStream):
-    """A streamed body that is not read beyond `MAX_STREAM`."""
+    """A streamed body that is not read beyond `MAX_STREAM`.
+
+    Attributes:
+        is_done: it ends with ``[DONE]``, which openai does not pass on.
+    """
 
     def __init__(self, inner: httpx.AsyncByteStream) -> None:
+        self.is_done = False
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
+        received, tail = 0, b""
         async for part in self._inner:
             received += len(part)
+            tail = (tail + part[-LAST_BYTES:])[-LAST_BYTES:]
+            self.is_done = b"[DONE]" in tail
             if received > MAX_STREAM:
                 raise ResponderError(
                     f"the model's server sent more than {MAX_STREAM} bytes",
@@ -460,13 +524,19 @@ async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
             for call in said.calls
         )
     )
-    return _called(said.calls, results, said=said.text or None)
+    return _called(said.calls, results, said=said.text or None, thoughts=said.thoughts)
 
 
 def _called(
-    calls: Sequence[ToolCall], results: Sequence[str], *, said: str | None
+    calls: Sequence[ToolCall],
+    results: Sequence[str],
+    *,
+    said: str | None,
+    thoughts: str = "",
 ) -> list[ModelMessage]:
     first: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
+    if thoughts:
+        first["reasoning_content"] = thoughts
     told: list[ModelMessage] = [
         {"role": "tool", "tool_call_id": call["id"], "content": storable(result)}
         for call, result in zip(calls, results, strict=True)

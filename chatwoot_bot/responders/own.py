@@ -9,10 +9,12 @@ adds to `assignment.meter` is billed even when the answer is stopped.
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
+from ..core.answer_text import answer_in
 from ..core.conversation import Message
 from ..errors import ChatwootBotError, ResponderError, SettingsError
 from ..imports import import_module
@@ -112,7 +114,7 @@ class OwnResponder:
         summary = Answer(text=said) if isinstance(said, str) else said
         if summary is not None and not isinstance(summary, Answer):
             raise self._failure(f"summed up as {type(summary).__name__}, not a text")
-        return summary
+        return summary and replace(summary, text=answer_in(summary.text))
 
     async def _ask(
         self, ask: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs

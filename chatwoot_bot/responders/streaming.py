@@ -1,49 +1,77 @@
 """One streamed answer of a Chat Completions server, put together from its chunks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.answer_text import AnswerText, Heard
 from ..core.text import storable
 from ..core.transcript import ToolCall
 from ..core.window import tokens
 from ..errors import ResponderError
 from .base import TOO_LONG, Listener, Usage, check_length, counted
+from .calls import Calls, from_text
+from .finish import LENGTH, check_finish, reason_of
 
 Chunk = Mapping[str, Any]
-# More than a server should let a model call at once.
-MAX_CALLS = 32
-# Characters of the arguments of all calls together.
-MAX_ARGUMENTS = 100_000
+# Characters of all that the model writes, its thoughts and calls included.
+MAX_WRITTEN = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """What the model has said in one go: text, calls of tools, or both."""
+    """What the model has said in one go: text, calls of tools, or both.
+
+    Attributes:
+        finish: the server's `finish_reason`; None when it gave none.
+        thoughts: what the server sent as `reasoning_content`.
+    """
 
     text: str
     calls: Sequence[ToolCall]
     usage: Usage | None
+    finish: str | None = None
+    thoughts: str = ""
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the text ends where the server's limit was."""
+        return self.finish in LENGTH and not self.calls
 
 
 class Gathering:
     """Put the chunks together; a chunk that is not understood raises what it raises.
 
-    Nothing is kept, nor heard, of what goes beyond `MAX_ANSWER` or `MAX_ARGUMENTS`.
+    Nothing is kept, nor heard, of what goes beyond `MAX_ANSWER` or `MAX_ARGUMENTS`, or
+    is no part of the answer; see `core.answer_text`.
+
+    Args:
+        tools: the names of those that the model may call.
+        thinks_first: see `AnswerText`.
     """
 
-    def __init__(self, listener: Listener | None) -> None:
+    def __init__(
+        self,
+        listener: Listener | None,
+        tools: Collection[str] = (),
+        *,
+        thinks_first: bool = False,
+    ) -> None:
         self._listener = listener
+        self._reading = AnswerText(tools, thinks_first=thinks_first)
         self._text: list[str] = []
         self._length = 0
-        self._calls: dict[object, ToolCall] = {}
-        self._arguments: dict[object, list[str]] = {}
-        self._arguments_length = 0
+        self._written = 0
+        self._calls = Calls()
         self._usage: Usage | None = None
         self._unsaid = 0
+        self._thoughts: list[str] = []
+        self._finish: str | None = None
+        self._refuses = False
+        self._is_whole = False
 
     def take(self, chunk: Chunk) -> None:
-        """Take the next chunk.
+        """Take the next chunk, or a whole completion.
 
         Raises:
             ResponderError: the answer is too long.
@@ -51,28 +79,55 @@ class Gathering:
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
         for choice in chunk["choices"]:
-            delta = choice["delta"]
-            piece = delta.get("content") or ""
-            self._length += len(piece)
-            check_length(self._length)
-            self._text.append(piece)
+            self._finish = reason_of(choice.get("finish_reason")) or self._finish
+            is_whole = "delta" not in choice
+            self._is_whole = self._is_whole or is_whole
+            delta = choice["message" if is_whole else "delta"]
+            self._write(_text_in(delta.get("content")))
             # What it thinks before it speaks is paid for, too.
-            thought = delta.get("reasoning_content") or delta.get("reasoning") or ""
-            self._unsaid += len(thought)
-            if self._listener is not None:
-                self._listener.hear(piece)
+            thought = delta.get("reasoning_content") or ""
+            self._unsaid += len(thought or delta.get("reasoning") or "")
+            if self._unsaid <= MAX_WRITTEN:
+                self._thoughts.append(thought)
+            self._refuses = self._refuses or bool(delta.get("refusal"))
             for call in delta.get("tool_calls") or ():
-                self._take_call(call)
+                self._calls.take(call)
 
-    def said(self) -> Said:
-        """Return what it comes to."""
-        for key, call in self._calls.items():
-            call["function"]["arguments"] = "".join(self._arguments[key])
-        return Said(
+    def said(self, *, is_done: bool) -> Said:
+        """Return what it comes to.
+
+        Args:
+            is_done: the server has said that this is all.
+
+        Raises:
+            DeclinedError: the model will not answer.
+            ResponderError: it broke off, is empty or too long.
+        """
+        self._hear(self._reading.end())
+        calls = self._calls.all() or from_text(self._reading.calls)
+        said = Said(
             text=storable("".join(self._text)).strip(),
-            calls=tuple(self._calls.values()),
+            calls=calls,
             usage=self._usage,
+            finish=self._finish,
+            thoughts=storable("".join(self._thoughts)),
         )
+        check_finish(
+            self._finish, is_done=is_done or self._is_whole, refuses=self._refuses
+        )
+        if not said.text and not said.calls and not said.is_cut_off:
+            raise ResponderError(
+                "the model's answer is empty",
+                retryable=True,
+                kind="empty",
+                finish_reason=self._finish,
+            )
+        return said
+
+    @property
+    def thought_first(self) -> bool:
+        """Return whether the model began with a thought that it only closed."""
+        return self._reading.thought_first
 
     @property
     def usage(self) -> Usage | None:
@@ -82,38 +137,44 @@ class Gathering:
     @property
     def written(self) -> int:
         """Return about how many tokens the model has written so far."""
-        texts = ["".join(self._text)]
-        for call in self._calls.values():
-            texts += (call["function"]["name"], call["function"]["arguments"])
-        return sum(map(tokens, texts)) + self._unsaid // 4
+        unsaid = self._unsaid + self._written - self._length
+        return tokens("".join(self._text)) + self._calls.written + unsaid // 4
 
-    def _take_call(self, piece: Mapping[str, Any]) -> None:
-        """Take a piece of a call; its number says of which, or else its id does."""
-        number = piece.get("index")
-        key = number if number is not None else piece.get("id")
-        if key is None and self._calls:
-            key = list(self._calls)[-1]
-        if key not in self._calls:
-            if len(self._calls) >= MAX_CALLS:
-                return
-            own = str(piece.get("id") or f"call_{len(self._calls)}")
-            self._arguments[key] = []
-            self._calls[key] = {
-                "id": own,
-                "type": "function",
-                "function": {"name": "", "arguments": ""},
-            }
-        said, function = piece["function"], self._calls[key]["function"]
-        function["name"] = function["name"] or storable(said.get("name") or "")
-        arguments = said.get("arguments") or ""
-        self._arguments_length += len(arguments)
-        if self._arguments_length > MAX_ARGUMENTS:
+    def _write(self, piece: str) -> None:
+        """Take what the model has written next, be it its answer or not."""
+        self._written += len(piece)
+        if self._written > MAX_WRITTEN:
             raise ResponderError(
-                f"calls of tools have more than {MAX_ARGUMENTS} characters",
+                f"the model wrote more than {MAX_WRITTEN} characters",
                 retryable=False,
                 kind=TOO_LONG,
             )
-        self._arguments[key].append(arguments)
+        self._hear(self._reading.hear(piece))
+
+    def _hear(self, heard: Heard) -> None:
+        if heard.withdrawn:
+            self._text.clear()
+            self._length = 0
+            if self._listener is not None:
+                self._listener.forget()
+        self._length += len(heard.text)
+        check_length(self._length)
+        self._text.append(heard.text)
+        if self._listener is not None and heard.text:
+            self._listener.hear(heard.text)
+
+
+def _text_in(content: object) -> str:
+    """Return the text of a delta; Mistral's thinking models send a list of parts.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if isinstance(content, list):
+        return "".join(_text_in(p["text"]) for p in content if p["type"] == "text")
+    if content is not None and not isinstance(content, str):
+        raise TypeError("content is no text")
+    return content or ""
 
 
 def _usage(said: object) -> Usage | None:

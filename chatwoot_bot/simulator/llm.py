@@ -51,7 +51,33 @@ class ToolCall:
 
 # A status and a body with which a request is refused.
 Refused = tuple[int, Any]
-Answer = str | ToolCall | Sequence[ToolCall]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deltas:
+    """A reply as a server of another make writes it, piece by piece.
+
+    Attributes:
+        deltas: what its chunks hold, in order.
+        finish: the last chunk's `finish_reason`; None for no such chunk.
+        done: whether the stream ends with ``[DONE]``.
+    """
+
+    deltas: Sequence[Json]
+    finish: str | None = "stop"
+    done: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """A whole response instead of an answer: a refusal, a page, JSON for a stream."""
+
+    status: int = 200
+    content: Any
+    content_type: str = "application/json"
+
+
+Answer = str | ToolCall | Sequence[ToolCall] | Deltas | Body
 Reply = Answer | Callable[[list[Json]], Answer]
 
 
@@ -181,7 +207,9 @@ class ModelStandIn:
             await _send_json(send, failure, _error(failure))
             return
         answer = self._say(body["messages"])
-        if body.get("stream"):
+        if isinstance(answer, Body):
+            await _send_whole(send, answer)
+        elif body.get("stream"):
             await self._stream(send, body, answer)
         else:
             await asyncio.sleep(self.delay_s)
@@ -200,7 +228,8 @@ class ModelStandIn:
         async for chunk in self._chunks(body, answer):
             line = b"data: " + json.dumps(chunk).encode() + b"\n\n"
             await _send_body(send, line, more=True)
-        await _send_body(send, b"data: [DONE]\n\n", more=False)
+        is_done = not isinstance(answer, Deltas) or answer.done
+        await _send_body(send, b"data: [DONE]\n\n" if is_done else b"", more=False)
 
     async def _chunks(self, body: Json, answer: Answer) -> AsyncIterator[Json]:
         """Yield role, pieces, finish and, when asked for, usage."""
@@ -213,7 +242,8 @@ class ModelStandIn:
             due = began + self.delay_s * number / len(deltas)
             await asyncio.sleep(max(due - time.monotonic(), 0))
             yield base | {"choices": [_choice("delta", delta, None)]}
-        yield base | {"choices": [_choice("delta", {}, _finish_reason(answer))]}
+        if (finish := _finish_reason(answer)) is not None:
+            yield base | {"choices": [_choice("delta", {}, finish)]}
         if (body.get("stream_options") or {}).get("include_usage"):
             usage = self.usage(body, answer)
             if usage is not None:
@@ -270,13 +300,17 @@ def _choice(key: str, value: Json, finish_reason: str | None) -> Json:
     return {"index": 0, key: value, "logprobs": None, "finish_reason": finish_reason}
 
 
-def _finish_reason(answer: Answer) -> str:
+def _finish_reason(answer: Answer) -> str | None:
+    if isinstance(answer, Deltas):
+        return answer.finish
     return "stop" if isinstance(answer, str) else "tool_calls"
 
 
 def _message(answer: Answer) -> Json:
     if isinstance(answer, str):
         return {"role": "assistant", "content": answer, "refusal": None}
+    if isinstance(answer, Deltas | Body):
+        raise TypeError("only a stream has deltas")
     calls = [_tool_call(call, number) for number, call in enumerate(_calls(answer))]
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
@@ -291,6 +325,10 @@ def _tool_call(call: ToolCall, number: int) -> Json:
 
 
 def _deltas(answer: Answer) -> list[Json]:
+    if isinstance(answer, Deltas):
+        return list(answer.deltas)
+    if isinstance(answer, Body):
+        raise TypeError("a whole response has no deltas")
     if not isinstance(answer, str):
         return [
             {"tool_calls": [{"index": number} | _tool_call(call, number)]}
@@ -330,6 +368,13 @@ def _text(content: Any) -> str:
 async def _send_json(send: Send, status: int, body: Any) -> None:
     await _send_start(send, status, "application/json")
     await _send_body(send, json.dumps(body).encode(), more=False)
+
+
+async def _send_whole(send: Send, answer: Body) -> None:
+    is_text = isinstance(answer.content, str)
+    content = answer.content if is_text else json.dumps(answer.content)
+    await _send_start(send, answer.status, answer.content_type)
+    await _send_body(send, content.encode(), more=False)
 
 
 async def _send_start(send: Send, status: int, content_type: str) -> None:

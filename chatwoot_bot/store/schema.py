@@ -231,6 +231,8 @@ turns = sa.Table(
     sa.Column("sources", sa.Text),
     # What the bot was about to say when it was overtaken.
     sa.Column("draft", sa.Text),
+    # How the model's server says that its answer ended, such as `length`.
+    sa.Column("finish_reason", sa.Text),
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("latency_ms", sa.Integer, nullable=False),
     sa.Column("created_at", sa.Double, nullable=False),

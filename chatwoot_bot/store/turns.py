@@ -71,6 +71,7 @@ class TurnRecord:
         tools: what the model called, with `name` and `arguments`.
         sources: what it read for the answer.
         draft: what it was about to say when it was overtaken; None if that was said.
+        finish_reason: how the model's server says that its answer ended.
     """
 
     id: str
@@ -87,6 +88,7 @@ class TurnRecord:
     tools: Sequence[Mapping[str, Any]] = ()
     sources: Sequence[Mapping[str, Any]] = ()
     draft: str | None = None
+    finish_reason: str | None = None
 
 
 class Verdict(StrEnum):
@@ -553,6 +555,7 @@ def insert_record(tx: sa.Connection, record: TurnRecord) -> None:
             "tools": _dumped(record.tools),
             "sources": _dumped(record.sources),
             "draft": record.draft,
+            "finish_reason": record.finish_reason,
             "outcome": record.outcome,
             "latency_ms": record.latency_ms,
             "created_at": record.started_at,

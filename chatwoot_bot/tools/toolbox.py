@@ -21,6 +21,7 @@ from ..core.text import storable
 from ..store.effects import Entry
 from ..thinking import let_go
 from .base import Call, Effect, Result, Source, Tool, ToolError
+from .coercion import checked
 from .journal import result_of, told
 
 MAX_CALLS = 24
@@ -177,7 +178,7 @@ class Toolbox:
             raise ToolError(f"There is no such tool. There are: {names}.")
         try:
             # A call without arguments may come as an empty text.
-            return tool, tool.arguments.model_validate_json(arguments or "{}")
+            return tool, checked(tool.arguments, arguments or "{}")
         except pydantic.ValidationError as error:
             if tool.lenient:
                 return tool, tool.arguments()

@@ -147,6 +147,7 @@ def _turn_out(row: sa.RowMapping, said: chat.Rows, currency: str) -> TurnOut:
         "outcome": row["outcome"],
         "created_at": iso(row["created_at"]),
         "draft": row["draft"],
+        "finish_reason": row["finish_reason"],
         "replies": [_reply_out(reply) for reply in said],
     }
 

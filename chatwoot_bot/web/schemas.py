@@ -295,6 +295,10 @@ class TurnOut(TypedDict):
     draft: Annotated[
         str | None, pydantic.Field(description="What it did not get to say.")
     ]
+    finish_reason: Annotated[
+        str | None,
+        pydantic.Field(description="How the model's server says its answer ended."),
+    ]
     replies: list[ReplyOut]
 
 

@@ -3,6 +3,7 @@
 Each file is played as it is, against a service and a Chatwoot of its own.
 """
 
+import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
@@ -10,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from scene import installed
+from scene import FENCE, installed
 
 from chatwoot_bot.core.clusters import is_boundary
 from chatwoot_bot.core.splitting import size
-from chatwoot_bot.simulator.llm import ToolCall, echo
+from chatwoot_bot.simulator.llm import Body, Deltas, ToolCall, echo
 from chatwoot_bot.simulator.records import Draft
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +26,7 @@ ENGLISH = "I am passing you on to a colleague"
 
 
 def case(number):
-    [path] = CASES.glob(f"{number}-*.json")
+    [path] = CASES.glob(f"{number:02}-*.json")
     return json.loads(path.read_text())
 
 
@@ -73,7 +74,12 @@ async def begun(folder, number, **options):
         if "deliver" in step
     }
     channels = {each["channel"] for each in shown.values()}
-    with installed(folder, ANSWER_DEADLINE_SECONDS=20) as installation:
+    settings = {"ANSWER_DEADLINE_SECONDS": 20}
+    for name, text in content.get("knowledge", {}).items():
+        settings["KNOWLEDGE_DIR"] = folder / "docs"
+        settings["KNOWLEDGE_DIR"].mkdir(exist_ok=True)
+        (folder / "docs" / name).write_text(text)
+    with installed(folder, **settings) as installation:
         async with installation.scene(channel=channels.pop(), **options) as here:
             world = here.chatwoot.world
             for number in shown:
@@ -82,6 +88,48 @@ async def begun(folder, number, **options):
                 # Without a message of the contact, some channels take no reply.
                 world.ledger.store(target, BEFORE)
             yield Played(content, here)
+
+
+class Scripted:
+    """A model that plays the case's answers to its contact, the last one for ever."""
+
+    def __init__(self, number):
+        content = case(number)
+        self.answers = content["model"]["answers"]
+        self.refusals = content["model"].get("refuse", [])
+        self.contact = [
+            step["deliver"]["content"] for step in content["steps"] if "deliver" in step
+        ]
+        self.requests = []
+
+    def __call__(self, messages):
+        users = [line["content"] for line in messages if line["role"] == "user"]
+        if not users or users[-1] not in self.contact:
+            return echo(messages)  # another contact, or a summary
+        self.requests.append(messages)
+        for refusal in self.refusals:
+            if any("thought_signature" not in str(call) for call in calls_in(messages)):
+                return Body(status=refusal["status"], content=refusal["json"])
+        played = self.answers[min(len(self.requests), len(self.answers)) - 1]
+        if played.get("text") == "$TOOLS":
+            return "\n".join(results_in(messages))
+        said = [{"content": played["text"]}] if "text" in played else played["deltas"]
+        return Deltas(deltas=said, finish=played.get("finish", "stop"))
+
+
+def calls_in(messages):
+    return [call for line in messages for call in line.get("tool_calls") or ()]
+
+
+def results_in(messages):
+    return [line["content"] for line in messages if line["role"] == "tool"]
+
+
+async def can_search(here):
+    """Wait until the model is offered to search the documents."""
+    async with asyncio.timeout(30):
+        while "search_knowledge" not in str(here.model.requests[-1:]):
+            await here.answered(FENCE)
 
 
 async def test_quoted_history_of_html_only_mail_is_not_the_contacts_word(tmp_path):
@@ -229,10 +277,10 @@ def refusing(content):
 
 async def test_roles_are_brought_into_the_form_that_the_server_demands(tmp_path):
     """Three quick messages, and a greeting before the first."""
-    content = case("05")
+    content = case(5)
     [answer] = content["model"]["answers"]
     model = {"reply": answer["text"], "refuses": refusing(content)}
-    async with begun(tmp_path, "05", model=model) as played:
+    async with begun(tmp_path, 5, model=model) as played:
         *quick, greeting, last = played.deliveries
         for each in quick:
             await played.deliver(each)
@@ -247,13 +295,13 @@ async def test_roles_are_brought_into_the_form_that_the_server_demands(tmp_path)
 
 async def test_tools_stay_where_the_model_takes_them_without_reasoning(tmp_path):
     """Every contact, not only the first few, can be handed over by the model."""
-    content = case("06")
+    content = case(6)
 
     def calls(messages):
         return ToolCall(name="escalate_to_human", arguments={"reason": "A theft."})
 
     model = {"reply": calls, "refuses": refusing(content)}
-    async with begun(tmp_path, "06", model=model) as played:
+    async with begun(tmp_path, 6, model=model) as played:
         for each in played.deliveries:
             await played.deliver(each)
         await played.here.chatwoot.until(
@@ -268,3 +316,70 @@ async def test_tools_stay_where_the_model_takes_them_without_reasoning(tmp_path)
     assert (efforts.count("none"), efforts.count(None)) >= (4, 1)
     assert efforts[-1] == "none"
     assert len(played.here.model.requests) - len(asked) == 4  # the summaries
+
+
+async def test_parallel_calls_under_one_index_are_two_calls(tmp_path):
+    model = Scripted(3)
+    async with begun(tmp_path, 3, model={"reply": model}) as played:
+        await can_search(played.here)
+        await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
+
+    called = [call["function"] for call in calls_in(model.requests[-1])]
+    assert [json.loads(each["arguments"]) for each in called] == [
+        {"query": "shipping Norway"},
+        {"query": "returns"},
+    ]
+    [answer] = played.answers(150)
+    assert "5 days for 12 euros" in answer
+    assert "free within 30 days" in answer
+
+
+async def test_call_goes_back_to_the_server_with_its_signature(tmp_path):
+    model = Scripted(4)
+    async with begun(tmp_path, 4, model={"reply": model}) as played:
+        await can_search(played.here)
+        await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
+
+    assert played.answers(150) == ["We ship to Norway in 5 days."]
+    assert played.here.chatwoot.notes(150) == []
+
+
+async def test_contact_does_not_read_what_the_model_thinks(tmp_path):
+    async with begun(tmp_path, 7, model={"reply": Scripted(7)}) as played:
+        await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.settled()
+
+    assert played.answers(150) == ["It costs 12 euros."]
+
+
+async def test_call_of_a_human_that_is_written_as_text_calls_one(tmp_path):
+    async with begun(tmp_path, 8, model={"reply": Scripted(8)}) as played:
+        await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.until(lambda: played.here.chatwoot.notes(150))
+        await played.here.chatwoot.settled()
+
+    [told] = played.answers(150)
+    assert told.startswith(ENGLISH)
+    [note] = played.here.chatwoot.notes(150)
+    assert "wants a refund" in note.content
+    assert played.here.conversation(150).status == "open"
+
+
+async def test_half_a_sentence_is_not_an_answer(tmp_path):
+    model = Scripted(9)
+    async with begun(tmp_path, 9, model={"reply": model}) as played:
+        await played.play()
+        await played.here.chatwoot.wait_for_replies(150, 1)
+        await played.here.chatwoot.until(lambda: played.here.chatwoot.notes(150))
+        await played.here.chatwoot.settled()
+
+    [told] = played.answers(150)
+    assert told.startswith(ENGLISH)
+    assert len(model.requests) == 2
+    assert played.here.conversation(150).status == "open"

@@ -180,7 +180,12 @@ async def test_usage_is_unknown_when_the_server_does_not_say(http, server):
 
 async def test_comments_and_a_missing_end_are_no_trouble(http, server):
     """OpenRouter sends comments while it waits; some servers just hang up."""
-    server.mock(return_value=streamed(b": OPENROUTER PROCESSING\n\n", chunk(" Hi \n")))
+    ended = {"index": 0, "delta": {}, "finish_reason": "stop"}
+    server.mock(
+        return_value=streamed(
+            b": OPENROUTER PROCESSING\n\n", chunk(" Hi \n"), chunk(choices=[ended])
+        )
+    )
 
     assert (await ask(http)).text == "Hi"
 

@@ -132,6 +132,65 @@ async def test_call_that_does_not_fit_is_told_why(name, arguments, told):
     assert [record["ok"] for record in box.calls] == [False]
 
 
+class Parcel(pydantic.BaseModel):
+    number: str
+
+
+class Look(pydantic.BaseModel):
+    order: Annotated[str, pydantic.Field(pattern="[0-9R]")]
+    note: str | None = None
+    tags: list[str] = []
+    parcel: Parcel | None = None
+    count: int = 1
+    either: int | str = ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ('{"order": 1234}', {"order": "1234"}),
+        ('{"order": 12.50}', {"order": "12.5"}),
+        ('{"order": 12345678901234567890}', {"order": "12345678901234567890"}),
+        ('{"order": "R-1", "note": 7}', {"note": "7"}),
+        ('{"order": 1, "tags": ["a", 2]}', {"order": "1", "tags": ["a", "2"]}),
+        ('{"order": 1, "parcel": {"number": 5}}', {"parcel": Parcel(number="5")}),
+        ('{"order": 1, "count": 3, "either": 4}', {"count": 3, "either": 4}),
+    ],
+)
+async def test_number_for_a_text_is_taken_as_one(arguments, given):
+    """A small model gives up when it is told to write the number as a text."""
+    seen = []
+
+    async def look(arguments, call):
+        seen.append(arguments)
+        return Result(text="Found.")
+
+    tool = Tool(name="look", description="Look.", arguments=Look, run=look)
+    box = await toolbox(tool)
+
+    assert await box.call("look", arguments) == "Found."
+    assert {name: getattr(seen[0], name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('{"order": true}', "order: Input should be a valid string"),
+        ('{"order": [1]}', "order: Input should be a valid string"),
+        ('{"order": 1, "count": "x"}', "count: Input should be a valid integer"),
+        ('{"order": 99, "tags": 5}', "tags: Input should be a valid array"),
+        ('{"order": ' + "9" * 400 + "}", "order: Input should be a valid string"),
+        ('{"order": ' + "9" * 5_000 + "}", "The arguments do not fit."),
+        ('{"order": -5.5e400}', "order: "),
+    ],
+)
+async def test_what_no_number_makes_fit_is_told(arguments, told):
+    tool = Tool(name="look", description="Look.", arguments=Look, run=None)
+    box = await toolbox(tool)
+
+    assert told in await box.call("look", arguments)
+
+
 @pytest.mark.parametrize(
     ("error", "told"),
     [

@@ -39,6 +39,10 @@ class Sync:
     def respond(self, assignment, listener=None):
         return "no"
 
+class Sums(Echo):
+    async def summarize(self, transcript, so_far=None):
+        return "<think>Hm.</think>Wants a lamp."
+
 class Broken:
     def __init__(self):
         raise KeyError("x")
@@ -67,6 +71,13 @@ async def test_class_or_function_that_takes_nothing_or_the_settings(module, name
     assert answer == Answer(text=said)
     assert responder.name == f"{module}:{name}"
     assert await responder.summarize([message()]) is None
+
+
+async def test_summary_is_without_what_the_model_thought(module):
+    responder = load(f"{module}:Sums", None)
+    summary = await responder.summarize([message()])
+
+    assert summary == Answer(text="Wants a lamp.")
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ const REASONS = {
   spend_limit: 'The model has cost as much as it may',
   guardrail: 'The answer was withheld',
   model_asked: 'The bot called a human',
+  model_refused: 'The model refused to answer',
   turn_failed: 'The model could not answer',
   worker_died: 'The service stopped while answering',
   answer_deadline: 'An answer took too long',
