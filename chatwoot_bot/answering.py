@@ -16,6 +16,7 @@ from .responders.openai import OpenAIResponder
 from .responders.standby import StandbyResponder
 from .settings import BotSettings, Llm, Settings
 from .store.engine import Database
+from .wording import NAMES
 
 LANGGRAPH = "langgraph:"
 
@@ -124,6 +125,7 @@ class Answering:
             timeout_s=bot.settings.llm_timeout_seconds,
             key_setting=names.key,
             model_setting=names.model,
+            agents_language=NAMES[bot.settings.agents_language],
         )
 
     def _guarded(self, circuit: str, responder: Responder) -> Responder:

@@ -84,6 +84,7 @@ class Tool:
         for_agents: what it does is seen by agents, so it has no place in the web chat.
         offered: asked before each turn whether the tool is any use; None for always.
         lenient: arguments that do not fit are left out; for what must not fail.
+        rule: for the system prompt of turns in which the tool is offered; "" for none.
     """
 
     name: str
@@ -95,3 +96,4 @@ class Tool:
     for_agents: bool = False
     offered: Callable[[], Awaitable[bool]] | None = None
     lenient: bool = False
+    rule: str = ""
