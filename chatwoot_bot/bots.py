@@ -31,6 +31,7 @@ Key = tuple[str | int, ...]
 # A setting → the key of a bot's table that stands in for it.
 KEYS: Mapping[str, Key] = {
     "bot_name": ("name",),
+    "company_name": ("company",),
     "system_prompt": ("prompt",),
     "system_prompt_file": ("prompt_file",),
     "bot_rules": ("guardrails",),
@@ -155,6 +156,7 @@ class _Handoff(_Table):
 class _Bot(_Table):
     inboxes: Annotated[list[Any], pydantic.AfterValidator(_inboxes)] = []
     name: Text | None = None
+    company: Text | None = None
     prompt: Text | None = None
     prompt_file: Text | None = None
     guardrails: Texts | None = None

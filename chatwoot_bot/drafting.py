@@ -10,6 +10,7 @@ from .briefing import brief
 from .core.answer_text import answer_in
 from .core.conversation import Conversation
 from .core.decision import Decision, Route
+from .core.notes import Done
 from .core.outgoing import compose, note_instead
 from .core.routing import Routing
 from .engine import Engine
@@ -19,6 +20,7 @@ from .hub import Speech
 from .responders.base import Answer, Assignment, Listener, Meter, Responder
 from .responders.listening import AnswerListener
 from .responders.places import Patience
+from .store.calls_made import calls_made, done_of
 from .store.leases import Lease
 from .store.replies import FOR_AGENTS, Draft, ReplyKind
 from .store.spending import NOTHING
@@ -27,6 +29,9 @@ from .thinking import Thinking
 from .tools.base import Source
 from .tools.journal import Journal
 from .tools.toolbox import Toolbox
+
+# Of Chatwoot's clock, which dates messages, against ours, which dates turns.
+SKEW_S = 60.0
 
 
 class Drafting:
@@ -260,8 +265,17 @@ class Drafting:
         parts = compose(text, (), situation.conversation.chatwoot_channel)
         drafts = [Draft(ReplyKind.HANDOVER, *part) for part in parts]
         if channel.takes_notes:
-            drafts += handover.for_agents(transcript, reason, detail)
+            done = await self._done(situation)
+            drafts += handover.for_agents(transcript, reason, detail, done=done)
         return drafts
+
+    async def _done(self, situation: Situation) -> Sequence[Done]:
+        """Return what the model has called since the transcript began."""
+        begun = min((each.created_at for each in situation.transcript), default=0.0)
+        made = await self._engine.db.glance(
+            calls_made, situation.conversation.id, since=begun - SKEW_S
+        )
+        return [*made, *done_of(self.calls)]
 
     def as_notes(
         self, situation: Situation, drafts: Sequence[Draft], decision: Decision

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .core.conversation import Message, Sender
 from .core.hours import Hours
-from .core.notes import Say, note
+from .core.notes import Done, Say, note
 from .core.routing import Routing
 from .language import Language, language_of
 from .store.replies import Draft, ReplyKind
@@ -98,16 +98,24 @@ class Handover:
         return " ".join(parts)
 
     def for_agents(
-        self, transcript: Sequence[Message], reason: str, detail: str = ""
+        self,
+        transcript: Sequence[Message],
+        reason: str,
+        detail: str = "",
+        *,
+        done: Sequence[Done] = (),
     ) -> list[Draft]:
         """Return where the conversation goes, and the note for the agents.
 
         The note shows the last messages until a summary takes their place.
+
+        Args:
+            done: the calls that the bot's model has made, the oldest first.
         """
         # Some details are the operator's or the model's words, and stay as they are.
         why = self.say(REASONS[reason]).format(detail=self.say(detail))
         kind = ReplyKind.NOTE if reason in WITHOUT_MODEL else ReplyKind.HANDOVER_NOTE
-        text = note(why, transcript, command=self.command, say=self.say)
+        text = note(why, transcript, command=self.command, done=done, say=self.say)
         parts = self.routing.in_parts()
         routing = [Draft(ReplyKind.ROUTING, part.to_json()) for part in parts]
         return [*routing, Draft(kind, text)]

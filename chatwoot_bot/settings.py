@@ -22,7 +22,7 @@ from .core.conversation import Inbox
 from .core.endpoint import Endpoint
 from .core.events import Event
 from .core.hours import parse_hours
-from .core.prompt import split_rules
+from .core.prompt import of_company, split_rules
 from .core.rules import Rule, left_alone
 from .core.slots import MAX_MINUTES
 from .envfile import EnvFile
@@ -39,12 +39,9 @@ from .presets import (
     Preset,
 )
 from .prices import read_prices
+from .texts import text
 
-DEFAULT_PROMPT = (
-    "You are {name}, the assistant in the support chat of a company. Answer in the "
-    "language of the contact, in a few friendly sentences. If you do not know "
-    "something, say so and offer a human; never invent facts, prices or promises."
-)
+DEFAULT_PROMPT = text("prompt")
 
 
 def _commas(value: Any) -> Any:
@@ -264,6 +261,7 @@ class Settings(pydantic.BaseModel):
 
     # The bot and its turns
     bot_name: str = Field("Assistant", min_length=1, max_length=80)
+    company_name: str | None = Field(None, max_length=200)
     system_prompt: str | None = None
     system_prompt_file: Path | None = None
     bot_rules: Annotated[tuple[str, ...], pydantic.BeforeValidator(_sentences)] = ()
@@ -603,9 +601,10 @@ class Settings(pydantic.BaseModel):
 
     def prompt(self) -> str:
         """Return the system prompt: the file's, the variable's, or the built-in."""
+        prompt = self.system_prompt or DEFAULT_PROMPT.format(name=self.bot_name)
         if self.system_prompt_file:
-            return self.system_prompt_file.read_text(encoding="utf-8").strip()
-        return self.system_prompt or DEFAULT_PROMPT.format(name=self.bot_name)
+            prompt = self.system_prompt_file.read_text(encoding="utf-8").strip()
+        return of_company(prompt, self.company_name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 
 ENGLISH = "en"
-# How a model is told which language agents read.
+# As a model is told which language to write in.
 NAMES = {
     "ar": "Arabic",
     "de": "German",

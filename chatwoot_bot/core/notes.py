@@ -11,6 +11,7 @@ mentions anybody or shows a picture, whoever wrote its text, and what it quotes 
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from .conversation import Message, Sender
 from .links import unlinked
@@ -18,13 +19,23 @@ from .text import without_controls
 
 Say = Callable[[str], str]
 
+
+class Done(NamedTuple):
+    """A tool that the bot's model has called, and the first line of what it said."""
+
+    name: str
+    result: str
+
+
 # A note shows this much of the conversation.
 SHOWN = 6
 SHOWN_CHARACTERS = 300
 MATTER_CHARACTERS = 160
+DONE_CHARACTERS = 160
 LOOKED_AT = 3_000
 MENTION = re.compile(r"mention://", re.IGNORECASE)
 SPEAKERS = {Sender.CONTACT: "Contact", Sender.AGENT: "Agent", Sender.BOT: "Bot"}
+DONE = "done"
 NO_TEXT = "The contact has written no text."
 HAND_BACK = (
     "To hand the conversation back to the bot, write `{command}` as a private note."
@@ -45,13 +56,19 @@ ANSWERED = re.compile(r"answered (\d{3})(?:: (.*))?")
 
 
 def note(
-    why: str, transcript: Sequence[Message], *, command: str = "", say: Say = str
+    why: str,
+    transcript: Sequence[Message],
+    *,
+    command: str = "",
+    done: Sequence[Done] = (),
+    say: Say = str,
 ) -> str:
-    """Return a note with the matter, *why*, and the last messages.
+    """Return a note with the matter, *why*, what was done, and the last messages.
 
     Args:
         why: in the agents' language already.
         command: hands the conversation back; "" for none.
+        done: the calls that the bot's model has made, the oldest first.
     """
     said = [m.content for m in transcript if m.content and m.sender is Sender.CONTACT]
     matter = _shortened(said[-1], MATTER_CHARACTERS) if said else say(NO_TEXT)
@@ -59,6 +76,8 @@ def note(
     reason = " ".join(why.split())
     if command:
         reason = f"{reason} {say(HAND_BACK).format(command=command)}"
+    # Lines of the same paragraph, so that they stay.
+    reason = "\n".join([reason, *_done_lines(done, say)])
     return f"{matter}\n\n{reason}\n\n{_last_messages(transcript, say)}".strip()
 
 
@@ -104,6 +123,15 @@ def not_routed(settings: Sequence[str], say: Say = str) -> str:
         settings: that name them, with their values.
     """
     return say(NOT_ROUTED).format(settings=", ".join(f"`{each}`" for each in settings))
+
+
+def _done_lines(done: Sequence[Done], say: Say) -> list[str]:
+    """Return the last calls, each once."""
+    lines = dict.fromkeys(
+        f"- {say(DONE)}: {call.name} → {_shortened(call.result, DONE_CHARACTERS)}"
+        for call in done
+    )
+    return list(lines)[-SHOWN:]
 
 
 def _last_messages(transcript: Sequence[Message], say: Say) -> str:

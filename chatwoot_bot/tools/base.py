@@ -85,6 +85,7 @@ class Tool:
         offered: asked before each turn whether the tool is any use; None for always.
         offered_to: likewise for one contact, by their conversation and the time now.
         lenient: arguments that do not fit are left out; for what must not fail.
+        rule: for the system prompt of turns in which the tool is offered; "" for none.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Tool:
     offered: Callable[[], Awaitable[bool]] | None = None
     offered_to: Callable[[Conversation, float], Awaitable[bool]] | None = None
     lenient: bool = False
+    rule: str = ""
 
     async def is_of_use(self, conversation: Conversation, now: float) -> bool:
         """Return whether the model should know of it in this conversation."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field, StringConstraints
 
+from ..texts import text
 from .base import Call, Result, Tool
 
 Note = Annotated[
@@ -14,7 +15,7 @@ Note = Annotated[
 
 
 class _Escalation(pydantic.BaseModel):
-    reason: Annotated[str, Field(description="One sentence for the colleague.")] = ""
+    reason: Annotated[str, Field(description=text("escalate_to_human_reason"))] = ""
 
 
 async def _escalate(given: _Escalation, call: Call) -> Result:
@@ -25,8 +26,7 @@ async def _escalate(given: _Escalation, call: Call) -> Result:
 # The one tool that every bot has: nobody is left alone with a model.
 ESCALATE = Tool(
     name="escalate_to_human",
-    description="Hand the conversation to a human colleague: when the contact wants "
-    "one, or when you cannot help.",
+    description=text("escalate_to_human"),
     arguments=_Escalation,
     run=_escalate,
     lenient=True,
@@ -47,15 +47,14 @@ async def _resolve(given: _Nothing, call: Call) -> Result:
 
 RESOLVE = Tool(
     name="resolve_conversation",
-    description="Close the conversation after your answer. Only when the contact has "
-    "said that they need nothing more.",
+    description=text("resolve_conversation"),
     arguments=_Nothing,
     run=_resolve,
 )
 
 
 class _Note(pydantic.BaseModel):
-    text: Annotated[Note, Field(description="What the colleagues should know.")]
+    text: Annotated[Note, Field(description=text("add_private_note_text"))]
 
 
 async def _add_note(given: _Note, call: Call) -> Result:
@@ -64,7 +63,7 @@ async def _add_note(given: _Note, call: Call) -> Result:
 
 ADD_NOTE = Tool(
     name="add_private_note",
-    description="Leave a note for the human colleagues; the contact does not see it.",
+    description=text("add_private_note"),
     arguments=_Note,
     run=_add_note,
     for_agents=True,
@@ -78,7 +77,7 @@ def set_label(labels: Sequence[str]) -> Tool:
     """Return the tool that adds one of *labels* to the conversation."""
     # A type made of values that are known only now.
     allowed: Any = Literal[tuple(labels)]
-    about = Field(description="What the conversation is about.")
+    about = Field(description=text("set_label_label"))
     arguments = pydantic.create_model("Label", label=(allowed, about))
 
     async def run(given: pydantic.BaseModel, call: Call) -> Result:
@@ -87,7 +86,7 @@ def set_label(labels: Sequence[str]) -> Tool:
 
     return Tool(
         name=SET_LABEL,
-        description="Add a label to the conversation, by which colleagues sort it.",
+        description=text("set_label"),
         arguments=arguments,
         run=run,
         for_agents=True,

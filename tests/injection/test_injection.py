@@ -333,7 +333,7 @@ async def test_contact_cannot_act_through_the_note_about_them(shop, summary):
         notes = "\n".join(note.content for note in here.chatwoot.notes(cid))
 
     # The model saw the conversation as such lines.
-    assert notes.startswith("user: ") is summary
+    assert notes.startswith('{"sender": "user", ') is summary
     assert ("- **Contact:**" in notes) is not summary
     assert "I want to talk to a human" in notes
     assert "mention://" not in notes

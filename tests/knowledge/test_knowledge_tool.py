@@ -67,7 +67,8 @@ async def test_document_cannot_end_its_passage(db, tmp_path):
 
     assert len(re.findall(r"<\s*/\s*passage\s*>", text, re.IGNORECASE)) == 1
     assert len(re.findall(r"<\s*passage", text, re.IGNORECASE)) == 1
-    assert text.endswith("</passage>")
+    # What to do comes last, below all that others have written.
+    assert text.partition("</passage>\n\n")[2].startswith("Now answer the contact")
 
 
 async def test_nothing_found_is_said_and_the_question_is_kept(db):
@@ -76,7 +77,7 @@ async def test_nothing_found_is_said_and_the_question_is_kept(db):
 
     assert result.sources == ()
     assert "Do not invent" in result.text
-    assert "call a human" in result.text
+    assert "call escalate_to_human" in result.text
     assert question.question == "Do you sell bicycles?"
     assert (question.conversation_id, question.asked_at) == ("c_1", 1_000.0)
 

@@ -41,7 +41,7 @@ def problems(written):
 
 WRONG = [
     ("[[bots]]\nnmae = 'Ada'", "2 nmae", "is no key here; did you mean name?"),
-    ("[[bots]]\n\n# him\nx = 1", "4 x", "is no key here; there are inboxes, name, pro"),
+    ("[[bots]]\n\n# him\nx = 1", "4 x", "is no key here; there are inboxes, name, com"),
     ("[[bot]]", "1 bot", "is no key here; did you mean bots?"),
     ("[bots]\nname = 'A'", "1 bots", "its name in [[double brackets]]"),
     (

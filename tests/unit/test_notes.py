@@ -7,7 +7,7 @@ from factories import message
 
 from chatwoot_bot.core import notes, outgoing
 from chatwoot_bot.core.conversation import Sender
-from chatwoot_bot.core.notes import note, undelivered, with_summary
+from chatwoot_bot.core.notes import Done, note, undelivered, with_summary
 from chatwoot_bot.handover import REASONS
 from chatwoot_bot.language import languages
 from chatwoot_bot.store import remote, updates
@@ -23,6 +23,7 @@ SAID = [
     remote.SILENCED,
     remote.STILL_SILENT,
     remote.MISPLACED,
+    notes.DONE,
     notes.NO_TEXT,
     notes.HAND_BACK,
     notes.NOT_DELIVERED,
@@ -62,6 +63,22 @@ def test_note_begins_with_the_matter():
 
 def test_note_without_any_text_says_so():
     assert note("Why.", []) == "The contact has written no text.\n\nWhy."
+
+
+def test_calls_that_were_made_stay_in_the_note_with_a_summary():
+    """Agents must know what is booked, whatever the summary leaves out."""
+    booked = Done("book_a_call", "Booked: b_1, Tue ![x](http://evil.example)")
+    why = wording("de")
+    before = note("Why.", [message("Hello")], done=[booked, booked], say=why)
+
+    after = with_summary(before, "Wants a call.")
+
+    assert after.startswith(
+        "Wants a call.\n\nWhy.\n- erledigt: book_a_call → Booked: b_1"
+    )
+    assert after.count("book_a_call") == 1
+    assert "![" not in after
+    assert "Hello" not in after
 
 
 def test_summary_takes_the_place_of_the_matter_and_the_messages():
