@@ -85,6 +85,7 @@ class ChatwootChannel:
                 updated_at=shown.updated_at,
                 can_reply=shown.can_reply,
                 first_reply_at=shown.first_reply_at,
+                owner=shown.owner,
             ),
         )
 

@@ -28,6 +28,7 @@ class Conversation:
         last: the newest public message, as if delivered; None when not shown.
         can_reply: the channel's time for replies is not over; None when not shown.
         first_reply_at: when an agent first answered; 0 for never.
+        owner: as in `Sighting`.
     """
 
     status: Status | None
@@ -36,6 +37,7 @@ class Conversation:
     last: Event | None = None
     can_reply: bool | None = None
     first_reply_at: float = 0.0
+    owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +50,23 @@ class Fetched:
 
     event: Event
     written_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A conversation as Chatwoot shows it, as if its events had been delivered.
+
+    Attributes:
+        seen: the conversation itself, and when anybody last wrote in it.
+        messages: the newest public ones that it shows, at most two, oldest first.
+        opened_by_decision: a person or a rule has opened it, by its last activity;
+            the line about a failed delivery and the end of a snooze say nothing of
+            the kind (since Chatwoot 4.16; before, and behind a newer message, False).
+    """
+
+    seen: Fetched
+    messages: Sequence[Fetched]
+    opened_by_decision: bool
 
 
 class ChatwootClient(Calls):
@@ -157,21 +176,36 @@ class ChatwootClient(Calls):
             last=last.event if last else None,
             can_reply=can_reply if isinstance(can_reply, bool) else None,
             first_reply_at=moment(payload.get("first_reply_created_at")),
+            owner=_owner(payload, account_id),
         )
 
-    async def last_messages(self, account_id: int, display_id: int) -> list[Fetched]:
-        """Return the public messages that a conversation shows: the newest one or two.
+    async def show(self, account_id: int, display_id: int) -> Shown:
+        """Return a conversation with the newest one or two messages.
 
         Bots may since 4.14.2.
 
         Raises:
-            ChatwootError: as for `get_conversation`.
+            ChatwootError: as for `get_conversation`; or it is not understood.
         """
         response = await self.call("GET", account_id, display_id, shape=_has_id)
         payload = object_of(response)
+        try:
+            seen = row_from_rest(payload, account_id)
+        except PayloadError as error:
+            raise ChatwootError(
+                f"conversation {display_id} is not understood: {error}",
+                status_code=response.status_code,
+                final=True,
+            ) from error
         shown = {message["id"]: message for message in _nested_messages(payload)}
         found = [_fetched(payload, shown[each], account_id) for each in sorted(shown)]
-        return [fetched for fetched in found if fetched is not None]
+        return Shown(
+            seen=Fetched(
+                event=seen, written_at=_seconds(payload.get("last_activity_at"))
+            ),
+            messages=[fetched for fetched in found if fetched is not None],
+            opened_by_decision=_opened_by_decision(shown),
+        )
 
     async def add_labels(
         self, account_id: int, display_id: int, labels: Collection[str]
@@ -230,6 +264,15 @@ class ChatwootClient(Calls):
             raise ChatwootError(
                 f"Chatwoot does not know {name} {unknown}", status_code=200, final=True
             )
+
+    async def unassign(self, account_id: int, display_id: int) -> None:
+        """Take the conversation from its owner, be it the bot or an agent.
+
+        Raises:
+            ChatwootError: it was not done, as far as we know.
+        """
+        body = {"assignee_id": None}
+        await self.repeat("POST", account_id, display_id, "assignments", body)
 
     async def set_priority(
         self, account_id: int, display_id: int, priority: str
@@ -373,6 +416,27 @@ def _nested_messages(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for message in candidates:
         if isinstance(message, dict) and isinstance(message.get("id"), int):
             yield message
+
+
+def _opened_by_decision(shown: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Return whether the newest message is the line of who has opened it."""
+    newest = shown[max(shown)] if shown else {}
+    attributes = newest.get("content_attributes")
+    activity = attributes.get("activity") if isinstance(attributes, dict) else None
+    return (
+        isinstance(activity, dict)
+        and activity.get("type") == "conversation_status_changed"
+        and activity.get("status") == Status.OPEN
+    )
+
+
+def _owner(payload: Mapping[str, Any], account_id: int) -> int | None:
+    """Return the agent bot that owns the conversation; see `Sighting.owner`."""
+    try:
+        seen = row_from_rest(payload, account_id).conversation
+    except PayloadError:
+        return None
+    return seen.owner if seen else None
 
 
 def _last_message(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:

@@ -67,6 +67,8 @@ class Sighting:
         addresses: the contact's identifier, e-mail address, telephone number and
             source, as far as they are shown.
         assigned: who has become its assignee with this change; None when nobody has.
+        owner: Chatwoot's id of the agent bot that owns it; 0 when none does, None when
+            not shown.
     """
 
     display_id: int
@@ -82,6 +84,7 @@ class Sighting:
     contact: str | None = None
     addresses: tuple[str, ...] = ()
     assigned: Assigned | None = None
+    owner: int | None = None
 
     @property
     def agent_replied(self) -> bool:
@@ -175,6 +178,9 @@ class _Named(_Wire):
 class _Meta(_Wire):
     sender: _Named | None = None
     channel: Any = None  # only in REST
+    # Who owns it; REST leaves both out when nobody does.
+    assignee: Any = None
+    assignee_type: Any = None
 
 
 class _Conversation(_Wire):
@@ -631,7 +637,16 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         contact=contact_key(contact.id if contact else None, conversation),
         addresses=_addresses(contact, conversation),
         assigned=assigned(conversation.changed_attributes),
+        owner=_owner(conversation.meta),
     )
+
+
+def _owner(meta: _Meta | None) -> int | None:
+    """Return the agent bot that owns the conversation (`Sighting.owner`)."""
+    if meta is None:
+        return None
+    is_bot = meta.assignee_type == "AgentBot" and isinstance(meta.assignee, dict)
+    return (_id(meta.assignee.get("id")) or 0) if is_bot else 0
 
 
 def _addresses(contact: _Named | None, conversation: _Conversation) -> tuple[str, ...]:

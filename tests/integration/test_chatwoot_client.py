@@ -764,7 +764,7 @@ async def test_choice_whose_webhook_was_lost_is_found(client, chatwoot):
     message = SHOWN["last_non_activity_message"] | {"content_attributes": values}
     chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": message})
 
-    *_, newest = await client.last_messages(1, 150)
+    *_, newest = (await client.show(1, 150)).messages
 
     assert newest.event.kind is Kind.CONTACT_MESSAGE
     assert newest.event.message.content == "Refund"
@@ -793,7 +793,7 @@ async def test_agents_reply_that_was_fetched_counts_from_when_it_was_written(
     agents |= {"created_at": written_at, "message_type": 1}
     chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": agents})
 
-    *_, newest = await client.last_messages(1, 150)
+    *_, newest = (await client.show(1, 150)).messages
 
     assert newest.event.kind is Kind.AGENT_REPLY
     assert newest.event.conversation.updated_at == written_at + 1
