@@ -1,7 +1,7 @@
 """The service is away for a while: everybody who wrote meanwhile is answered, once.
 
 A table: each release of Chatwoot, with a bot's token alone and with a user's, and four
-ways of being away. Chatwoot then opens the conversations and leaves the bot their owner.
+ways of being away. Chatwoot opens the conversations, and the bot stays their owner.
 """
 
 import asyncio
