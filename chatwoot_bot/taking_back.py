@@ -26,7 +26,7 @@ from .store.taking_back import RELEASE, Stranded
 
 log = structlog.get_logger(__name__)
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 # An agent's "open" takes two saves, 0.1 to 0.3 s apart.
 SETTLE_S = 2.0
 # Of one pass, and of them at the same time.

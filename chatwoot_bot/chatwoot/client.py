@@ -187,8 +187,9 @@ class ChatwootClient(Calls):
         Raises:
             ChatwootError: as for `get_conversation`; or it is not understood.
         """
+        asked_at = time.time()
         response = await self.call("GET", account_id, display_id, shape=_has_id)
-        payload = object_of(response)
+        payload = _as_of(object_of(response), response, asked_at)
         try:
             seen = row_from_rest(payload, account_id)
         except PayloadError as error:
@@ -315,12 +316,15 @@ class ChatwootClient(Calls):
             ChatwootError: 401 for a bot's token, or no answer.
         """
         action = f"conversations?status={status}&assignee_type=all&page={page}"
+        asked_at = time.time()
         response = await self.call("GET", account_id, None, action, shape=_is_list)
-        rows = object_of(response)["data"]["payload"]
-        found = [
-            _last_message(row, account_id) or _row(row, account_id)
-            for row in rows
+        rows = [
+            _as_of(row, response, asked_at)
+            for row in object_of(response)["data"]["payload"]
             if isinstance(row, dict)
+        ]
+        found = [
+            _last_message(row, account_id) or _row(row, account_id) for row in rows
         ]
         return [fetched for fetched in found if fetched is not None]
 
@@ -393,6 +397,27 @@ def _clock(response: httpx.Response) -> float:
         return parsedate_to_datetime(response.headers["date"]).timestamp() + 1.0
     except (KeyError, ValueError):
         return time.time()
+
+
+def _as_of(
+    conversation: Mapping[str, Any], response: httpx.Response, asked_at: float
+) -> Mapping[str, Any]:
+    """Return *conversation* as it is now, however long ago it changed.
+
+    A status that we have set counts from the end of a second, so a change within that
+    second looks older than it; but what Chatwoot shows later is what holds.
+
+    Args:
+        asked_at: our clock, for a server that names no time.
+    """
+    try:
+        now = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        now = asked_at
+    updated_at = conversation.get("updated_at")
+    if not isinstance(updated_at, int | float) or not 0 < updated_at < now:
+        return conversation
+    return {**conversation, "updated_at": now}
 
 
 def _status(value: Any) -> Status | None:

@@ -179,7 +179,8 @@ class Conversation:
         spent: what the model has cost since a human or a resolve.
         released: an agent gave it to the bot, and it was not resolved since.
         touched: an agent has replied, given a command or taken it since the bot last
-            got it; then the bot does not take it back by itself.
+            got it, or the bot has called one; then the bot does not take it back by
+            itself.
         stranded_at: Unix seconds since when Chatwoot shows it as open while the bot
             still owns it and is silent, so that no agent may find it; None otherwise.
         owed_since: Unix seconds of the oldest message without an answer.

@@ -175,6 +175,8 @@ class Story:
             note_change(
                 self.tx, self.now.id, state, reason=why, now=self.at, detail=detail
             )
+        if self.now.state is State.HANDOVER_PENDING:
+            self.change(touched=True)  # the bot has promised a human
         self.change(state=state, hushed=False)
         if state is not State.AI or trigger is Trigger.RESOLVED:
             self._fall_silent()

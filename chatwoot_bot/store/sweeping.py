@@ -6,6 +6,7 @@ from ..core.conversation import Sender, State, Status
 from .conversations import inbox_has_bot, insert_new
 from .human import value
 from .schema import conversations, messages, service
+from .statements import change
 
 
 def first_start(tx: sa.Connection, *, now: float) -> float:
@@ -37,7 +38,14 @@ def waiting_for_contact(
         .order_by(c.active_at.desc())
         .limit(limit)
     )
-    return [row._tuple() for row in tx.execute(query)]
+    rows = tx.execute(query)
+    return [(row.account_id, row.display_id, row.inbox_id) for row in rows]
+
+
+def forget(tx: sa.Connection, account_id: int, display_id: int) -> None:
+    """Ask no more about a conversation that was deleted in Chatwoot."""
+    where = {"account_id": account_id, "display_id": display_id}
+    change(tx, conversations, where, status=Status.RESOLVED, stranded_at=None)
 
 
 def last_numbers(tx: sa.Connection) -> list[tuple[int, int]]:
