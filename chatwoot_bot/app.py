@@ -49,6 +49,7 @@ from .media.reader import MediaReader
 from .media.reading import FileReader
 from .media.transcribe import Transcriber
 from .metrics import Metrics
+from .missed import Missed
 from .prices import read_prices
 from .recovery import Recovery
 from .relay import Relay
@@ -59,6 +60,7 @@ from .store import human, signals
 from .store.arrivals import Rules
 from .store.engine import Database
 from .sweep import Sweep
+from .taking_back import TakingBack
 from .toolkit import tools_of
 from .web.auth import Gate, origin_of
 from .web.context import Context
@@ -170,7 +172,8 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             recovery = Recovery(db, chatwoot, clock=engine.clock, wake=worker.wake)
             await stack.enter_async_context(parts.beside(recovery.run(), "recovery"))
         stack.callback(engine.hub.close)
-        intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker)
+        missed = _missed(db, engine.rules, clients) if clients else None
+        intake = Intake(db, engine.hub, engine.rules, engine.metrics, worker, missed)
         rooms = Rooms(db, engine.hub)
         presence = Presence(db, engine.hub, engine.clock)
         await stack.enter_async_context(parts.beside(rooms.run(), "rooms"))
@@ -178,9 +181,14 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
         await stack.enter_async_context(parts.beside(presence.run(), "presence"))
         if not db.is_sqlite:
             await _hear_others(stack, parts, db, engine.hub, intake, rooms)
-        if clients and with_worker and settings.sweep_interval_seconds:
-            sweep = _sweep(settings, db, intake, clients)
-            await stack.enter_async_context(parts.beside(sweep.run(), "sweep"))
+        if missed is not None and with_worker:
+            taking_back = TakingBack(db, intake, missed, engine.rules)
+            await stack.enter_async_context(
+                parts.beside(taking_back.run(), "taking-back")
+            )
+            if settings.sweep_interval_seconds:
+                sweep = _sweep(settings, db, intake, missed, clients[0][1].reader)
+                await stack.enter_async_context(parts.beside(sweep.run(), "sweep"))
         keeping_up = library.keep_up(settings, db, http, shared.embeddings)
         await stack.enter_async_context(parts.beside(keeping_up, "knowledge"))
         yield Context(
@@ -429,6 +437,7 @@ def _rules(settings: Settings, bot: BotSettings) -> Rules:
         routing=_routing(bot.settings),
         attributes=bot.settings.contact_attributes,
         remembers=bot.settings.remember_contacts,
+        recovers=bot.settings.recover == "answer",
         say=wording(bot.settings.agents_language),
     )
 
@@ -590,23 +599,33 @@ def _sweepers(
     return [(bot, clients) for bot, clients in pairs if clients is not None]
 
 
+def _client_of(
+    bots: Sequence[tuple[BotSettings, Clients]],
+) -> Callable[[int | None], ChatwootClient]:
+    """Return what returns a client with the token of an inbox's bot."""
+    clients = {inbox: each.bot for bot, each in bots for inbox in bot.inboxes}
+    others = bots[0][1].bot
+    return lambda inbox_id: clients.get(inbox_id or 0, others)
+
+
+def _missed(
+    db: Database, rules: Rules, bots: Sequence[tuple[BotSettings, Clients]]
+) -> Missed:
+    return Missed(db, _client_of(bots), bots[0][1].reader, rules)
+
+
 def _sweep(
     settings: Settings,
     db: Database,
     intake: Intake,
-    bots: Sequence[tuple[BotSettings, Clients]],
+    missed: Missed,
+    reader: ChatwootClient | None,
 ) -> Sweep:
-    clients = {inbox: each.bot for bot, each in bots for inbox in bot.inboxes}
-    others = bots[0][1]
-
-    def client(inbox_id: int | None) -> ChatwootClient:
-        return clients.get(inbox_id or 0, others.bot)
-
     return Sweep(
         db,
         intake,
-        client,
-        others.reader,
+        missed,
+        reader,
         account_id=settings.chatwoot_account_id,
         serves=settings.serves,
         names=settings.names,

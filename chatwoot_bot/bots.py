@@ -38,6 +38,7 @@ KEYS: Mapping[str, Key] = {
     "contact_attributes": ("contact_attributes",),
     "remember_contacts": ("remember_contacts",),
     "ignore_contacts": ("ignore_contacts",),
+    "recover": ("recover",),
     "openai_model": ("model",),
     "openai_base_url": ("base_url",),
     "openai_api_key": ("api_key_env",),
@@ -163,6 +164,7 @@ class _Bot(_Table):
     contact_attributes: Texts | None = None
     remember_contacts: bool | None = None
     ignore_contacts: Texts | None = None
+    recover: Text | None = None
     model: Text | None = None
     base_url: Text | None = None
     api_key_env: Variable | None = None

@@ -3,12 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from .hub import Hub
 from .metrics import Metrics
+from .missed import Missed
 from .store import chat
 from .store.accept import accept
 from .store.arrivals import Accepted, Arrival, Rules
@@ -29,6 +31,7 @@ class Intake:
 
     Args:
         worker: None in a process that only serves the web.
+        missed: fetches what was lost before a command; None where it cannot.
     """
 
     def __init__(
@@ -38,6 +41,7 @@ class Intake:
         rules: Rules,
         metrics: Metrics,
         worker: Worker | None,
+        missed: Missed | None = None,
     ) -> None:
         self._db = db
         self._hub = hub
@@ -45,6 +49,7 @@ class Intake:
         self._accept = partial(accept, rules=rules)
         self._metrics = metrics
         self._worker = worker
+        self._missed = missed
 
     async def take(self, arrival: Arrival) -> Accepted:
         """Return once *arrival* is on disk.
@@ -54,6 +59,13 @@ class Intake:
             StoreError: it could not be stored.
         """
         self._db.refuse_when_full()
+        for fetched in await self._missed.before(arrival) if self._missed else ():
+            # A command acts on what the contact wrote last, delivered or not.
+            lost = replace(arrival, event=fetched.event, delivery_id=None, body=None)
+            await self._store(lost)
+        return await self._store(arrival)
+
+    async def _store(self, arrival: Arrival) -> Accepted:
         accepted = await self.follow(self._db.write_grouped(self._accept, arrival))
         self._tell(arrival, accepted)
         return accepted

@@ -281,7 +281,8 @@ class Settings(pydantic.BaseModel):
     delivery_deadline_hours: float = Field(24.0, gt=0, le=720)
     answer_deadline_seconds: Seconds = 120.0
     verify_before_reply: bool = True
-    sweep_interval_seconds: float = Field(300.0, ge=0, le=86_400)
+    sweep_interval_seconds: float = Field(45.0, ge=0, le=86_400)
+    recover: Literal["answer", "release"] = "answer"
     shadow: bool = False
 
     # Handover

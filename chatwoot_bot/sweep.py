@@ -1,25 +1,29 @@
 """Fetch what Chatwoot did not deliver: webhooks lost while the service was down.
 
-Chatwoot tries an account webhook once and an agent bot's three times in seven seconds.
-So, at start and every few minutes, this asks for the bot's conversations and hands in
-what the contact wrote without an answer, and what agents replied, as if it had been
-delivered; what is known already has no effect. With a user's token it lists them, and
-all that was missed in each; with a bot's it asks for the conversations we know, and
-gets the last message or two. Bounded, and never about messages that are older
-than the service's first start: the bot must not wake an inbox's past.
+Chatwoot tries an account webhook once and an agent bot's three times in 16 seconds, and
+then opens the conversation. So, at start and every few moments, this asks for the bot's
+conversations and hands in what the contact wrote without an answer, what agents
+replied, and that Chatwoot has opened one, as if it had been delivered; what is known
+already has no effect. With a user's token it lists them, and all that was missed in
+each; with a bot's it asks for the conversations we know and, by their numbers, for
+those that have begun since, and gets the last message or two. Bounded, and never about
+messages that are older than the service's first start: the bot must not wake an
+inbox's past.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 
 import structlog
 
-from .chatwoot.client import ChatwootClient, Fetched
+from .chatwoot.client import ChatwootClient, Fetched, Shown
 from .core.conversation import Status
 from .core.events import Event, Kind
 from .errors import ChatwootBotError, ChatwootError, unexpected
 from .intake import Intake
+from .missed import Missed
 from .store import sweeping
 from .store.arrivals import Arrival
 from .store.engine import Database
@@ -28,16 +32,18 @@ log = structlog.get_logger(__name__)
 
 PAGES = 8  # of 25 conversations
 KNOWN = 100  # conversations asked for one by one
-# What a message is that somebody wrote for the contact; a template is no answer.
-ANSWERS = ("agent_reply", "bot_message", "own_echo")
-PAUSE_S = 0.1  # between two requests: at most 600 of Chatwoot's 3,000 a minute
+NEW = 200  # numbers that may be new conversations
+GAPS = 5  # numbers in a row that nobody has; deleted conversations leave such
+PAUSE_S = 0.02  # between two requests; Chatwoot takes 3,000 a minute, of all clients
+# Chatwoot may still be trying what it could not deliver while we were down.
+FIRST_PAUSES_S = (5.0, 10.0, 15.0)
 
 
 class Sweep:
     """Look for messages that were missed.
 
     Args:
-        client: returns one with the token of the inbox's bot.
+        missed: fetches those of one conversation.
         reader: with a user's token; None without one.
         account_id: to list conversations of; None when not set.
         serves: returns whether an inbox is any business of ours.
@@ -51,7 +57,7 @@ class Sweep:
         self,
         db: Database,
         intake: Intake,
-        client: Callable[[int | None], ChatwootClient],
+        missed: Missed,
         reader: ChatwootClient | None,
         *,
         account_id: int | None,
@@ -64,13 +70,14 @@ class Sweep:
     ) -> None:
         self._db = db
         self._intake = intake
-        self._client = client
+        self._missed = missed
         self._reader = reader
         self._account_id = account_id
         self._serves = serves
         self._names = names
         self._ignores = ignores
         self._has_bot: Mapping[int, bool] = {}
+        self._counted: dict[int, int] = {}
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -81,6 +88,7 @@ class Sweep:
         Whatever fails, the next sweep is tried: a service that fetches nothing is
         better than none.
         """
+        first = iter(FIRST_PAUSES_S)
         while True:
             try:
                 found = await self.once()
@@ -90,7 +98,7 @@ class Sweep:
                 log.warning("sweep failed", error=str(error))
             except Exception as error:  # noqa: BLE001 - see above
                 log.error("sweep failed", **unexpected(error))
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(min(self._every_s, next(first, self._every_s)))
 
     async def once(self) -> int:
         """Sweep once; return how many messages had been missed.
@@ -130,22 +138,33 @@ class Sweep:
     def _fetch(self, oldest: float) -> AsyncIterator[Fetched]:
         if self._reader is not None and self._account_id is not None:
             return self._listed(self._reader, self._account_id, oldest)
-        return self._known(active_since=oldest)
+        return self._asked_for(active_since=oldest)
 
     async def _listed(
         self, reader: ChatwootClient, account_id: int, oldest: float
     ) -> AsyncIterator[Fetched]:
-        async for newest in self._newest(reader, account_id, Status.PENDING):
-            if self._is_ours(newest, oldest):  # otherwise, nor is anything before it
-                async for missed in self._missed(reader, newest):
-                    yield missed
-        if all(self._has_bot.values()):
-            return  # then whatever is open is a human's
-        async for newest in self._newest(reader, account_id, Status.OPEN):
-            without_bot = self._has_bot.get(newest.event.inbox_id or 0) is False
-            if without_bot and self._is_ours(newest, oldest):
-                async for missed in self._missed(reader, newest):
-                    yield missed
+        for status in (Status.PENDING, Status.OPEN):
+            async for newest in self._newest(reader, account_id, status):
+                # Otherwise, nor is anything before it.
+                if self._is_bots(newest) and self._is_ours(newest, oldest):
+                    missed = await self._missed.listed(reader, newest)
+                    for fetched in missed:
+                        yield fetched
+                    if status is Status.OPEN:
+                        yield _itself(newest)
+                    if missed:
+                        await asyncio.sleep(PAUSE_S)
+
+    def _is_bots(self, newest: Fetched) -> bool:
+        """Return whether it is the bot's, or was until Chatwoot itself opened it.
+
+        In an inbox with an agent bot what is open is a human's, unless the bot is still
+        its owner.
+        """
+        seen = newest.event.conversation
+        if seen is None or seen.status is Status.PENDING or seen.bot_owner:
+            return True
+        return self._has_bot.get(newest.event.inbox_id or 0) is False
 
     async def _newest(
         self, reader: ChatwootClient, account_id: int, status: Status
@@ -159,59 +178,78 @@ class Sweep:
                 return
             await asyncio.sleep(PAUSE_S)
 
-    async def _missed(
-        self, reader: ChatwootClient, newest: Fetched
-    ) -> AsyncIterator[Fetched]:
-        """Yield what a conversation has that we do not know of, oldest first.
-
-        Where one delivery was lost, the one before it may be lost as well; and the
-        newest may be a template or a note, behind which the contact waits.
-        """
-        event = newest.event
-        said, seen, account_id = event.message, event.conversation, event.account_id
-        if seen is None or account_id is None:
-            return
-        if said is not None and said.submitted_to is not None:
-            yield newest  # a choice, which has no place in the list
-            return
-        known = await self._db.read(sweeping.newest_known, account_id, seen.display_id)
-        if said is not None and (said.external_id or 0) <= known:
-            return
-        shown = await reader.list_messages(event, after=known)
-        await asyncio.sleep(PAUSE_S)
-        ids = {each.event.message.external_id for each in shown if each.event.message}
-        if said is not None and said.external_id not in ids:
-            shown = [*shown, newest]  # a list that lacks it is not believed
-        for fetched in _unheard(shown):
+    async def _asked_for(self, active_since: float) -> AsyncIterator[Fetched]:
+        async for fetched in self._known(active_since):
+            yield fetched
+        async for fetched in self._new():
             yield fetched
 
     async def _known(self, active_since: float) -> AsyncIterator[Fetched]:
         addresses = await self._db.read(
             sweeping.waiting_for_contact, active_since=active_since, limit=KNOWN
         )
-        for account_id, display_id, inbox_id in addresses:
-            client = self._client(inbox_id)
-            try:
-                shown = await client.last_messages(account_id, display_id)
-            except ChatwootError as error:
-                if error.status_code is None:
-                    raise
-                continue  # one we may not see must not hide the others
-            for fetched in _unheard(shown):
-                yield fetched
-            await asyncio.sleep(PAUSE_S)
+        for address in addresses:
+            shown = await self._shown(*address)
+            if isinstance(shown, Shown):
+                for fetched in self._news(shown):
+                    yield fetched
+            elif shown.is_gone:
+                account_id, display_id, _ = address
+                await self._db.write(sweeping.forget, account_id, display_id)
+
+    async def _new(self) -> AsyncIterator[Fetched]:
+        """Yield what is said in conversations that have begun since the last known.
+
+        Chatwoot counts them, and a bot may read every one of its account.
+        """
+        numbers = await self._db.read(sweeping.last_numbers)
+        # Later than the numbers, or an inbox that was heard of meanwhile is passed by.
+        self._has_bot = await self._db.read(sweeping.inboxes)
+        for account_id, known in numbers:
+            counted = max(known, self._counted.get(account_id, 0))
+            gaps = 0
+            for number in range(counted + 1, counted + 1 + NEW):
+                shown = await self._shown(account_id, number, None)
+                if isinstance(shown, Shown):
+                    self._counted[account_id], gaps = number, 0
+                    # The conversation too, so that it is known without a message.
+                    for fetched in (*self._missed.unheard(shown.messages), shown.seen):
+                        yield fetched
+                elif shown.is_gone:
+                    gaps += 1
+                if gaps > GAPS:
+                    break
+
+    async def _shown(
+        self, account_id: int, display_id: int, inbox_id: int | None
+    ) -> Shown | ChatwootError:
+        """Return a conversation, or why Chatwoot does not show it.
+
+        Raises:
+            ChatwootError: there was no answer at all.
+        """
+        await asyncio.sleep(PAUSE_S)
+        try:
+            return await self._missed.show(account_id, display_id, inbox_id)
+        except ChatwootError as error:
+            if error.status_code is None:
+                raise
+            return error  # one we may not see must not hide the others
+
+    def _news(self, shown: Shown) -> list[Fetched]:
+        seen = shown.seen.event.conversation
+        opened = seen is not None and seen.status is not Status.PENDING
+        news = self._missed.unheard(shown.messages)
+        return [*news, shown.seen] if opened else news
 
 
-def _unheard(shown: Sequence[Fetched]) -> list[Fetched]:
-    """Return the agents' replies, and the contact's messages without an answer.
-
-    Args:
-        shown: messages of one conversation, oldest first.
-    """
-    found: list[Fetched] = []
-    for fetched in shown:
-        if fetched.event.reason in ANSWERS:
-            found = [each for each in found if each.event.kind is Kind.AGENT_REPLY]
-        if fetched.event.kind in (Kind.CONTACT_MESSAGE, Kind.AGENT_REPLY):
-            found.append(fetched)
-    return found
+def _itself(newest: Fetched) -> Fetched:
+    """Return the conversation in which *newest* is, without the message."""
+    event = replace(
+        newest.event,
+        name="conversation_seen",
+        kind=Kind.OTHER,
+        reason="not_message_created",
+        message=None,
+    )
+    return replace(newest, event=event)

@@ -101,7 +101,9 @@ def psql(postgres):
 @pytest.fixture(scope="session")
 def bot(tmp_path_factory):
     """A running service for all stories that need no settings of their own."""
-    with installed(tmp_path_factory.mktemp("bot")) as installation:
+    # A sweep would call Chatwoot in the middle of what a story counts.
+    settings = {"SWEEP_INTERVAL_SECONDS": 0}
+    with installed(tmp_path_factory.mktemp("bot"), **settings) as installation:
         yield installation
 
 

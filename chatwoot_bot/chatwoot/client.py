@@ -13,7 +13,6 @@ from ..core.events import (
     Event,
     Kind,
     Sighting,
-    agent_bot_of,
     from_rest,
     moment,
     row_from_rest,
@@ -37,7 +36,7 @@ class Conversation:
         last: the newest public message, as if delivered; None when not shown.
         can_reply: the channel's time for replies is not over; None when not shown.
         first_reply_at: when an agent first answered; 0 for never.
-        bot_owner: Chatwoot's id of the agent bot that owns it; 0 for none.
+        bot_owner: as in `Sighting`.
     """
 
     status: Status | None
@@ -46,7 +45,7 @@ class Conversation:
     last: Event | None = None
     can_reply: bool | None = None
     first_reply_at: float = 0.0
-    bot_owner: int = 0
+    bot_owner: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +58,23 @@ class Fetched:
 
     event: Event
     written_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A conversation as Chatwoot shows it, as if its events had been delivered.
+
+    Attributes:
+        seen: the conversation itself, and when anybody last wrote in it.
+        messages: the newest public ones that it shows, at most two, oldest first.
+        opened_by_decision: a person or a rule has opened it, by its last activity;
+            the line about a failed delivery and the end of a snooze say nothing of
+            the kind (since Chatwoot 4.16; before, and behind a newer message, False).
+    """
+
+    seen: Fetched
+    messages: Sequence[Fetched]
+    opened_by_decision: bool
 
 
 class ChatwootClient(Calls):
@@ -170,22 +186,37 @@ class ChatwootClient(Calls):
             last=last.event if last else None,
             can_reply=can_reply if isinstance(can_reply, bool) else None,
             first_reply_at=moment(payload.get("first_reply_created_at")),
-            bot_owner=_bot_owner(payload.get("meta")),
+            bot_owner=_owner(payload, account_id),
         )
 
-    async def last_messages(self, account_id: int, display_id: int) -> list[Fetched]:
-        """Return the public messages that a conversation shows: the newest one or two.
+    async def show(self, account_id: int, display_id: int) -> Shown:
+        """Return a conversation with the newest one or two messages.
 
         Bots may since 4.14.2.
 
         Raises:
-            ChatwootError: as for `get_conversation`.
+            ChatwootError: as for `get_conversation`; or it is not understood.
         """
+        asked_at = time.time()
         response = await self.call("GET", account_id, display_id, shape=_has_id)
-        payload = object_of(response)
+        payload = _as_of(object_of(response), response, asked_at)
+        try:
+            seen = row_from_rest(payload, account_id)
+        except PayloadError as error:
+            raise ChatwootError(
+                f"conversation {display_id} is not understood: {error}",
+                status_code=response.status_code,
+                final=True,
+            ) from error
         shown = {message["id"]: message for message in _nested_messages(payload)}
         found = [_fetched(payload, shown[each], account_id) for each in sorted(shown)]
-        return [fetched for fetched in found if fetched is not None]
+        return Shown(
+            seen=Fetched(
+                event=seen, written_at=_seconds(payload.get("last_activity_at"))
+            ),
+            messages=[fetched for fetched in found if fetched is not None],
+            opened_by_decision=_opened_by_decision(shown),
+        )
 
     async def add_labels(
         self, account_id: int, display_id: int, labels: Collection[str]
@@ -325,12 +356,15 @@ class ChatwootClient(Calls):
             ChatwootError: 401 for a bot's token, or no answer.
         """
         action = f"conversations?status={status}&assignee_type=all&page={page}"
+        asked_at = time.time()
         response = await self.call("GET", account_id, None, action, shape=_is_list)
-        rows = object_of(response)["data"]["payload"]
-        found = [
-            _last_message(row, account_id) or _row(row, account_id)
-            for row in rows
+        rows = [
+            _as_of(row, response, asked_at)
+            for row in object_of(response)["data"]["payload"]
             if isinstance(row, dict)
+        ]
+        found = [
+            _last_message(row, account_id) or _row(row, account_id) for row in rows
         ]
         return [fetched for fetched in found if fetched is not None]
 
@@ -405,14 +439,29 @@ def _clock(response: httpx.Response) -> float:
         return time.time()
 
 
+def _as_of(
+    conversation: Mapping[str, Any], response: httpx.Response, asked_at: float
+) -> Mapping[str, Any]:
+    """Return *conversation* as it is now, however long ago it changed.
+
+    A status that we have set counts from the end of a second, so a change within that
+    second looks older than it; but what Chatwoot shows later is what holds.
+
+    Args:
+        asked_at: our clock, for a server that names no time.
+    """
+    try:
+        now = parsedate_to_datetime(response.headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        now = asked_at
+    updated_at = conversation.get("updated_at")
+    if not isinstance(updated_at, int | float) or not 0 < updated_at < now:
+        return conversation
+    return {**conversation, "updated_at": now}
+
+
 def _status(value: Any) -> Status | None:
     return Status(value) if isinstance(value, str) and value in set(Status) else None
-
-
-def _bot_owner(meta: Any) -> int:
-    if not isinstance(meta, dict):
-        return 0
-    return agent_bot_of(meta.get("assignee"), meta.get("assignee_type"))
 
 
 def _seconds(value: Any) -> float:
@@ -432,6 +481,27 @@ def _nested_messages(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for message in candidates:
         if isinstance(message, dict) and isinstance(message.get("id"), int):
             yield message
+
+
+def _opened_by_decision(shown: Mapping[int, Mapping[str, Any]]) -> bool:
+    """Return whether the newest message is the line of who has opened it."""
+    newest = shown[max(shown)] if shown else {}
+    attributes = newest.get("content_attributes")
+    activity = attributes.get("activity") if isinstance(attributes, dict) else None
+    return (
+        isinstance(activity, dict)
+        and activity.get("type") == "conversation_status_changed"
+        and activity.get("status") == Status.OPEN
+    )
+
+
+def _owner(payload: Mapping[str, Any], account_id: int) -> int | None:
+    """Return the agent bot that owns the conversation; see `Sighting.bot_owner`."""
+    try:
+        seen = row_from_rest(payload, account_id).conversation
+    except PayloadError:
+        return None
+    return seen.bot_owner if seen else None
 
 
 def _last_message(conversation: Mapping[str, Any], account_id: int) -> Fetched | None:

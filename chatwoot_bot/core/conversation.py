@@ -178,6 +178,11 @@ class Conversation:
         summary: what was said up to the message `summary_until`; None for nothing.
         spent: what the model has cost since a human or a resolve.
         released: an agent gave it to the bot, and it was not resolved since.
+        touched: an agent has replied, given a command or taken it since the bot last
+            got it, or the bot has called one; then the bot does not take it back by
+            itself.
+        stranded_at: Unix seconds since when Chatwoot shows it as open while the bot
+            still owns it and is silent, so that no agent may find it; None otherwise.
         owed_since: Unix seconds of the oldest message without an answer.
         due_at: Unix seconds when somebody should look at it; None for never. While
             it is leased, the end of the lease.
@@ -217,6 +222,8 @@ class Conversation:
     summary_until: int | None = None
     spent: float = 0.0
     released: bool = False
+    touched: bool = False
+    stranded_at: float | None = None
     owed_since: float | None = None
     due_at: float | None = None
     leased: bool = False

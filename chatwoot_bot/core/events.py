@@ -178,7 +178,7 @@ class _Named(_Wire):
 class _Meta(_Wire):
     sender: _Named | None = None
     channel: Any = None  # only in REST
-    # Read where they are as expected.
+    # Who owns it; REST leaves both out when nobody does.
     assignee: Any = None
     assignee_type: Any = None
 

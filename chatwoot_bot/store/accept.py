@@ -133,6 +133,7 @@ def _first_sight(tx: sa.Connection, arrival: Arrival, rules: Rules) -> dict[str,
             "status_at": seen.updated_at,
             "ever_pending": seen.status is Status.PENDING,
             **at_first_sight(seen),
+            "touched": seen.status is Status.OPEN and seen.agent_replied,
             "chatwoot_channel": seen.channel,
             "can_reply": seen.can_reply is not False,
         }

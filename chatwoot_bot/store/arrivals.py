@@ -28,6 +28,7 @@ class Rules:
         routing: where a conversation goes when a human is called.
         attributes: the custom ones that the model may know.
         remembers: whether it may know of the contact's earlier requests.
+        recovers: whether the bot takes back what Chatwoot has opened by itself.
         say: says an English text in the agents' language.
         bots: the rules of the inboxes that have a bot of their own.
     """
@@ -40,6 +41,7 @@ class Rules:
     routing: Routing = field(default_factory=Routing)
     attributes: tuple[str, ...] = ()
     remembers: bool = False
+    recovers: bool = True
     say: Say = str
     bots: Mapping[Inbox, "Rules"] = field(default_factory=dict)
 

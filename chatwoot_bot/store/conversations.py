@@ -191,7 +191,8 @@ def state_at_first_sight(
         seen.status,
         agent_replied=seen.agent_replied,
         # Asked only where it matters.
-        inbox_has_bot=seen.status is Status.OPEN and inbox_has_bot(tx, inbox_id),
+        inbox_has_bot=seen.status is Status.OPEN
+        and (bool(seen.bot_owner) or inbox_has_bot(tx, inbox_id)),
     )
 
 
@@ -258,6 +259,8 @@ def conversation_of(row: sa.RowMapping) -> Conversation:
         summary_until=row["summary_until"],
         spent=row["spent"],
         released=row["released"],
+        touched=row["touched"],
+        stranded_at=row["stranded_at"],
         owed_since=row["owed_since"],
         due_at=row["due_at"],
         leased=row["lease"] is not None,
@@ -380,6 +383,8 @@ SAVED = (
     "attributes",
     "spent",
     "released",
+    "touched",
+    "stranded_at",
     "owed_since",
     "due_at",
 )

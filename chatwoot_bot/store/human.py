@@ -117,6 +117,7 @@ def hold(
             remote.hand_back(story, now, result)
             return
         story.trigger(Trigger.AGENT_JOINED, result)
+        story.change(touched=True)
         # A switch reopens nothing; who comes back after a resolve is the bot's.
         if story.now.status not in (None, Status.RESOLVED):
             story.want_status(Status.OPEN, now)

@@ -41,16 +41,25 @@ def heed_owner(story: "Story", event: Event, now: float) -> None:
         if story.now.due_at is not None:  # or nothing is to be done there
             story.tx.execute(_DROP, {"conversation": story.now.id})
         return
-    if not _is_ours(story, seen.bot_owner, event):
-        return
+    if story.now.stranded_at is not None:
+        return  # the bot may take it back; else `taking_back` has it released
+    if _is_ours(story, seen.bot_owner, event):
+        release(story, seen.bot_owner, key=f"{seen.updated_at:.6f}", now=now)
+
+
+def release(story: "Story", bot: int, *, key: str, now: float) -> None:
+    """Have the outbox end the ownership of our *bot*, in a moment.
+
+    Args:
+        key: of what has shown it; delivered twice, it is one.
+    """
     row = {
-        # Delivered twice, it is one.
-        "key": f"release_{story.now.id}_{seen.updated_at:.6f}",
+        "key": f"release_{story.now.id}_{key}",
         "conversation_id": story.now.id,
         "turn_id": f"release_{story.now.id}",
         "position": 0,
         "kind": RELEASE,
-        "content": str(seen.bot_owner),
+        "content": str(bot),
         "state": "open",
         "created_at": now,
     }

@@ -125,7 +125,7 @@ def heed_assignment(
     if story.now.status not in (Status.PENDING, Status.OPEN, Status.SNOOZED):
         return
     if assigned.bot is not None:
-        if story.now.state is not State.AI and _is_ours(story, assigned.bot):
+        if story.now.state is not State.AI and is_ours(story, assigned.bot):
             hand_back(story, arrival.received_at, result)
             story.want_status(Status.PENDING, arrival.received_at)
     elif story.now.state is State.AI and _is_by_agent(story, assigned):
@@ -152,7 +152,7 @@ def note_own_bot(story: "Story", said: Said) -> None:
     story.tx.execute(insert_new(service, story.tx.dialect.name), row)
 
 
-def _is_ours(story: "Story", bot: int) -> bool:
+def is_ours(story: "Story", bot: int) -> bool:
     """Return whether an agent bot is ours; the only one known of may be unknown yet."""
     found = story.tx.execute(OWN_BOTS, {"prefix": own_bot(story, "")})
     names = set(found.scalars())
@@ -178,6 +178,7 @@ def tell_misplaced(
 
 def _silence(story: "Story", now: float, result: Accepted) -> None:
     story.trigger(Trigger.AGENT_JOINED, result)
+    story.change(touched=True)
     story.show_to_humans(now)
 
 

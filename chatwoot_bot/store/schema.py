@@ -58,6 +58,8 @@ conversations = sa.Table(
     sa.Column("hushed", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("marks", sa.Text, nullable=False, server_default=""),
     sa.Column("released", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("touched", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("stranded_at", sa.Double),
     sa.Column("owed_since", sa.Double),
     sa.Column("due_at", sa.Double),
     sa.Column("lease", sa.Text),
@@ -78,6 +80,12 @@ sa.Index(
     conversations.c.lease,
     sqlite_where=conversations.c.lease.is_not(None),
     postgresql_where=conversations.c.lease.is_not(None),
+)
+sa.Index(
+    "ix_conversations_stranded",
+    conversations.c.stranded_at,
+    sqlite_where=conversations.c.stranded_at.is_not(None),
+    postgresql_where=conversations.c.stranded_at.is_not(None),
 )
 # For the watchdog.
 sa.Index(

@@ -29,7 +29,7 @@ from ..core.events import UPDATES, Event, Kind, Said, Sighting
 from ..core.mail import fingerprint
 from ..core.rules import marks
 from ..core.updates import reaction
-from . import memory, ownership, remote, unanswered, unheard
+from . import memory, ownership, remote, stranded, unanswered, unheard
 from .arrivals import MAX_RESTARTS, Accepted, Arrival, Rules
 from .conversations import drop_unsent, forget_owed, has_unsaid
 from .deliveries import Outcome
@@ -68,7 +68,8 @@ def key_of(conversation: Conversation, said: Said) -> Key | None:
 def at_first_sight(seen: Sighting) -> dict[str, Any]:
     """Return what is noted when Chatwoot shows a conversation for the first time."""
     return {
-        "began_pending": seen.status is Status.PENDING,
+        # One that a bot owns has been opened since.
+        "began_pending": seen.status is Status.PENDING or bool(seen.bot_owner),
         "agent_replied": seen.agent_replied,
     }
 
@@ -109,6 +110,7 @@ class Story:
             self._take_contact(event.conversation)
             remote.heed_assignment(self, event.conversation, arrival, result)
             remote.heed_switch(self, event.conversation, arrival, result)
+            stranded.heed_owner(self, event.conversation)
         new = event.kind is not Kind.OTHER and event.kind not in UPDATES
         if event.message is not None and new:
             key = key_of(self.now, event.message)
@@ -177,6 +179,8 @@ class Story:
             note_change(
                 self.tx, self.now.id, state, reason=why, now=self.at, detail=detail
             )
+        if self.now.state is State.HANDOVER_PENDING:
+            self.change(touched=True)  # the bot has promised a human
         self.change(state=state, hushed=False)
         if state is not State.AI or trigger is Trigger.RESOLVED:
             self._fall_silent()
@@ -187,10 +191,11 @@ class Story:
             # What silenced the bot is asked again when the contact comes back.
             self.change(switch=None)
         if trigger in (Trigger.RELEASED, Trigger.REOPENED, Trigger.RESOLVED):
-            given = trigger is Trigger.RELEASED
+            given = trigger is Trigger.RELEASED and reason != stranded.TAKEN_BACK
             self.change(held_at=self.now.status_at, released=given, bot_turns=0)
+            self.change(touched=False, stranded_at=None)
         if trigger is Trigger.RELEASED:
-            unanswered.owe(self, result)
+            unanswered.owe(self, result, handed_back=reason != stranded.TAKEN_BACK)
 
     def _fall_silent(self) -> None:
         for row, _ in self.new_messages:
@@ -352,6 +357,7 @@ class Story:
     def agent_joined(self, arrival: Arrival, result: Accepted) -> None:
         """Fall silent, and see that Chatwoot shows the conversation as open."""
         self.trigger(Trigger.AGENT_JOINED, result)
+        self.change(touched=True)
         self.show_to_humans(arrival.received_at)
 
     def show_to_humans(self, now: float) -> None:

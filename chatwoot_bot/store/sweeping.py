@@ -6,6 +6,7 @@ from ..core.conversation import Sender, State, Status
 from .conversations import inbox_has_bot, insert_new
 from .human import value
 from .schema import conversations, messages, service
+from .statements import change
 
 
 def first_start(tx: sa.Connection, *, now: float) -> float:
@@ -21,22 +22,59 @@ def waiting_for_contact(
     """Return (account, number, inbox) of conversations that may have been missed.
 
     Those are the bot's, whether Chatwoot shows them as pending or as open, and owe
-    nothing as far as we know; the most recently active first.
+    nothing as far as we know; and snoozed ones, whose snooze may have ended. The most
+    recently active come first.
     """
     c = conversations.c
     query = (
         sa.select(c.account_id, c.display_id, c.inbox_id)
         .where(
             c.channel == "chatwoot",
-            c.state == State.AI,
-            c.status.in_((Status.PENDING, Status.OPEN)),
+            sa.and_(c.state == State.AI, c.status.in_((Status.PENDING, Status.OPEN)))
+            | (c.status == Status.SNOOZED),
             c.owed_since.is_(None),
             c.active_at >= active_since,
         )
         .order_by(c.active_at.desc())
         .limit(limit)
     )
-    return [row._tuple() for row in tx.execute(query)]
+    rows = tx.execute(query)
+    return [(row.account_id, row.display_id, row.inbox_id) for row in rows]
+
+
+def forget(tx: sa.Connection, account_id: int, display_id: int) -> None:
+    """Ask no more about a conversation that was deleted in Chatwoot."""
+    where = {"account_id": account_id, "display_id": display_id}
+    change(tx, conversations, where, status=Status.RESOLVED, stranded_at=None)
+
+
+def last_numbers(tx: sa.Connection) -> list[tuple[int, int]]:
+    """Return each account with the last number of its conversations that is known."""
+    found: list[tuple[int, int]] = []
+    account: int | None = 0
+    while account is not None and len(found) < ACCOUNTS:
+        account = tx.execute(_NEXT_ACCOUNT, {"account": account}).scalar()
+        if account is not None:
+            last = tx.execute(_LAST_NUMBER, {"account": account}).scalar()
+            found += [] if last is None else [(account, last)]
+    return found
+
+
+# An index has both, account by account.
+ACCOUNTS = 20
+_NEXT_ACCOUNT = sa.select(sa.func.min(conversations.c.account_id)).where(
+    conversations.c.account_id > sa.bindparam("account")
+)
+_LAST_NUMBER = (
+    sa.select(conversations.c.display_id)
+    .where(
+        conversations.c.account_id == sa.bindparam("account"),
+        # An operator may name one that Chatwoot has not shown yet.
+        conversations.c.status.is_not(None),
+    )
+    .order_by(conversations.c.display_id.desc())
+    .limit(1)
+)
 
 
 def inboxes(tx: sa.Connection) -> dict[int, bool]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Messages that are looked at, the newest first.
 LOOKED_AT = 200
+# A message is new for this long after it came.
+NEW_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,13 @@ class _Line:
         return by_bot or self.sender == Sender.AGENT
 
 
-def owe(story: "Story", result: Accepted) -> None:
-    """Owe an answer to what the contact wrote since the last reply."""
+def owe(story: "Story", result: Accepted, *, handed_back: bool = True) -> None:
+    """Owe an answer to what the contact wrote since the last reply.
+
+    Args:
+        handed_back: by an agent, whose decision it was; a message that came a moment
+            ago may otherwise call a human as any new one.
+    """
     if story.now.status is Status.RESOLVED:
         return  # that is over; the contact who comes back writes again
     waiting = _since_last_reply(_newest_first(story))
@@ -60,7 +67,7 @@ def owe(story: "Story", result: Accepted) -> None:
         story.change(due_at=story.at)
     if not again:
         return
-    _owe_again(story, again)
+    _owe_again(story, again, handed_back=handed_back)
     owed_since = min(story.now.owed_since or story.at, story.at)
     story.change(owed_since=owed_since, due_at=story.at)
     result.changed = True
@@ -121,13 +128,18 @@ def _say_after_all(story: "Story", turn_ids: set[str]) -> bool:
     return bool(story.tx.execute(_RESTORE, {"turns": list(turn_ids)}).rowcount)
 
 
-def _owe_again(story: "Story", lines: Sequence[_Line]) -> None:
-    ids = [line.id for line in lines if line.id is not None]
-    if ids:
-        story.tx.execute(OWE, {"ids": ids, "now": story.at})
+def _owe_again(story: "Story", lines: Sequence[_Line], *, handed_back: bool) -> None:
+    def owed_at(line: _Line) -> float | None:
+        is_new = not handed_back and line.created_at >= story.at - NEW_S
+        return None if is_new else story.at
+
+    for moment in (None, story.at):
+        stored = [line.id for line in lines if owed_at(line) == moment and line.id]
+        if stored:
+            story.tx.execute(OWE, {"ids": stored, "now": moment})
     for line in lines:
         if line.row is not None:
-            line.row.update(owed=True, owed_at=story.at)
+            line.row.update(owed=True, owed_at=owed_at(line))
     # No answer has told of what the tools did for these messages.
     since = min(line.created_at for line in lines)
     story.tx.execute(_UNSETTLE, {"conversation": story.now.id, "since": since})

@@ -35,8 +35,12 @@ def heed_first_reply(
         return
     story.change(agent_replied=True)
     before = seen.first_reply_at < story.now.held_at  # the bot was given it again
-    if story.now.state is State.AI and not before and not _may_be_ours(story):
+    if before or _may_be_ours(story):
+        return
+    if story.now.state is State.AI:
         story.agent_joined(arrival, result)
+    else:
+        story.change(touched=True)
 
 
 def _is_posting(story: "Story") -> bool:

@@ -75,7 +75,7 @@ async def test_api_inbox_that_calls_the_bot_back_is_answered(bot):
 
 
 async def test_bot_that_was_assigned_by_hand_answers(bot):
-    """Its events come to it without a connection to the inbox.
+    """Its events come to it without a connection to the inbox, and it sets the status.
 
     Source: docs/chatwoot/deliveries.md#bots.
     """
@@ -86,7 +86,8 @@ async def test_bot_that_was_assigned_by_hand_answers(bot):
         await here.chatwoot.assign_bot(cid)
         answer = await here.asks(cid, "Hello?")
 
-    assert here.chatwoot.status(cid) == "open"
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
+
     assert answer == "Answer to: Hello?"
 
 
@@ -315,15 +316,15 @@ def owners(here, cid):
 
 
 async def test_opened_by_a_rule_is_for_humans_whoever_owns_it(bot):
-    """The bot stays its owner in Chatwoot, and is silent all the same."""
+    """Chatwoot leaves the bot its owner, so that no agent would find it."""
     async with bot.scene() as here:
         cid = await here.answered("Hi")
         await here.chatwoot.automation_opens(cid)
-        await here.chatwoot.settled()
+        await here.chatwoot.until(lambda: owners(here, cid) == (None, None))
         silent = await here.ignores(cid, "Hello?")
 
     assert silent
-    assert owners(here, cid) == (None, 4)
+    assert here.chatwoot.status(cid) == "open"
 
 
 async def test_pending_again_is_the_bots_again_and_the_human_stays_assigned(bot):
@@ -379,16 +380,16 @@ async def test_agent_who_snoozes_stops_the_answer(bot):
     assert here.chatwoot.status(cid) == "snoozed"
 
 
-async def test_end_of_a_snooze_is_for_humans(bot):
+async def test_end_of_a_snooze_gives_the_bot_its_conversation_back(bot):
+    """It is still the owner, and no agent would find the conversation."""
     async with bot.scene() as here:
         cid = await here.answered("Hi")
         await here.chatwoot.set_status(cid, "snoozed", snoozed_until=2e9)
         await here.chatwoot.snooze_ends(cid)
-        await here.chatwoot.settled()
-        silent = await here.ignores(cid, "Any news?")
+        await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
+        answer = await here.asks(cid, "Any news?")
 
-    assert here.chatwoot.status(cid) == "open"
-    assert silent
+    assert answer == "Answer to: Any news?"
 
 
 async def test_visitor_who_ends_the_conversation_hears_no_more(bot):

@@ -764,10 +764,66 @@ async def test_choice_whose_webhook_was_lost_is_found(client, chatwoot):
     message = SHOWN["last_non_activity_message"] | {"content_attributes": values}
     chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": message})
 
-    *_, newest = await client.last_messages(1, 150)
+    *_, newest = (await client.show(1, 150)).messages
 
     assert newest.event.kind is Kind.CONTACT_MESSAGE
     assert newest.event.message.content == "Refund"
+
+
+OWNED = SHOWN["meta"] | {"assignee": {"id": 4}, "assignee_type": "AgentBot"}
+ACTIVITY = {"type": "conversation_status_changed", "status": "open"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "owner"),
+    [
+        (OWNED, 4),
+        (OWNED | {"assignee_type": "User"}, 0),
+        (OWNED | {"assignee_type": "Captain::Assistant"}, 0),
+        ({"assignee_type": "AgentBot"}, 0),
+        ({"assignee": {"id": "4"}, "assignee_type": "AgentBot"}, 0),
+    ],
+    ids=["ours", "agent", "Captain", "nobody", "nonsense"],
+)
+async def test_owner_is_an_agent_bot_and_no_other(client, chatwoot, meta, owner):
+    chatwoot.get(ONE).respond(json=SHOWN | {"meta": meta})
+
+    shown = await client.show(1, 150)
+
+    assert shown.seen.event.conversation.bot_owner == owner
+
+
+@pytest.mark.parametrize(
+    ("attributes", "decided"),
+    [({"activity": ACTIVITY}, True), ({"activity": None}, False), ({}, False)],
+)
+async def test_line_of_who_opened_a_conversation_is_seen(
+    client, chatwoot, attributes, decided
+):
+    """Chatwoot's line about a failed delivery has no such attributes."""
+    line = SHOWN["last_non_activity_message"] | {"id": 9_999, "message_type": 2}
+    line |= {"content_attributes": attributes}
+    chatwoot.get(ONE).respond(json=SHOWN | {"messages": [line]})
+
+    assert (await client.show(1, 150)).opened_by_decision is decided
+
+
+async def test_what_is_shown_counts_from_when_it_was_asked_for(client, chatwoot):
+    """An older change must not look older than a status that we have set since."""
+    headers = {"date": "Mon, 30 Nov 2026 12:00:00 GMT"}
+    chatwoot.get(ONE).respond(json=SHOWN, headers=headers)
+
+    seen = (await client.show(1, 150)).seen
+
+    assert seen.event.conversation.updated_at == 1_796_040_000
+
+
+async def test_unassigning_names_nobody(client, chatwoot):
+    route = chatwoot.post(f"{ONE}/assignments").respond(json=None)
+
+    await client.unassign(1, 150)
+
+    assert json.loads(route.calls.last.request.content) == {"assignee_id": None}
 
 
 async def test_agents_first_reply_is_news_although_others_have_written_since(
@@ -793,7 +849,7 @@ async def test_agents_reply_that_was_fetched_counts_from_when_it_was_written(
     agents |= {"created_at": written_at, "message_type": 1}
     chatwoot.get(ONE).respond(json=SHOWN | {"last_non_activity_message": agents})
 
-    *_, newest = await client.last_messages(1, 150)
+    *_, newest = (await client.show(1, 150)).messages
 
     assert newest.event.kind is Kind.AGENT_REPLY
     assert newest.event.conversation.updated_at == written_at + 1

@@ -185,7 +185,7 @@ def test_any_conversation_is_read_or_refused(payload):
     found = answering(
         body, lambda http: chatwoot(http).get_conversation(1, 150), ChatwootError
     )
-    answering(body, lambda http: chatwoot(http).last_messages(1, 150), ChatwootError)
+    answering(body, lambda http: chatwoot(http).show(1, 150), ChatwootError)
 
     assert found is None or 0 <= found.updated_at <= 1e11
 

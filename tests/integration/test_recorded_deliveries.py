@@ -57,6 +57,8 @@ OPEN, PENDING, RESOLVED = (
 )
 # An agent has replied before: the body dates the first reply.
 SNOOZED = Row(alone="human snoozed")
+# The bot owns it, and something has opened it.
+STRANDED = Row(alone="human open")
 
 READ = {
     "automation_event.message_created": NOTHING,
@@ -64,7 +66,7 @@ READ = {
     "contact_updated": NOTHING,
     "conversation_created": OPEN,
     "conversation_opened": OPEN,
-    "conversation_opened__bot_failure": OPEN,
+    "conversation_opened__bot_failure": STRANDED,
     "conversation_resolved": RESOLVED,
     "conversation_status_changed__open_to_resolved": RESOLVED,
     "conversation_status_changed__pending_to_open": OPEN,
@@ -80,11 +82,11 @@ READ = {
     "conversation_updated__labels": Row(alone="human pending"),
     "conversation_updated__first_bot_reply": PENDING,
     "conversation_updated__first_human_reply": Row(alone="human open"),
-    "conversation_updated__opened_by_agent_first_save": OPEN,
+    "conversation_updated__opened_by_agent_first_save": STRANDED,
     "conversation_updated__opened_by_agent_second_save": OPEN,
     "conversation_updated__priority": PENDING,
     "conversation_updated__resolved_to_pending": PENDING,
-    "conversation_updated__snooze_ended_bot_owner": OPEN,
+    "conversation_updated__snooze_ended_bot_owner": STRANDED,
     "conversation_updated__snoozed": SNOOZED,
     "conversation_updated__status_handoff": OPEN,
     "conversation_updated__team": PENDING,

@@ -146,8 +146,10 @@ ALLOWED = {
     },
     "worker": {"engine", "errors", "metrics", "outbox", "store", "turn"},
     "recovery": {"breaker", "errors", "store"},
-    "intake": {"hub", "metrics", "store", "worker"},
-    "sweep": {"chatwoot", "core", "errors", "intake", "store"},
+    "missed": {"chatwoot", "core", "errors", "store"},
+    "intake": {"core", "hub", "metrics", "missed", "store", "worker"},
+    "sweep": {"chatwoot", "core", "errors", "intake", "missed", "store"},
+    "taking_back": {"chatwoot", "errors", "intake", "missed", "store"},
     "web": {
         "__version__",
         "booking",
