@@ -140,7 +140,9 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     _warn_of_open_purse(settings)
     parts = Parts()
     async with contextlib.AsyncExitStack() as stack:
-        db = Database(settings.database_url.get_secret_value())
+        db = Database(
+            settings.database_url.get_secret_value(), listen_url=settings.listen_url
+        )
         await db.open()
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
@@ -299,7 +301,7 @@ async def _hear_others(
         intake.look()
         rooms.look_at_all()
 
-    listening = signals.listen(db.url, intake.heed, missed, relay.heard)
+    listening = signals.listen(db.listen_url, intake.heed, missed, relay.heard)
     await stack.enter_async_context(parts.beside(listening, "listen"))
     await stack.enter_async_context(parts.beside(relay.run(), "relay"))
 

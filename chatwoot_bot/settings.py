@@ -112,6 +112,13 @@ def _database_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _listen_url(value: SecretStr) -> SecretStr:
+    """Take only PostgreSQL's: a SQLite file has one process."""
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql:// or postgres://")
+    return _database_url(value)
+
+
 def _timezone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError("must be a name such as Europe/Berlin")
@@ -192,6 +199,9 @@ class Settings(pydantic.BaseModel):
     database_url: Annotated[SecretStr, pydantic.AfterValidator(_database_url)] = (
         SecretStr("sqlite:///chatwoot_bot.db")
     )
+    database_listen_url: (
+        Annotated[SecretStr, pydantic.AfterValidator(_listen_url)] | None
+    ) = None
     admin_token: Secret | None = None
     secret_key: Secret | None = None
     cors_origins: Annotated[tuple[Url, ...], Commas] = ()
@@ -457,6 +467,12 @@ class Settings(pydantic.BaseModel):
     def chatwoot_configured(self) -> bool:
         """Whether replies are posted to Chatwoot; otherwise this is the demo."""
         return self.chatwoot_base_url is not None
+
+    @property
+    def listen_url(self) -> str | None:
+        """Return where processes listen, when that is not `DATABASE_URL`."""
+        url = self.database_listen_url
+        return url.get_secret_value() if url else None
 
     @property
     def is_public(self) -> bool:

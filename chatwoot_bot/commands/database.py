@@ -22,7 +22,9 @@ async def visited(
     Raises:
         StoreError: it is not there, or cannot be opened.
     """
-    db = Database(settings.database_url.get_secret_value())
+    db = Database(
+        settings.database_url.get_secret_value(), listen_url=settings.listen_url
+    )
     if db.is_sqlite and not may_make:
         _require_file(db.url.database or "")
     await db.open(alone=False)

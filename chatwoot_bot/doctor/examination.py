@@ -16,6 +16,7 @@ from .connection import check_connection
 from .database import check_database
 from .findings import Finding, ok, redacted
 from .knowledge import check_knowledge
+from .notifications import check_notifications
 from .subject import Subject
 
 
@@ -24,12 +25,14 @@ async def examine(subject: Subject) -> list[Finding]:
     settings = subject.settings
     async with asyncio.TaskGroup() as group:
         database = group.create_task(check_database(settings))
+        notified = group.create_task(check_notifications(settings))
         models = group.create_task(check_models(settings, subject.http))
         there = group.create_task(check_connection(subject, database))
     finding, condition = database.result()
     found = [
         ok("settings", "readable"),
         finding,
+        *notified.result(),
         check_knowledge(settings, condition),
         *models.result(),
         *check_all_tools(settings, subject.http),
