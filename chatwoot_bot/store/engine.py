@@ -116,6 +116,9 @@ class Database:
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="db-write")
         try:
             await self._on_disk(self._migrate)
+        except StoreError:
+            self._release()
+            raise
         except sa.exc.SQLAlchemyError as error:
             self._release()
             raise StoreError(f"cannot open the database: {reason(error)}") from error
