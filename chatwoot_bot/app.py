@@ -191,7 +191,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             intake=intake,
             rooms=rooms,
             presence=presence,
-            gate=Gate(settings, await _secret_key(settings, db)),
+            gate=Gate(settings, await _secret_keys(settings, db)),
             strangers=Strangers(public=settings.is_public),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
@@ -208,7 +208,7 @@ def _warn(settings: Settings, *, with_worker: bool) -> None:
             "LLM_TIMEOUT_SECONDS is longer than ANSWER_DEADLINE_SECONDS: a human is "
             "called before a slow model has used its time"
         )
-    if settings.is_public and settings.admin_token is None:
+    if settings.is_public and not settings.admin_token:
         log.warning(
             "ADMIN_TOKEN is not set: agents can sign in only with the link that is "
             "printed at start-up and works once"
@@ -515,10 +515,10 @@ def _transcriber(settings: Settings, http: httpx.AsyncClient) -> Transcriber | N
     return Transcriber(http, base_url=base_url, api_key=api_key, model=model)
 
 
-async def _secret_key(settings: Settings, db: Database) -> str:
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    return await db.write(human.secret_key)
+async def _secret_keys(settings: Settings, db: Database) -> list[str]:
+    if settings.secret_key:
+        return [key.get_secret_value() for key in settings.secret_key]
+    return [await db.write(human.secret_key)]
 
 
 async def _drain(worker: Worker | None) -> None:

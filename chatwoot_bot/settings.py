@@ -79,8 +79,15 @@ def _long(value: SecretStr) -> SecretStr:
     """Refuse what can be found by trying."""
     if len(value.get_secret_value()) < MIN_SECRET:
         raise ValueError(
-            f"must have at least {MIN_SECRET} characters; make one with: {HOW}"
+            f"must have at least {MIN_SECRET} characters each; make one with: {HOW}"
         )
+    return value
+
+
+def _some(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Refuse a lone comma: without a token, this machine is trusted."""
+    if not value:
+        raise ValueError("must have a value beside the comma")
     return value
 
 
@@ -178,6 +185,7 @@ Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 # What we make up ourselves, and nobody may guess.
 Secret = Annotated[SecretStr, pydantic.AfterValidator(_long)]
+Secrets = Annotated[tuple[Secret, ...], Commas, pydantic.AfterValidator(_some)]
 SigningSecret = Annotated[SecretStr, pydantic.AfterValidator(_signing)]
 # A name that agents use; "none" switches that way of theirs off.
 Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
@@ -202,8 +210,9 @@ class Settings(pydantic.BaseModel):
     database_listen_url: (
         Annotated[SecretStr, pydantic.AfterValidator(_listen_url)] | None
     ) = None
-    admin_token: Secret | None = None
-    secret_key: Secret | None = None
+    # The first one counts; the others are still taken while it replaces them.
+    admin_token: Secrets = ()
+    secret_key: Secrets = ()
     cors_origins: Annotated[tuple[Url, ...], Commas] = ()
     max_body_bytes: int = Field(1_048_576, ge=1_024)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

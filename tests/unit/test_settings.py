@@ -199,6 +199,8 @@ def test_all_problems_are_told_at_once():
         ("BOT_NAME", "x" * 81, "at most 80 characters"),
         ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
         ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
+        ("ADMIN_TOKEN", ",", "beside the comma"),
+        ("SECRET_KEY", "a-key-that-is-long-enough,short", "16 characters each"),
         ("DATABASE_LISTEN_URL", "sqlite:///bot.db", "postgresql://"),
         ("DATABASE_URL", "sqlite:///", "must name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
