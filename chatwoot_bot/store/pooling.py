@@ -54,14 +54,13 @@ def adapt(engine: sa.Engine, *, pooled: bool) -> None:
     """
 
     def begin_session(connection: Any, record: Any) -> None:
-        connection.autocommit = True
-        [pid] = connection.execute(PID).fetchone()
-        behind = pooled or pid != connection.info.backend_pid
-        if not behind:
-            connection.execute(f"SET {LOCK_TIMEOUT}")
-            connection.prepare_threshold = PREPARE_THRESHOLD
-        connection.autocommit = False
-        record.info["pooled"] = behind
+        try:
+            record.info["pooled"] = pooled or _is_pooled(connection)
+            if not record.info["pooled"]:
+                _keep_in_session(connection)
+        except BaseException:
+            connection.close()  # the pool does not have it yet
+            raise
 
     def begin_transaction(tx: sa.Connection) -> None:
         if tx.info["pooled"]:
@@ -69,6 +68,20 @@ def adapt(engine: sa.Engine, *, pooled: bool) -> None:
 
     sa.event.listen(engine, "connect", begin_session)
     sa.event.listen(engine, "begin", begin_transaction)
+
+
+def _is_pooled(connection: "psycopg.Connection") -> bool:
+    connection.autocommit = True
+    row = connection.execute(PID).fetchone()
+    connection.autocommit = False
+    return row != (connection.info.backend_pid,)
+
+
+def _keep_in_session(connection: "psycopg.Connection") -> None:
+    connection.autocommit = True
+    connection.execute(f"SET {LOCK_TIMEOUT}")
+    connection.autocommit = False
+    connection.prepare_threshold = PREPARE_THRESHOLD
 
 
 @contextlib.asynccontextmanager
