@@ -143,7 +143,9 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
     _warn_of_open_purse(settings)
     parts = Parts()
     async with contextlib.AsyncExitStack() as stack:
-        db = Database(settings.database_url.get_secret_value())
+        db = Database(
+            settings.database_url.get_secret_value(), listen_url=settings.listen_url
+        )
         await db.open()
         stack.push_async_callback(db.close)
         http = await stack.enter_async_context(make_client())
@@ -200,7 +202,7 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
             intake=intake,
             rooms=rooms,
             presence=presence,
-            gate=Gate(settings, await _secret_key(settings, db)),
+            gate=Gate(settings, await _secret_keys(settings, db)),
             strangers=Strangers(public=settings.is_public),
             handover=engine.serving(WEB).handover,
             drain=partial(_drain, worker),
@@ -218,7 +220,7 @@ def _warn(settings: Settings, *, with_worker: bool) -> None:
                 f"{name.upper()} is longer than ANSWER_DEADLINE_SECONDS: a human is "
                 "called before a slow model has used its time"
             )
-    if settings.is_public and settings.admin_token is None:
+    if settings.is_public and not settings.admin_token:
         log.warning(
             "ADMIN_TOKEN is not set: agents can sign in only with the link that is "
             "printed at start-up and works once"
@@ -311,7 +313,7 @@ async def _hear_others(
         intake.look()
         rooms.look_at_all()
 
-    listening = signals.listen(db.url, intake.heed, missed, relay.heard)
+    listening = signals.listen(db.listen_url, intake.heed, missed, relay.heard)
     await stack.enter_async_context(parts.beside(listening, "listen"))
     await stack.enter_async_context(parts.beside(relay.run(), "relay"))
 
@@ -528,10 +530,10 @@ def _transcriber(settings: Settings, http: httpx.AsyncClient) -> Transcriber | N
     return Transcriber(http, base_url=base_url, api_key=api_key, model=model)
 
 
-async def _secret_key(settings: Settings, db: Database) -> str:
-    if settings.secret_key is not None:
-        return settings.secret_key.get_secret_value()
-    return await db.write(human.secret_key)
+async def _secret_keys(settings: Settings, db: Database) -> list[str]:
+    if settings.secret_key:
+        return [key.get_secret_value() for key in settings.secret_key]
+    return [await db.write(human.secret_key)]
 
 
 async def _drain(worker: Worker | None) -> None:

@@ -16,6 +16,7 @@ COMMANDS = (
     "doctor",
     "replay",
     "purge",
+    "backup",
     "knowledge",
     "simulate",
 )

@@ -85,8 +85,15 @@ def _long(value: SecretStr) -> SecretStr:
     """Refuse what can be found by trying."""
     if len(value.get_secret_value()) < MIN_SECRET:
         raise ValueError(
-            f"must have at least {MIN_SECRET} characters; make one with: {HOW}"
+            f"must have at least {MIN_SECRET} characters each; make one with: {HOW}"
         )
+    return value
+
+
+def _some(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """Refuse a lone comma: without a token, this machine is trusted."""
+    if not value:
+        raise ValueError("must have a value beside the comma")
     return value
 
 
@@ -116,6 +123,13 @@ def _database_url(value: SecretStr) -> SecretStr:
 
     parsed_url(value.get_secret_value())
     return value
+
+
+def _listen_url(value: SecretStr) -> SecretStr:
+    """Take only PostgreSQL's: a SQLite file has one process."""
+    if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must start with postgresql:// or postgres://")
+    return _database_url(value)
 
 
 def _timezone(value: str) -> str:
@@ -195,6 +209,7 @@ Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
 # What we make up ourselves, and nobody may guess.
 Secret = Annotated[SecretStr, pydantic.AfterValidator(_long)]
+Secrets = Annotated[tuple[Secret, ...], Commas, pydantic.AfterValidator(_some)]
 SigningSecret = Annotated[SecretStr, pydantic.AfterValidator(_signing)]
 # A name that agents use; "none" switches that way of theirs off.
 Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
@@ -216,8 +231,12 @@ class Settings(pydantic.BaseModel):
     database_url: Annotated[SecretStr, pydantic.AfterValidator(_database_url)] = (
         SecretStr("sqlite:///chatwoot_bot.db")
     )
-    admin_token: Secret | None = None
-    secret_key: Secret | None = None
+    database_listen_url: (
+        Annotated[SecretStr, pydantic.AfterValidator(_listen_url)] | None
+    ) = None
+    # The first one counts; the others are still taken while it replaces them.
+    admin_token: Secrets = ()
+    secret_key: Secrets = ()
     cors_origins: Annotated[tuple[Url, ...], Commas] = ()
     max_body_bytes: int = Field(1_048_576, ge=1_024)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -495,6 +514,12 @@ class Settings(pydantic.BaseModel):
     def chatwoot_configured(self) -> bool:
         """Whether replies are posted to Chatwoot; otherwise this is the demo."""
         return self.chatwoot_base_url is not None
+
+    @property
+    def listen_url(self) -> str | None:
+        """Return where processes listen, when that is not `DATABASE_URL`."""
+        url = self.database_listen_url
+        return url.get_secret_value() if url else None
 
     @property
     def is_public(self) -> bool:

@@ -116,9 +116,9 @@ class Service:
                 ready.put(found.group(1) or "")
         ready.put(None)
 
-    def stop(self) -> int:
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Stop as an operator would; return the exit code."""
-        return self._end(signal.SIGTERM)
+        return self._end(how)
 
     def kill(self) -> int:
         """Stop as a power cut would."""

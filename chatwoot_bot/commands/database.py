@@ -22,9 +22,11 @@ async def visited(
     Raises:
         StoreError: it is not there, or cannot be opened.
     """
-    db = Database(settings.database_url.get_secret_value())
+    db = Database(
+        settings.database_url.get_secret_value(), listen_url=settings.listen_url
+    )
     if db.is_sqlite and not may_make:
-        _require_file(db.url.database or "")
+        require_file(db.url.database or "")
     await db.open(alone=False)
     try:
         yield db
@@ -32,7 +34,12 @@ async def visited(
         await db.close()
 
 
-def _require_file(name: str) -> None:
+def require_file(name: str) -> None:
+    """Make sure that a SQLite file is there.
+
+    Raises:
+        StoreError: it is not.
+    """
     path = Path(name).absolute()
     if not path.is_file():
         raise StoreError(

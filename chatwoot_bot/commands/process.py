@@ -69,6 +69,17 @@ def _leave(status: int) -> None:
     os._exit(status)
 
 
+def stopping_signals() -> list[signal.Signals]:
+    """Return the signals that end a service in order.
+
+    A terminal that closes sends SIGHUP; `nohup` has it ignored, and so it stays.
+    """
+    ended = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        ended.append(signal.SIGHUP)
+    return ended
+
+
 def _heed_interrupts() -> None:
     """Let SIGINT stop the process, by which a part that dies stops it too.
 

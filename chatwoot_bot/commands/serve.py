@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import ctypes
 import gc
-import signal
 import socket
 from collections.abc import Iterator
 from types import FrameType
@@ -19,7 +18,7 @@ from ..settings import Settings
 from .connections import Bounds, bound_buffers
 from .environment import begin
 from .listening import bound, unusable
-from .process import run
+from .process import run, stopping_signals
 from .protocols import Config
 from .terminal import echo
 
@@ -76,7 +75,7 @@ async def _run(
         gc.set_threshold(20_000, 5, 200)
         server = Server(config, app, settings)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stopping_signals():
             loop.add_signal_handler(number, server.handle_exit, number, None)
         await server.serve(sockets)
 

@@ -1,12 +1,11 @@
 """`chatwoot-bot worker`: turns only, as many processes as wanted on PostgreSQL."""
 
 import asyncio
-import signal
 
 from ..app import running
 from ..settings import Settings
 from .environment import begin
-from .process import run
+from .process import run, stopping_signals
 from .terminal import echo
 
 
@@ -19,7 +18,7 @@ def worker() -> None:
 async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in stopping_signals():
         loop.add_signal_handler(number, stop.set)
     async with running(settings, with_worker=True):
         echo("chatwoot-bot worker is ready", bold=True)

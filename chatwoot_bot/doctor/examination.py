@@ -17,6 +17,7 @@ from .database import check_database
 from .embeddings import check_embeddings, check_vectors
 from .findings import Finding, ok, redacted
 from .knowledge import check_knowledge
+from .notifications import check_notifications
 from .subject import Subject
 
 
@@ -25,6 +26,7 @@ async def examine(subject: Subject) -> list[Finding]:
     settings = subject.settings
     async with asyncio.TaskGroup() as group:
         database = group.create_task(check_database(settings))
+        notified = group.create_task(check_notifications(settings))
         models = group.create_task(check_models(settings, subject.http))
         embeddings = group.create_task(check_embeddings(settings, subject.http))
         there = group.create_task(check_connection(subject, database))
@@ -32,6 +34,7 @@ async def examine(subject: Subject) -> list[Finding]:
     found = [
         ok("settings", "readable"),
         finding,
+        *notified.result(),
         check_knowledge(settings, condition),
         *filter(None, [embeddings.result()]),
         *filter(None, [check_vectors(settings, subject.http, condition)]),

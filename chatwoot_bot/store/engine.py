@@ -26,6 +26,7 @@ import sqlalchemy as sa
 import structlog
 
 from ..errors import BusyError, StoreError
+from . import pooling
 from .newest import is_newest
 
 P = ParamSpec("P")
@@ -78,10 +79,13 @@ class Database:
 
     Args:
         url: ``sqlite:///path``, ``postgresql://…`` or ``postgres://…``.
+        listen_url: the same PostgreSQL without the pooler that *url* leads to.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, listen_url: str | None = None) -> None:
         self.url = sa.make_url(normal_url(url))
+        self.listen_url = sa.make_url(normal_url(listen_url or url))
+        self._pooled = listen_url is not None
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._jobs: deque[_Job] = deque()
         self._arrived = asyncio.Event()
@@ -106,12 +110,15 @@ class Database:
             if alone:
                 self._lock_file = lock_sqlite(self.url)
             _make_private(self.url)
-        self._writer = make_engine(self.url, writes=True)
-        self._reader = make_engine(self.url, writes=False)
+        self._writer = make_engine(self.url, writes=True, pooled=self._pooled)
+        self._reader = make_engine(self.url, writes=False, pooled=self._pooled)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="db-read")
         self._disk = ThreadPoolExecutor(1, thread_name_prefix="db-write")
         try:
             await self._on_disk(self._migrate)
+        except StoreError:
+            self._release()
+            raise
         except sa.exc.SQLAlchemyError as error:
             self._release()
             raise StoreError(f"cannot open the database: {reason(error)}") from error
@@ -389,30 +396,26 @@ def parsed_url(url: str) -> sa.URL:
     return parsed
 
 
-def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
-    """Make the engine for writing, or for the readers."""
+def make_engine(url: sa.URL, *, writes: bool, pooled: bool = False) -> sa.Engine:
+    """Make the engine for writing, or for the readers.
+
+    Args:
+        pooled: see `pooling.adapt`.
+    """
     if url.get_backend_name() != "sqlite":
-        _require_psycopg()
+        require_psycopg()
         # One snapshot for a whole read, as SQLite gives by itself.
         level = "READ COMMITTED" if writes else "REPEATABLE READ"
-        return sa.create_engine(
+        engine = sa.create_engine(
             url,
             isolation_level=level,
             pool_pre_ping=True,
-            connect_args={
-                "connect_timeout": 5,
-                # A partition must not hold the only writer for hours.
-                "keepalives_idle": 10,
-                "keepalives_interval": 5,
-                "keepalives_count": 3,
-                # Nor while it waits for what it has sent to be received, when the
-                # kernel asks nobody for a sign of life.
-                "tcp_user_timeout": 25_000,
-                "options": "-c lock_timeout=10s",
-            },
+            connect_args=pooling.LIBPQ,
             pool_size=1 if writes else READERS,
             hide_parameters=True,
         )
+        pooling.adapt(engine, pooled=pooled)
+        return engine
     engine = sa.create_engine(
         url,
         connect_args={"check_same_thread": False},
@@ -426,7 +429,12 @@ def make_engine(url: sa.URL, *, writes: bool) -> sa.Engine:
     return engine
 
 
-def _require_psycopg() -> None:
+def require_psycopg() -> None:
+    """Make sure of the driver.
+
+    Raises:
+        StoreError: it is not installed.
+    """
     if importlib.util.find_spec("psycopg") is None:
         raise StoreError(
             "PostgreSQL needs its driver: pip install 'chatwoot-bot[postgres]'"

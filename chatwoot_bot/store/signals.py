@@ -5,7 +5,6 @@ and is never the only way to wake. With SQLite there is no other process.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 import structlog
+
+from . import pooling
 
 if TYPE_CHECKING:
     import psycopg
@@ -24,7 +25,7 @@ LIVE_CHANNEL = "chatwoot_bot_live"
 RECONNECT_S = 1.0
 # A connection that a firewall has forgotten says nothing; so it is asked.
 ASK_EVERY_S = 10.0
-ANSWER_S = 5.0
+POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,35 +91,59 @@ async def listen(
 ) -> None:
     """Pass on what other processes signal, until cancelled.
 
+    Where a pooler shares the server's sessions nothing can be heard; then *missed* is
+    called every second.
+
     Args:
+        url: past the pooler, if there is one.
         heard: called for each signal.
         missed: called after each connecting; there may have been signals before.
         live: called for each thing that only passes.
     """
     import psycopg
 
-    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     while True:
-        with contextlib.suppress(psycopg.Error, TimeoutError):
-            async with await psycopg.AsyncConnection.connect(
-                dsn,
-                autocommit=True,
-                connect_timeout=5,
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=3,
-                tcp_user_timeout=25_000,
-            ) as connection:
-                await connection.execute(f"LISTEN {CHANNEL}")
-                await connection.execute(f"LISTEN {LIVE_CHANNEL}")
-                missed()
-                while True:
-                    async for each in connection.notifies(timeout=ASK_EVERY_S):
-                        _pass_on(each, heard, missed, live)
-                    async with asyncio.timeout(ANSWER_S):
-                        await connection.execute("SELECT 1")
-        log.warning("not listening to the database, trying again")
+        try:
+            await _listen_while_connected(url, heard, missed, live)
+            break
+        except (psycopg.Error, TimeoutError) as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        log.warning("not listening to the database, trying again", error=why)
         await asyncio.sleep(RECONNECT_S)
+    log.warning(
+        "cannot listen behind a pooler in transaction mode: this process polls the "
+        "database, and does not show typing and streamed words of other processes. "
+        "Set DATABASE_LISTEN_URL to the server itself, without the pooler",
+        poll_s=POLL_S,
+    )
+    while True:
+        missed()
+        await asyncio.sleep(POLL_S)
+
+
+async def _listen_while_connected(
+    url: sa.URL,
+    heard: Callable[[Signal], None],
+    missed: Callable[[], None],
+    live: Callable[[Live], None],
+) -> None:
+    """Listen; return when a pooler turns out to share the server's sessions.
+
+    Raises:
+        psycopg.Error: the connection cannot be made, or is gone.
+        TimeoutError: the server does not answer.
+    """
+    async with pooling.connected(url) as connection:
+        if await pooling.is_pooled(connection) and await pooling.shares_sessions(url):
+            return
+        session = await pooling.session_of(connection)
+        await connection.execute(f"LISTEN {CHANNEL}")
+        await connection.execute(f"LISTEN {LIVE_CHANNEL}")
+        missed()
+        # Another session has not been told to listen.
+        while await pooling.session_of(connection) == session:
+            async for each in connection.notifies(timeout=ASK_EVERY_S):
+                _pass_on(each, heard, missed, live)
 
 
 def _pass_on(

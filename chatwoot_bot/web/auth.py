@@ -5,11 +5,12 @@ token in a header, or by the cookie that the sign-in sets. A cookie travels with
 whatever a browser sends, so it counts only for requests of our own pages.
 """
 
+import contextlib
 import hmac
 import ipaddress
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -52,10 +53,14 @@ class Proof(StrEnum):
 
 
 class Visitors:
-    """Make and check the tokens that let a visitor back into a conversation."""
+    """Make and check the tokens that let a visitor back into a conversation.
 
-    def __init__(self, secret_key: str) -> None:
-        self._signer = itsdangerous.URLSafeTimedSerializer(secret_key, salt="visitor")
+    Args:
+        secret_keys: the first one signs.
+    """
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        self._signer = _signer(secret_keys, "visitor")
 
     def token(self, conversation_id: str) -> str:
         """Return a token for one conversation."""
@@ -94,22 +99,37 @@ class Session:
 
 
 class Sessions:
-    """Make and check the console's cookie; another `ADMIN_TOKEN` ends them all."""
+    """Make and check the console's cookie; it ends with its `ADMIN_TOKEN`.
 
-    def __init__(self, secret_key: str, admin_token: str) -> None:
-        salt = f"session-id:{sha256(admin_token.encode()).hexdigest()}"
-        self._signer = itsdangerous.URLSafeTimedSerializer(secret_key, salt=salt)
+    Args:
+        secret_keys: the first one signs.
+        admin_tokens: new sessions belong to the first one.
+    """
+
+    def __init__(self, secret_keys: Sequence[str], admin_tokens: Sequence[str]) -> None:
+        self._signers = [
+            _signer(secret_keys, f"session-id:{sha256(token.encode()).hexdigest()}")
+            for token in admin_tokens or [""]
+        ]
 
     def make(self) -> str:
         """Return the value of a new session's cookie."""
-        return str(self._signer.dumps(secrets.token_urlsafe(16)))
+        return str(self._signers[0].dumps(secrets.token_urlsafe(16)))
 
     def id_of(self, cookie: str) -> str | None:
         """Return the id of the session, or None when *cookie* is not valid."""
-        try:
-            return str(self._signer.loads(cookie, max_age=SESSION_AGE_S))
-        except itsdangerous.BadData:
-            return None
+        for signer in self._signers:
+            with contextlib.suppress(itsdangerous.BadData):
+                return str(signer.loads(cookie, max_age=SESSION_AGE_S))
+        return None
+
+
+def _signer(
+    secret_keys: Sequence[str], salt: str
+) -> itsdangerous.URLSafeTimedSerializer:
+    # itsdangerous signs with the last one, and takes what any of them has signed.
+    keys = list(reversed(secret_keys))
+    return itsdangerous.URLSafeTimedSerializer(keys, salt=salt)
 
 
 class LinkCode:
@@ -194,17 +214,18 @@ class Attempts:
 class Gate:
     """Let callers in, or say why not."""
 
-    def __init__(self, settings: Settings, secret_key: str) -> None:
-        token = settings.admin_token
-        self._admin_token = token.get_secret_value() if token else None
-        self._sessions = Sessions(secret_key, self._admin_token or "")
+    def __init__(self, settings: Settings, secret_keys: Sequence[str]) -> None:
+        self._admin_tokens = [
+            token.get_secret_value() for token in settings.admin_token
+        ]
+        self._sessions = Sessions(secret_keys, self._admin_tokens)
         self._attempts = Attempts()
         # Beside the host a request names, which a proxy may have changed.
         self._public_url = urlsplit((settings.public_url or "").lower())
         self._friends = {origin_of(url) for url in settings.cors_origins}
-        self._trusts_loopback = token is None and not settings.is_public
+        self._trusts_loopback = not self._admin_tokens and not settings.is_public
         self.link_code = LinkCode() if _needs_link(settings) else None
-        self.visitors = Visitors(secret_key)
+        self.visitors = Visitors(secret_keys)
 
     @property
     def needs_token(self) -> bool:
@@ -215,7 +236,7 @@ class Gate:
         """Return whether the caller can become an agent by signing in."""
         if self._trusts_loopback and is_loopback(request):
             return False
-        return self._admin_token is not None or self.link_code is not None
+        return bool(self._admin_tokens) or self.link_code is not None
 
     def require_visitor(
         self, request: HTTPConnection, conversation_id: str, token: str | None = None
@@ -267,7 +288,7 @@ class Gate:
                 raise session.error
             self._check_cookie_origin(request)
             return Proof.SESSION
-        if self._admin_token is not None:
+        if self._admin_tokens:
             raise AccessError(
                 "This needs the operator's token: Authorization: Bearer <ADMIN_TOKEN>.",
                 status_code=401,
@@ -310,7 +331,7 @@ class Gate:
         if not self.offers_sign_in(request):
             self.require_agent(request)
             return None
-        if self._admin_token is not None:
+        if self._admin_tokens:
             if not self._is_admin_token(request, token):
                 raise AccessError("This is not ADMIN_TOKEN.", status_code=401)
         elif not self._is_link_code(request, token):
@@ -363,9 +384,13 @@ class Gate:
         Raises:
             BusyError: the address has given too many wrong tokens.
         """
-        if self._admin_token is None or self.visitors.made(given):
+        if not self._admin_tokens or self.visitors.made(given):
             return False  # somebody in the wrong place guesses at nothing
-        return self._guessed(request, partial(is_same, self._admin_token, given))
+        return self._guessed(request, partial(self._is_one, given))
+
+    def _is_one(self, given: str) -> bool:
+        # All are compared: which one it is, the time must not tell.
+        return any([is_same(token, given) for token in self._admin_tokens])
 
     def _is_link_code(self, request: HTTPConnection, given: str) -> bool:
         if self.link_code is None:
@@ -493,7 +518,7 @@ PROXIED = (
 
 def _needs_link(settings: Settings) -> bool:
     """Return whether the operator has no other way to become an agent."""
-    if settings.admin_token is not None:
+    if settings.admin_token:
         return False
     return settings.is_public or not _is_loopback_host(settings.host)
 

@@ -794,6 +794,49 @@ async def test_another_admin_token_ends_every_session(tmp_path):
     assert session.json()["agent"] is False
 
 
+async def test_keys_are_rotated_without_signing_anyone_out(tmp_path):
+    """Old, then old beside new, then new: who came back meanwhile stays."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    settings = {"client": FAR_AWAY, "worker": False}
+    old = {
+        "ADMIN_TOKEN": "the-first-operators-token",
+        "SECRET_KEY": "the-first-key-of-all",
+    }
+    new = {
+        "ADMIN_TOKEN": "the-second-operators-token",
+        "SECRET_KEY": "the-second-key-of-all",
+    }
+    both = {name: f"{new[name]}, {old[name]}" for name in old}
+
+    async with serving(url, **old, **settings) as client:
+        first = await _arrivals(client, old["ADMIN_TOKEN"])
+    async with serving(url, **both, **settings) as client:
+        assert await _let_in(client, *first) == [True, True, True]
+        second = await _arrivals(client, new["ADMIN_TOKEN"])
+        assert await _let_in(client, *second) == [True, True, True]
+    async with serving(url, **new, **settings) as client:
+        assert await _let_in(client, *first) == [False, False, False]
+        assert await _let_in(client, *second) == [True, True, True]
+
+
+async def _arrivals(client, admin_token):
+    """Return an agent's token and cookie, and a visitor's conversation."""
+    cookie = (await sign_in(client, admin_token)).cookies[COOKIE]
+    client.cookies.clear()
+    return admin_token, cookie, (await client.post("/conversations", json={})).json()
+
+
+async def _let_in(client, admin_token, cookie, conversation):
+    """Return whether each of them is still known."""
+    path = f"/conversations/{conversation['id']}/messages"
+    agent = {"authorization": f"Bearer {admin_token}"}
+    visitor = {"authorization": f"Bearer {conversation['token']}"}
+    return [
+        (await client.get("/session", headers=headers)).json()["agent"]
+        for headers in (agent, {"cookie": f"{COOKIE}={cookie}"})
+    ] + [(await client.get(path, headers=visitor)).is_success]
+
+
 async def test_without_admin_token_sockets_are_for_the_machine_itself(tmp_path):
     url = f"sqlite:///{tmp_path / 'store.db'}"
     async with serving(url, worker=False) as client:

@@ -18,8 +18,8 @@ from chatwoot_bot.settings import (
 
 # The public contract: other people's scripts and files use these names.
 CONTRACT = """
-HOST PORT PUBLIC_URL DATABASE_URL ADMIN_TOKEN SECRET_KEY CORS_ORIGINS MAX_BODY_BYTES
-LOG_LEVEL LOG_FORMAT
+HOST PORT PUBLIC_URL DATABASE_URL DATABASE_LISTEN_URL ADMIN_TOKEN SECRET_KEY
+CORS_ORIGINS MAX_BODY_BYTES LOG_LEVEL LOG_FORMAT
 CHATWOOT_BASE_URL CHATWOOT_API_TOKEN CHATWOOT_USER_TOKEN CHATWOOT_ACCOUNT_ID
 CHATWOOT_INBOX_ID CHATWOOT_WEBHOOK_SECRET CHATWOOT_ALLOW_UNSIGNED
 OPENAI_API_KEY OPENAI_BASE_URL OPENAI_MODEL GROQ_API_KEY OPENROUTER_API_KEY
@@ -212,6 +212,9 @@ def test_all_problems_are_told_at_once():
         ("BOT_NAME", "x" * 81, "at most 80 characters"),
         ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
         ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
+        ("ADMIN_TOKEN", ",", "beside the comma"),
+        ("SECRET_KEY", "a-key-that-is-long-enough,short", "16 characters each"),
+        ("DATABASE_LISTEN_URL", "sqlite:///bot.db", "postgresql://"),
         ("DATABASE_URL", "sqlite:///", "must name a file"),
         ("DATABASE_URL", "sqlite:///:memory:", "must name a file"),
         ("OPENAI_BASE_URL", "ftp://llm.example", "https://chat.example.com"),
@@ -343,7 +346,7 @@ SECRETS = [
 
 def test_everything_that_sounds_secret_is_a_secret():
     """A new key must not appear in logs because nobody thought of it."""
-    sounds = ("_KEY", "_TOKEN", "_SECRET", "DATABASE_URL")
+    sounds = ("_KEY", "_TOKEN", "_SECRET", "DATABASE_URL", "LISTEN_URL")
 
     assert [n for n in NAMES if n.endswith(sounds)] == [
         n for n in NAMES if n in SECRETS
@@ -390,6 +393,7 @@ def test_no_repr_holds_a_secret():
         dict.fromkeys(SECRETS, "hush-hush-hush-hush")
         | {
             "DATABASE_URL": "postgresql://bot:hush-hush@db/bot",
+            "DATABASE_LISTEN_URL": "postgresql://bot:hush-hush@db/bot",
             "CALCOM_EVENT_TYPE_ID": "1",
         }
     )
