@@ -2,11 +2,9 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-from ..errors import StoreError
 from ..settings import Settings
-from ..store.engine import Database
+from ..store.engine import Database, require_file
 
 
 @contextlib.asynccontextmanager
@@ -32,17 +30,3 @@ async def visited(
         yield db
     finally:
         await db.close()
-
-
-def require_file(name: str) -> None:
-    """Make sure that a SQLite file is there.
-
-    Raises:
-        StoreError: it is not.
-    """
-    path = Path(name).absolute()
-    if not path.is_file():
-        raise StoreError(
-            f"there is no database at {path}: run this where the service runs, or set "
-            "DATABASE_URL to the service's"
-        )

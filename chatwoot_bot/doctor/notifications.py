@@ -4,12 +4,10 @@ import asyncio
 import secrets
 from contextlib import AsyncExitStack
 
-import sqlalchemy as sa
-
 from ..errors import StoreError
 from ..settings import Settings
 from ..store import pooling
-from ..store.engine import normal_url, require_psycopg
+from ..store.engine import URL, parsed_url, require_psycopg
 from .findings import Finding, fail, ok, skip, warn
 
 CHECK = "notifications"
@@ -24,7 +22,7 @@ async def check_notifications(settings: Settings) -> list[Finding]:
     Returns:
         One finding; none for SQLite, which serves one process.
     """
-    url = sa.make_url(normal_url(settings.database_url.get_secret_value()))
+    url = parsed_url(settings.database_url.get_secret_value())
     if url.get_backend_name() == "sqlite":
         return []
     try:
@@ -34,7 +32,7 @@ async def check_notifications(settings: Settings) -> list[Finding]:
         return [skip(CHECK, "needs the driver of PostgreSQL")]
 
 
-async def _look(url: sa.URL, listen_url: str | None) -> Finding:
+async def _look(url: URL, listen_url: str | None) -> Finding:
     import psycopg
 
     try:
@@ -55,7 +53,7 @@ async def _look(url: sa.URL, listen_url: str | None) -> Finding:
             mend=MEND,
         )
     try:
-        problem = await _hear(url, sa.make_url(normal_url(listen_url)))
+        problem = await _hear(url, parsed_url(listen_url))
     except (psycopg.Error, TimeoutError) as error:
         problem = f"cannot be reached: {type(error).__name__}"
     if problem:
@@ -69,7 +67,7 @@ def _between(*, pooled: bool, shared: bool) -> str:
     return f"behind a pooler in {'transaction' if shared else 'session'} mode"
 
 
-async def _hear(url: sa.URL, listen_url: sa.URL) -> str | None:
+async def _hear(url: URL, listen_url: URL) -> str | None:
     """Return why *listen_url* does not hear what *url* says, or None.
 
     Raises:

@@ -11,8 +11,6 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
-
 from ..store import knowledge as store
 from ..store import knowledge_means as means
 from ..store.engine import Database
@@ -85,7 +83,9 @@ class Meaning:
         now = time.monotonic()
         if state == self._state or (self._signs and now < self._read_at + FRESH_S):
             return
-        rows, known = await self._db.read(_signs_and_means, self._collections, model)
+        rows, known = await self._db.read(
+            means.signs_and_means, self._collections, model
+        )
         measured = await self._db.read(means.floor, model)
         self.floor = Floor(*measured) if measured else Floor()
         about = {mean.id: from_bytes(mean.numbers) for mean in known}
@@ -96,13 +96,6 @@ class Meaning:
                 signs.setdefault(row.mean_id, []).append((row.chunk_id, bits))
         self._signs, self._means = signs, about
         self._state, self._read_at = state, now
-
-
-def _signs_and_means(
-    tx: sa.Connection, collections: Sequence[str], model: str
-) -> tuple[list[means.Signs], list[means.Mean]]:
-    """Read both in one transaction, as they belong together."""
-    return means.signs(tx, collections, model), means.means(tx, model)
 
 
 def _by_similarity(vector: Vector, rows: Sequence[tuple[int, bytes]]) -> list[Near]:

@@ -368,12 +368,29 @@ def reason(error: sa.exc.SQLAlchemyError) -> str:
     return " ".join(f"{type(driver).__name__}: {driver}".split())[:300]
 
 
+URL = sa.URL
+
+
 def normal_url(url: str) -> str:
     """Return *url* with the driver SQLAlchemy needs for PostgreSQL."""
     for scheme in ("postgres://", "postgresql://"):
         if url.startswith(scheme):
             return "postgresql+psycopg://" + url.removeprefix(scheme)
     return url
+
+
+def require_file(name: str) -> None:
+    """Make sure that a SQLite file is there.
+
+    Raises:
+        StoreError: it is not.
+    """
+    path = Path(name).absolute()
+    if not path.is_file():
+        raise StoreError(
+            f"there is no database at {path}: run this where the service runs, or set "
+            "DATABASE_URL to the service's"
+        )
 
 
 def parsed_url(url: str) -> sa.URL:

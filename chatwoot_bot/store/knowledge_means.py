@@ -70,6 +70,13 @@ def count_by_collection(tx: sa.Connection, model: str) -> dict[str, int]:
     return {row.collection: row.vectors for row in rows}
 
 
+def signs_and_means(
+    tx: sa.Connection, collections: Sequence[str], model: str
+) -> tuple[list[Signs], list[Mean]]:
+    """Read both in one transaction, as they belong together."""
+    return signs(tx, collections, model), means(tx, model)
+
+
 def signs(tx: sa.Connection, collections: Sequence[str], model: str) -> list[Signs]:
     """Return the signs of all vectors."""
     asked = {"collections": list(collections), "model": model}

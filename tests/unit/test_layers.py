@@ -60,6 +60,7 @@ ALLOWED = {
         "core",
         "doctor",
         "errors",
+        "knowledge",
         "library",
         "presets",
         "responders",
@@ -98,6 +99,7 @@ ALLOWED = {
     "toolkit": {
         "booking",
         "core",
+        "knowledge",
         "library",
         "settings",
         "store",
