@@ -1,6 +1,7 @@
 """Who is told what as it happens, also where a signal is lost or a room is old."""
 
 import asyncio
+import itertools
 
 import pytest
 from sockets import opened
@@ -9,7 +10,7 @@ from test_socket_replay import stored
 from test_sockets import room, users
 from test_webhook import serving
 
-from chatwoot_bot.store import signals
+from chatwoot_bot.store import pooling, signals
 from chatwoot_bot.web import rooms
 
 pytestmark = pytest.mark.anyio
@@ -108,13 +109,25 @@ async def test_signals_pass_while_the_connection_is_asked_whether_it_lives(
             assert (await wire.next("NEW_MESSAGE"))["content"] == str(number)
 
 
+def answers_every_other_time():
+    """Answer when a connection is new, and be silent when it is asked again."""
+    session_of, asked = pooling.session_of, itertools.count()
+
+    async def answer(connection):
+        if next(asked) % 2:
+            raise TimeoutError
+        return await session_of(connection)
+
+    return answer
+
+
 async def test_connection_that_does_not_answer_is_opened_again(
     postgres_url, monkeypatch
 ):
     """A firewall forgets a quiet connection and tells nobody."""
     monkeypatch.setattr(rooms, "POLL_S", 1_000.0)
     monkeypatch.setattr(signals, "ASK_EVERY_S", 0.01)
-    monkeypatch.setattr(signals, "ANSWER_S", 0.0)
+    monkeypatch.setattr(pooling, "session_of", answers_every_other_time())
     monkeypatch.setattr(signals, "RECONNECT_S", 0.05)
     async with serving(postgres_url, worker=False) as client:
         conversation, _ = await begin(client)
