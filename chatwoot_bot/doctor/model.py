@@ -223,7 +223,7 @@ def _judge(
         )
     if kind == "unreachable":
         return _unreachable(server, "connection lost")
-    if kind in ("empty", "not_understood"):
+    if kind in ("empty", "not_understood", "not_a_model_server"):
         return fail(
             check,
             f"what answers at {root} is not a Chat Completions server, or it said "

@@ -8,6 +8,7 @@ import pydantic
 
 from ..answering import options
 from ..core.conversation import Conversation, Message, Sender, State
+from ..errors import DeclinedError
 from ..responders.base import Assignment
 from ..responders.openai import OpenAIResponder
 from ..responders.terms import Terms
@@ -44,7 +45,7 @@ async def ask(
     """Ask the model.
 
     Raises:
-        ResponderError: it does not answer.
+        ResponderError: it does not answer, or refuses to.
     """
     terms = Terms()
     responder = OpenAIResponder(
@@ -59,7 +60,9 @@ async def ask(
         terms=terms,
     )
     assignment, clock = _assignment(), _Clock()
-    await responder.respond(assignment, clock)
+    answer = await responder.respond(assignment, clock)
+    if answer.declined:
+        raise DeclinedError(answer.declined)
     return Answered(
         first_word_s=(clock.heard_at or time.monotonic()) - clock.began,
         takes_tools=not terms.refused_tools,

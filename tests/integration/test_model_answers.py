@@ -439,4 +439,5 @@ async def test_thought_before_a_call_goes_back_unless_it_is_refused(
     assert HIDDEN not in seen.shown
     [called] = [m for m in model.requests[1]["messages"] if m.get("tool_calls")]
     assert called["reasoning_content"] == f"Hm, {HIDDEN}"
-    assert len(model.requests) == (2 if wants_it else 3)
+    # Refused without a reason it is asked plainer first, and then without the thought.
+    assert len(model.requests) == (2 if wants_it else 4)

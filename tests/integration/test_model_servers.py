@@ -288,11 +288,10 @@ ROWS = {
     "a filter refuses the contact's words (Azure)": Row(
         model={"refuses": refusing(400, FILTER, always)},
         contact=HANDED_OVER,
-        agent=FAILED,
+        agent="model_refused",
         contacts=6,
-        doctor=(Level.FAIL, "content_filter"),
-        ready={"last_error": "content_filter"},
-        log="content_filter",
+        doctor=(Level.FAIL, "refused to answer"),
+        log="model refused to answer",
     ),
     "a 400 that explains nothing": Row(
         model={"refuses": refusing(400, {}, sends("stream_options"))},

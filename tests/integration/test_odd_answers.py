@@ -270,21 +270,26 @@ async def test_knowledge_survives_what_nobody_has_thought_of(db, tmp_path, monke
     tries = []
 
     class Broken:
-        model = "m"
+        model = key = "m"
 
-        async def texts(self, _texts):
+        async def texts(self, texts):
             tries.append(1)
             if len(tries) < 3:
                 raise Odd("a contact's text")
-            return [[1.0]]
+            return [[1.0]] * len(texts)
+
+        questions = texts
 
     folder = write(tmp_path / "docs", hours="# Hours\n\nWe open at nine.")
     monkeypatch.setattr(library, "embedder_of", lambda *_: Broken())
     monkeypatch.setattr(library, "AGAIN_S", 0.01)
     settings = Settings.load({"KNOWLEDGE_DIR": str(folder), "OLLAMA_MODEL": "m"})
     with structlog.testing.capture_logs() as logs:
+        keeping_up = asyncio.create_task(library.keep_up(settings, db, None))
         async with asyncio.timeout(30):
-            await library.keep_up(settings, db, None)
+            while not logs or logs[-1]["event"] != "knowledge embedded":
+                await asyncio.sleep(0.01)
+        keeping_up.cancel()
     failed = [each for each in logs if each["event"] == "knowledge not up to date"]
 
     assert [each["error"] for each in failed] == ["Odd", "Odd"]

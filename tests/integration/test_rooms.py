@@ -109,12 +109,12 @@ async def test_signals_pass_while_the_connection_is_asked_whether_it_lives(
             assert (await wire.next("NEW_MESSAGE"))["content"] == str(number)
 
 
-def answers_every_other_time():
-    """Answer when a connection is new, and be silent when it is asked again."""
+def answers_twice_of_three_times():
+    """Answer twice, as when a connection is new, and then once not at all."""
     session_of, asked = pooling.session_of, itertools.count()
 
     async def answer(connection):
-        if next(asked) % 2:
+        if next(asked) % 3 == 2:
             raise TimeoutError
         return await session_of(connection)
 
@@ -127,7 +127,7 @@ async def test_connection_that_does_not_answer_is_opened_again(
     """A firewall forgets a quiet connection and tells nobody."""
     monkeypatch.setattr(rooms, "POLL_S", 1_000.0)
     monkeypatch.setattr(signals, "ASK_EVERY_S", 0.01)
-    monkeypatch.setattr(pooling, "session_of", answers_every_other_time())
+    monkeypatch.setattr(pooling, "session_of", answers_twice_of_three_times())
     monkeypatch.setattr(signals, "RECONNECT_S", 0.05)
     async with serving(postgres_url, worker=False) as client:
         conversation, _ = await begin(client)

@@ -46,10 +46,19 @@ async def marked(db, before=NOW):
     return [(each.account_id, each.display_id, each.inbox_id) for each in found]
 
 
+async def releases(db):
+    """Return the bots whose ownership the outbox has still to end."""
+    query = sa.select(schema.replies.c.content).where(
+        schema.replies.c.kind == "release", schema.replies.c.state == "open"
+    )
+    return await db.read(lambda tx: list(tx.execute(query).scalars()))
+
+
 async def settle(db, *, by_decision=False, rules=RULES):
     it = await row(db)
-    how = {"conversation_id": it.id, "by_decision": by_decision, "now": NOW}
-    return (await db.write(taking_back.settle, rules=rules, **how)).reason
+    how = {"conversation_id": it.id, "by_decision": by_decision, "bot_owner": OURS}
+    settled = await db.write(taking_back.settle, rules=rules, now=NOW, **how)
+    return settled.reason
 
 
 async def owed(db):
@@ -200,7 +209,8 @@ async def test_rule_and_operator_give_it_to_the_team(db, by_decision, recovers):
     await take(db, says(), opened())
 
     assert await settle(db, by_decision=by_decision, rules=rules) == RELEASE
-    assert await marked(db) == [(1, 150, 3)]  # until Chatwoot has been told
+    assert await marked(db) == []
+    assert await releases(db) == [str(OURS)]
 
 
 async def test_mark_that_is_gone_settles_nothing(db):
