@@ -264,6 +264,9 @@ async def test_sweep_survives_what_nobody_has_thought_of(db):
     assert "a contact's text" not in str(logs)
 
 
+EMBEDDED = "knowledge embedded"
+
+
 @pytest.mark.anyio
 async def test_knowledge_survives_what_nobody_has_thought_of(db, tmp_path, monkeypatch):
     """Its service would end at every start, because of one server's answer."""
@@ -287,10 +290,10 @@ async def test_knowledge_survives_what_nobody_has_thought_of(db, tmp_path, monke
     with structlog.testing.capture_logs() as logs:
         keeping_up = asyncio.create_task(library.keep_up(settings, db, None))
         async with asyncio.timeout(30):
-            while not logs or logs[-1]["event"] != "knowledge embedded":
+            while not logs or logs[-1]["event"] != EMBEDDED:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         keeping_up.cancel()
     failed = [each for each in logs if each["event"] == "knowledge not up to date"]
 
     assert [each["error"] for each in failed] == ["Odd", "Odd"]
-    assert logs[-1]["event"] == "knowledge embedded"
+    assert logs[-1]["event"] == EMBEDDED
