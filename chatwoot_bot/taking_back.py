@@ -31,7 +31,7 @@ SETTLE_S = 2.0
 # Of one pass, and of them at the same time.
 MOST = 50
 AT_ONCE = 4
-# When Chatwoot is away, and when it does not let us read or change a conversation.
+# When Chatwoot is away, and when it does not let us read a conversation.
 AWAY_S = 5.0
 BARRED_S = 60.0
 
@@ -95,9 +95,12 @@ class TakingBack:
                     conversation=stranded.id,
                     error=str(error),
                 )
-                # A bot gets 500 for a conversation with a team.
-                is_barred = not error.retryable or error.status_code == 500
-                wait_s = BARRED_S if is_barred else AWAY_S
+                if error.status_code == 500:
+                    # So answers Chatwoot when a bot asks for one with a team. The
+                    # outbox goes by what deliveries show.
+                    await self._decide(stranded, by_decision=True, bot_owner=0)
+                    return
+                wait_s = AWAY_S if error.retryable else BARRED_S
                 at = self._clock() - SETTLE_S + wait_s
                 await self._db.write(
                     taking_back.postpone, conversation_id=stranded.id, at=at
@@ -114,12 +117,22 @@ class TakingBack:
                 )
             )
         seen = shown.seen.event.conversation
+        await self._decide(
+            stranded,
+            by_decision=shown.opened_by_decision,
+            bot_owner=(seen.bot_owner if seen else None) or 0,
+        )
+
+    async def _decide(
+        self, stranded: Stranded, *, by_decision: bool, bot_owner: int
+    ) -> None:
+        """Take it back, or have the outbox end the bot's ownership."""
         accepted = await self._intake.follow(
             self._db.write(
                 taking_back.settle,
                 conversation_id=stranded.id,
-                by_decision=shown.opened_by_decision,
-                bot_owner=(seen.bot_owner if seen else None) or 0,
+                by_decision=by_decision,
+                bot_owner=bot_owner,
                 now=self._clock(),
                 rules=self._rules,
             )

@@ -65,7 +65,8 @@ def settle(
 
     Args:
         by_decision: a rule or a person has opened it, as far as Chatwoot shows.
-        bot_owner: Chatwoot's id of our bot; its ownership ends with a release.
+        bot_owner: Chatwoot's id of our bot, whose ownership ends with a release; 0
+            where Chatwoot does not show it.
 
     Returns:
         With the reason `TAKEN_BACK` or `RELEASE`; with another one when the mark is

@@ -12,6 +12,7 @@ pytestmark = pytest.mark.anyio
 
 RELEASES = pytest.mark.parametrize("release", ["4.16", "4.17", "4.18"])
 MARIA = 12
+LETS_GO = {"RECOVER": "release", "SWEEP_INTERVAL_SECONDS": 0}
 
 
 async def snoozed_until_its_time(here, cid):
@@ -89,10 +90,19 @@ def assignments(here):
 
 
 @pytest.fixture(scope="session")
+def bot(tmp_path_factory):
+    """A service whose bot takes nothing back."""
+    folder = tmp_path_factory.mktemp("leaving")
+    with installed(folder, **LETS_GO) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="session")
 def bot_of_admin(tmp_path_factory):
-    """A service that has an administrator's token, too."""
+    """The same with an administrator's token, too."""
     folder = tmp_path_factory.mktemp("admin")
-    with installed(folder, CHATWOOT_USER_TOKEN="admin-token") as installation:
+    settings = {**LETS_GO, "CHATWOOT_USER_TOKEN": "admin-token"}
+    with installed(folder, **settings) as installation:
         yield installation
 
 
@@ -187,7 +197,7 @@ async def test_agents_reply_does_not_make_the_contact_look_unanswered(bot_of_adm
 
 async def test_service_that_was_stopped_releases_it_after_its_start(tmp_path):
     """What is to be done is stored, like a reply that could not be delivered."""
-    with installed(tmp_path) as installation:
+    with installed(tmp_path, **LETS_GO) as installation:
         async with installation.scene(release="4.17") as here:
             cid = await here.answered("Hi")
             await here.chatwoot.settled()
