@@ -161,16 +161,17 @@ async def test_no_contact_reads_how_a_model_calls_a_tool(tmp_path, server):
 
 
 def test_doctor_says_what_the_server_can(tmp_path, server):
-    """One real question shows what lists of models do not."""
-    done = run(tmp_path, "doctor", **asked(server))
+    """One real question shows what a list of models does not."""
+    done = run(tmp_path, "doctor", "--json", **asked(server))
 
-    found = json.loads(run(tmp_path, "doctor", "--json", **asked(server)).stdout)
-    assert done.returncode == 0, done.stdout
-    assert found
+    found = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+    assert found["model"]["level"] in ("ok", "warn")
+    for told in ("tools", "usage yes", f"context {USUAL} tokens", "first word after"):
+        assert told in found["model"]["message"]
 
 
-def test_search_by_meaning_finds_what_shares_no_word(tmp_path, model):
-    """Embeddings come from a server of their own."""
+def test_documents_get_vectors_from_a_server_of_their_own(tmp_path, model):
+    """Which cannot answer, as llama.cpp serves one model with one process."""
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.md").write_text("# Refunds\n\nMoney comes back in a week.")
     (tmp_path / "docs" / "b.md").write_text("# Lamps\n\nBulbs have a screw cap.")
@@ -182,10 +183,11 @@ def test_search_by_meaning_finds_what_shares_no_word(tmp_path, model):
             "EMBEDDING_MODEL": "small",
         }
         added = run(tmp_path, "knowledge", "add", "docs", **meant)
-        listed = run(tmp_path, "doctor", **meant)
+        done = run(tmp_path, "doctor", "--json", **meant)
 
     assert "2 added" in added.stdout, added.stdout
-    assert listed.returncode == 0, listed.stdout
+    found = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+    assert found["embeddings"]["level"] == "ok", found["embeddings"]
 
 
 def run(folder, *arguments, **settings):
