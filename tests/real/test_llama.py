@@ -17,6 +17,11 @@ import pytest
 from llama_server import Llama
 from service import Service, environment
 
+from chatwoot_bot.core.conversation import Conversation, Message, Sender, State
+from chatwoot_bot.http import make_client
+from chatwoot_bot.responders.base import Assignment
+from chatwoot_bot.responders.openai import OpenAIResponder
+from chatwoot_bot.responders.terms import Options
 from chatwoot_bot.simulator.server import Simulator
 
 pytestmark = pytest.mark.anyio
@@ -57,13 +62,6 @@ async def desk(folder, **settings):
 def asked(server, **more):
     """Return the settings that make the service ask *server*."""
     return {**server.settings, "LLM_TEMPERATURE": 0, "LLM_MAX_TOKENS": 120} | more
-
-
-async def turns_of(service, number):
-    async with httpx.AsyncClient(base_url=service.url, headers=service.agent) as http:
-        listed = (await http.get("/conversations")).json()["items"]
-        [ours] = [each for each in listed if each["display_id"] == number]
-        return (await http.get(f"/conversations/{ours['id']}/turns")).json()["items"]
 
 
 async def until(condition):
@@ -128,21 +126,31 @@ async def test_agent_who_steps_in_frees_the_servers_slot(tmp_path, server):
     assert public_texts(chatwoot, said.conversation_id) == []
 
 
-async def test_conversation_longer_than_the_context_is_answered(tmp_path, model):
-    """Each message fits, all of them do not."""
+async def test_conversation_longer_than_the_context_is_answered(model):
+    """Its older part is left out, and what the server holds is remembered."""
     long = "My lamp flickers, and I have tried another bulb and another socket. " * 6
+    transcript = [
+        Message(id=n, sender=sender, content=f"{n}. {long}", created_at=n, owed=n == 14)
+        for n, sender in enumerate([Sender.BOT, Sender.CONTACT] * 7, 1)
+    ]
+    conversation = Conversation(id="c_long", channel="web", state=State.AI)
     with Llama(model, context=SMALL) as server:
-        settings = asked(server, LLM_MAX_TOKENS=40)
-        async with desk(tmp_path, **settings) as (chatwoot, service):
-            said = await chatwoot.contact_says(f"1. {long}")
-            number = said.conversation_id
-            await chatwoot.wait_for_replies(number, 1, timeout=WAIT_S)
-            for count in range(2, 6):
-                await chatwoot.contact_says(f"{count}. {long}", conversation=number)
-                await chatwoot.wait_for_replies(number, count, timeout=WAIT_S)
-            turns = await turns_of(service, number)
+        async with make_client() as http:
+            responder = OpenAIResponder(
+                http,
+                base_url=f"{server.url}/v1",
+                api_key="none",
+                model="small",
+                prompt="Answer in one sentence.",
+                timeout_s=WAIT_S,
+                options=Options(temperature=0, max_tokens=40),
+            )
+            answer = await responder.respond(
+                Assignment(transcript=transcript, conversation=conversation)
+            )
 
-    assert [turn["outcome"] for turn in turns] == ["kept"] * 5
+    assert answer.text
+    assert responder.terms.context == SMALL
 
 
 async def test_no_contact_reads_how_a_model_calls_a_tool(tmp_path, server):
