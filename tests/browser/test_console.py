@@ -462,6 +462,16 @@ def test_demo_shows_both_sides_on_one_screen(open_page):
     expect(bubbles(desk(page), "agent")).to_have_text("Hello, this is Mia.")
 
 
+def test_list_stays_inside_its_panel_when_a_visitor_waits(open_page):
+    """On a laptop the demo leaves the list little room; its border must stay seen."""
+    page = open_page(viewport={"width": 1280, "height": 800})
+    ask(page, "I want a human")
+    expect(row_of(page, page).locator(".badge")).to_have_text("Waiting")
+
+    listed = page.locator(".conversation-list")
+    assert listed.evaluate("(each) => each.scrollWidth <= each.clientWidth")
+
+
 def test_tabs_switch_sides_on_a_phone(open_page):
     """One side at a time; who waits is counted on the other side's tab."""
     page = open_page(**PHONE)
