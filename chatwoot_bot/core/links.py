@@ -313,10 +313,11 @@ def _next(
         bare: a name of a host alone is one, if a chat would make it a link.
         names: any name of a host alone is one.
     """
+    first = at  # or a scheme that was left of an address would begin it again
     while (begin := BEGIN.search(run, at)) is not None:
         at = begin.end()
         if begin["mark"] is not None:
-            start = _behind_scheme(run, begin)
+            start = _behind_scheme(run, begin, first)
         else:
             start = _named_host(run, begin, bare=bare, names=names)
         if start is not None:
@@ -326,13 +327,18 @@ def _next(
     return None
 
 
-def _behind_scheme(run: str, mark: re.Match[str]) -> int | None:
-    """Return where the address begins that has its scheme or slashes at *mark*."""
+def _behind_scheme(run: str, mark: re.Match[str], first: int) -> int | None:
+    """Return where the address begins that has its scheme or slashes at *mark*.
+
+    Args:
+        first: where it can begin at the earliest.
+    """
     behind = AUTHORITY.match(run, mark.end())
     if behind is None or not behind[0].strip(END):
         return None
     is_colon = mark["mark"].startswith(":")
-    head = run[max(0, mark.start() - LONGEST_SCHEME) : mark.start() + is_colon]
+    from_ = max(first, mark.start() - LONGEST_SCHEME)
+    head = run[from_ : mark.start() + is_colon]
     scheme = SCHEME.search(head)
     if scheme is not None:
         return mark.start() + is_colon - len(scheme[0])
