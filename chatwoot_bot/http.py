@@ -87,10 +87,15 @@ class LargeAnswerError(httpx.RemoteProtocolError):
     """The body is larger than the call can use."""
 
 
-def charset_of(headers: httpx.Headers) -> str:
+def charset_of(headers: Mapping[str, str]) -> str:
     """Return Python's name of the encoding of text that an answer names, or UTF-8."""
     _, _, said = headers.get("content-type", "").lower().partition("charset=")
-    name = said[:40].partition(";")[0].strip(" \t'\"")
+    return _encoding(said[:40])
+
+
+@functools.lru_cache(32)
+def _encoding(said: str) -> str:
+    name = said.partition(";")[0].strip(" \t'\"")
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
@@ -149,11 +154,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions={"http_version": b"HTTP/1.1"},
         )
         if self._checks:
-            coding = response.headers.get("content-encoding", "")
-            if coding.strip().lower() not in ("", "identity"):
-                await body.aclose()
-                raise CompressedAnswerError("a compressed answer", request=request)
-            response.encoding = charset_of(response.headers)
+            # aiohttp has looked into the headers already; httpx would for each.
+            if "content-encoding" in answer.headers:
+                coding = response.headers["content-encoding"]
+                if coding.strip().lower() not in ("", "identity"):
+                    await body.aclose()
+                    raise CompressedAnswerError("a compressed answer", request=request)
+            response.encoding = charset_of(answer.headers)
         return response
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -240,6 +247,8 @@ class _translated:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if error is None:
+            return
         for theirs, ours in TRANSLATIONS.items():
             if isinstance(error, theirs):
                 message = str(error) or type(error).__name__
