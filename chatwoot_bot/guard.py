@@ -36,6 +36,7 @@ class Guard:
         self._toolbox = toolbox
         self._told = told
         self._before = _last_of_the_bot(transcript)
+        self._looked_at: tuple[Answer, Answer] | None = None
 
     def listens(self, listener: Listener | None) -> Listener | None:
         """Return somebody who passes on to *listener* what may be shown."""
@@ -47,8 +48,15 @@ class Guard:
         return leaks or not self.defused(answer).text.strip()
 
     def defused(self, answer: Answer) -> Answer:
-        """Return *answer* without pictures and links that lead to strangers."""
-        return replace(answer, text=self.ways(answer.seen).defused(answer.text))
+        """Return *answer* without pictures and links that lead to strangers.
+
+        It is asked for twice: the tools have told all before there is an answer.
+        """
+        if self._looked_at is None or self._looked_at[0] is not answer:
+            text = self.ways(answer.seen).defused(answer.text)
+            defused = answer if text == answer.text else replace(answer, text=text)
+            self._looked_at = answer, defused
+        return self._looked_at[1]
 
     def for_agents(self, text: str) -> str:
         """Return *text* without pictures, and without links of the contact's.

@@ -87,10 +87,15 @@ class LargeAnswerError(httpx.RemoteProtocolError):
     """The body is larger than the call can use."""
 
 
-def charset_of(headers: httpx.Headers) -> str:
+def charset_of(headers: Mapping[str, str]) -> str:
     """Return Python's name of the encoding of text that an answer names, or UTF-8."""
     _, _, said = headers.get("content-type", "").lower().partition("charset=")
-    name = said[:40].partition(";")[0].strip(" \t'\"")
+    return _encoding(said[:40])
+
+
+@functools.lru_cache(32)
+def _encoding(said: str) -> str:
+    name = said.partition(";")[0].strip(" \t'\"")
     try:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
@@ -149,11 +154,13 @@ class AiohttpTransport(httpx.AsyncBaseTransport):
             extensions={"http_version": b"HTTP/1.1"},
         )
         if self._checks:
-            coding = response.headers.get("content-encoding", "")
-            if coding.strip().lower() not in ("", "identity"):
-                await body.aclose()
-                raise CompressedAnswerError("a compressed answer", request=request)
-            response.encoding = charset_of(response.headers)
+            # aiohttp has looked into the headers already; httpx would for each.
+            if "content-encoding" in answer.headers:
+                coding = response.headers["content-encoding"]
+                if coding.strip().lower() not in ("", "identity"):
+                    await body.aclose()
+                    raise CompressedAnswerError("a compressed answer", request=request)
+            response.encoding = charset_of(answer.headers)
         return response
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -240,6 +247,8 @@ class _translated:
         error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
+        if error is None:
+            return
         for theirs, ours in TRANSLATIONS.items():
             if isinstance(error, theirs):
                 message = str(error) or type(error).__name__
@@ -264,6 +273,37 @@ class _NoCookies(httpx.Cookies):
 
 
 class _Client(httpx.AsyncClient):
+    """httpx's client; its own `send` takes longer than the sending itself."""
+
+    def __init__(self, transport: AiohttpTransport, **options: Any) -> None:
+        super().__init__(transport=transport, **options)
+        self._carrier = transport
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **more: Any
+    ) -> httpx.Response:
+        """Send *request*; httpx does it when it is more than a request and its answer.
+
+        Raises:
+            httpx.TransportError: as `AiohttpTransport` does.
+        """
+        has_all = "timeout" in request.extensions and not request.url.userinfo
+        if more or self.is_closed or not has_all:
+            return await super().send(request, stream=stream, **more)
+        try:
+            response = await self._carrier.handle_async_request(request)
+        except httpx.RequestError as error:
+            error.request = request
+            raise
+        response.request = request
+        if not stream:
+            try:
+                await response.aread()
+            except BaseException:
+                await response.aclose()
+                raise
+        return response
+
     @property  # type: ignore[misc]  # nobody sets them
     def cookies(self) -> httpx.Cookies:
         return _NO_COOKIES

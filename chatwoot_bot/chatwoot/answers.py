@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -132,7 +133,7 @@ def read(response: httpx.Response) -> Answer:
     """Return what *response* says; its body was read."""
     body, is_page = None, False
     try:
-        body = response.json() if response.content.strip() else None
+        body = json_of(response) if response.content.strip() else None
     except (ValueError, RecursionError):
         is_page = True  # a proxy's, in whatever encoding
     return Answer(
@@ -140,10 +141,30 @@ def read(response: httpx.Response) -> Answer:
     )
 
 
+def json_of(response: httpx.Response) -> Any:
+    """Return the JSON of *response*, which is parsed once however often it is read.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it is nested too deeply.
+    """
+    if PARSED not in response.extensions:
+        response.extensions[PARSED] = response.json()
+    return response.extensions[PARSED]
+
+
+PARSED = "parsed"
+
+
 def _date(response: httpx.Response) -> float | None:
+    return _moment(response.headers.get("date", ""))
+
+
+@lru_cache(maxsize=8)  # the same within a second
+def _moment(date: str) -> float | None:
     try:
-        return parsedate_to_datetime(response.headers["date"]).timestamp()
-    except (KeyError, TypeError, ValueError, OverflowError):
+        return parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

@@ -7,6 +7,7 @@ message that Chatwoot may have stored is not, that is for whoever kept it.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ import tenacity
 
 from ..breaker import Breaker
 from ..errors import ChatwootError
-from .answers import Answer, read
+from .answers import Answer, json_of, read
 
 ATTEMPTS = 3
 RETRY_FOR_S = 5.0
@@ -58,14 +59,17 @@ class Calls:
         self.breaker = breaker or Breaker()
         self._http = http
         self._base_url = base_url
-        self._headers = {
-            HEADER: token,
-            # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
-            # (chatwoot issue 14024); the answers are small.
-            "accept-encoding": "identity",
-            "accept": "*/*",
-            "user-agent": "chatwoot-bot",
-        }
+        # httpx copies such headers for each request, and does not encode them again.
+        self._headers = httpx.Headers(
+            {
+                HEADER: token,
+                # Chatwoot 4.12.1 answered 401 to a bot that also accepted br
+                # (chatwoot issue 14024); the answers are small.
+                "accept-encoding": "identity",
+                "accept": "*/*",
+                "user-agent": "chatwoot-bot",
+            }
+        )
 
     async def repeat(
         self,
@@ -127,7 +131,7 @@ class Calls:
         # transport takes to send it.
         request = httpx.Request(
             method,
-            httpx.URL(self._base_url + path),
+            _url(self._base_url + path),
             json=body,
             headers=self._headers,
             extensions={"timeout": times.as_dict()},
@@ -175,6 +179,9 @@ class Calls:
         return response
 
 
+# Typing goes on and off at one address, and httpx looks at each character of it.
+_url = lru_cache(maxsize=512)(httpx.URL)
+
 NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
@@ -185,7 +192,7 @@ def _is_retryable(error: BaseException) -> bool:
 def object_of(response: httpx.Response) -> Mapping[str, Any]:
     """Return the answer's JSON object; an empty one when it is something else."""
     try:
-        payload = response.json()
+        payload = json_of(response)
     except (ValueError, RecursionError):
         # A proxy's page, in whatever encoding.
         return {}
@@ -195,7 +202,7 @@ def object_of(response: httpx.Response) -> Mapping[str, Any]:
 def list_of(response: httpx.Response) -> list[Mapping[str, Any]]:
     """Return the objects in the answer's JSON array; none when it is something else."""
     try:
-        payload = response.json()
+        payload = json_of(response)
     except (ValueError, RecursionError):
         return []
     entries = payload if isinstance(payload, list) else []

@@ -17,6 +17,7 @@ back-tick a mark is text: the answer is about it. The work is linear in the text
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from .answer_marks import (
@@ -335,16 +336,14 @@ class AnswerText:
     def _may_be_call(self, begin: str) -> bool | None:
         """Return whether the whole may be a call; None when that is open yet."""
         plain = begin.lstrip("*# ").lower()
-        names = [f"{bracket}{name}(" for name in self._tools for bracket in ("", "[")]
-        forms = [
-            *((begin, name) for name in names),
-            *((plain, each) for each in LABELS),
-        ]
-        if MAY_BE_CALL.match(begin) or any(
-            text.startswith(form) for text, form in forms
+        names = _calls_of(tuple(self._tools))
+        if (
+            MAY_BE_CALL.match(begin)
+            or begin.startswith(names)
+            or plain.startswith(LABELS)
         ):
             return True
-        if MAY_BECOME_ONE.match(begin) or any(form.startswith(t) for t, form in forms):
+        if MAY_BECOME_ONE.match(begin) or _is_begun(begin, names, plain):
             return None
         return False
 
@@ -362,6 +361,19 @@ class AnswerText:
             and not EMPTY_FENCE.fullmatch(whole.strip())
         ):
             self._give(whole)
+
+
+@lru_cache(maxsize=64)
+def _calls_of(tools: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how a call of each tool begins that is written as in Python."""
+    return tuple(f"{bracket}{name}(" for name in tools for bracket in ("", "["))
+
+
+def _is_begun(begin: str, names: tuple[str, ...], plain: str) -> bool:
+    """Return whether one of *names* begins like that, or a label like *plain*."""
+    return any(name.startswith(begin) for name in names) or any(
+        label.startswith(plain) for label in LABELS
+    )
 
 
 def answer_in(text: str, tools: Collection[str] = ()) -> str:

@@ -33,7 +33,9 @@ PICTURE = re.compile(rf"{LINK.pattern}|!\[")
 NESTED = 4
 # Where Markdown says code and no chat makes links of names such as `user.name.id`.
 CODE = re.compile(r"(?<![`\\])(`|```)(?!`)[^`]++\1(?!`)")
-RUN = re.compile(r"[^\s<>]+")
+# A text without white space in which an address may be: something stands behind one of
+# the characters that each address has. Most words are none, and are not looked into.
+RUN = re.compile(r"(?<![^\s<>])[^\s<>.:/\\]*+[.:/\\][^\s<>]+")
 NAME = re.compile(r"[\w.\-\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+")
 DOT = re.compile(r"\.(?=[^.])")
 # In a run, where an address may begin: behind a scheme, or with a name.
@@ -110,6 +112,8 @@ class Ways:
         """Return *text* without the pictures and links that lead elsewhere."""
         text = _plainly(text)
         for _ in range(NESTED):
+            if "](" not in text:
+                break
             before, text = text, LINK.sub(self._link, text)
             if text == before:
                 break
@@ -119,6 +123,8 @@ class Ways:
             RUN.sub(self._code if in_code else self._prose, part)
             for part, in_code in _by_code(text)
         )
+        if "![" not in text:
+            return text
         return PICTURE.sub(lambda m: "! [" if m[0] == "![" else m[0], text)
 
     def _link(self, match: re.Match[str]) -> str:
@@ -313,10 +319,11 @@ def _next(
         bare: a name of a host alone is one, if a chat would make it a link.
         names: any name of a host alone is one.
     """
+    first = at  # or a scheme that was left of an address would begin it again
     while (begin := BEGIN.search(run, at)) is not None:
         at = begin.end()
         if begin["mark"] is not None:
-            start = _behind_scheme(run, begin)
+            start = _behind_scheme(run, begin, first)
         else:
             start = _named_host(run, begin, bare=bare, names=names)
         if start is not None:
@@ -326,13 +333,18 @@ def _next(
     return None
 
 
-def _behind_scheme(run: str, mark: re.Match[str]) -> int | None:
-    """Return where the address begins that has its scheme or slashes at *mark*."""
+def _behind_scheme(run: str, mark: re.Match[str], first: int) -> int | None:
+    """Return where the address begins that has its scheme or slashes at *mark*.
+
+    Args:
+        first: where it can begin at the earliest.
+    """
     behind = AUTHORITY.match(run, mark.end())
     if behind is None or not behind[0].strip(END):
         return None
     is_colon = mark["mark"].startswith(":")
-    head = run[max(0, mark.start() - LONGEST_SCHEME) : mark.start() + is_colon]
+    from_ = max(first, mark.start() - LONGEST_SCHEME)
+    head = run[from_ : mark.start() + is_colon]
     scheme = SCHEME.search(head)
     if scheme is not None:
         return mark.start() + is_colon - len(scheme[0])
@@ -414,6 +426,8 @@ def _plainly(text: str) -> str:
 
     What is taken away can leave another escape or entity behind.
     """
+    if "\\" not in text and "&" not in text:
+        return text  # as nearly always
     for _ in range(NESTED):
         before, text = text, DISGUISED.sub(_undisguised, text)
         if text == before:

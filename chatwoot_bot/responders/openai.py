@@ -39,6 +39,7 @@ from .cut_off import in_full, shorter
 from .facts import context_of
 from .finish import REFUSED, is_filtered
 from .places import Patience, Places, Silence
+from .posting import Posting
 from .refusals import Cause, Refusal
 from .schemas import described
 from .streaming import Gathering, Said
@@ -128,6 +129,7 @@ class OpenAIResponder:
             max_retries=0,
             http_client=http,  # type: ignore[arg-type]  # it names httpx2, and takes httpx
         )
+        self._posting = Posting(http, self._client)
 
     async def respond(
         self, assignment: Assignment, listener: Listener | None = None
@@ -386,13 +388,7 @@ class OpenAIResponder:
     ) -> Said:
         # Not `chat.completions.create`: its checks of what we send and the objects it
         # builds from each chunk take three times as long as the request itself.
-        stream: openai.AsyncStream[Any] = await self._client.post(
-            "/chat/completions",
-            body={"model": self._model, **body},
-            cast_to=object,
-            stream=True,
-            stream_cls=openai.AsyncStream[Any],
-        )
+        stream = await self._posting.stream({"model": self._model, **body})
         response: Any = stream.response
         response.stream = received = _Bounded(response.stream)
         names = [each["function"]["name"] for each in body.get("tools", ())]

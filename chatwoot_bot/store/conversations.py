@@ -315,7 +315,10 @@ _HAS_UNSAID: sa.Select[Any] = (
     .where(replies.c.conversation_id == sa.bindparam("conversation"), IS_OPEN)
     .limit(1)
 )
-HAS_PRESSING = _HAS_UNSAID.where(replies.c.kind.not_in(("resolve", "release")))
+# Not with `not_in`, which is written anew for each execution.
+HAS_PRESSING = _HAS_UNSAID.where(
+    replies.c.kind != "resolve", replies.c.kind != "release"
+)
 
 
 @lru_cache

@@ -1,6 +1,8 @@
 """Where an answer may lead, and what is left of a way to a stranger."""
 
+import signal
 import time
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given, settings
@@ -229,6 +231,8 @@ PIECES = [
     *("[](", "![", "](", ")", "{", '"', "`", "\\", "/", ":", "@", ".", " ", "x"),
     *("a.b.de", "https:", "https://a.de/b,"),
 ]
+LEADS = ["\\\\", "http", "mailto:", "//", "localhost", "&#46;", "\u200b"]
+MIXED = st.lists(st.sampled_from([*LEADS, *PIECES]), max_size=12).map("".join)
 
 
 @pytest.mark.parametrize("first", PIECES)
@@ -243,6 +247,40 @@ def test_no_text_takes_long(first):
 @pytest.mark.parametrize("piece", PIECES)
 def test_looking_addresses_up_takes_no_long_time_either(piece):
     assert least_s(lambda: addresses_in(piece * 20_000)) < 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [r"http:\\shop.example\a", r"mailto:\\example", r'"https:\\example","a.example"'],
+)
+def test_address_with_backslashes_is_read_once(text):
+    """Contacts type them, and the event loop would never come back."""
+    with at_most(5):
+        addresses_in(text)
+        Ways(seen=[text]).defused(r"https:\\other.example and mailto:\\other.example")
+
+
+@given(text=MIXED, answer=MIXED)
+@settings(max_examples=300, deadline=None)
+def test_every_text_is_read_to_its_end(text, answer):
+    with at_most(5):
+        Ways(seen=[text]).defused(answer)
+
+
+@contextmanager
+def at_most(seconds):
+    """Fail instead of waiting for ever."""
+
+    def give_up(_number, _frame):
+        raise AssertionError("it does not come to an end")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def least_s(work, *, enough=0.25):
