@@ -144,6 +144,22 @@ async def test_agent_who_replied_meanwhile_is_not_talked_over(sweeping, release)
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
+@NEWER
+async def test_agent_who_is_assigned_meanwhile_is_not_talked_over(sweeping, release):
+    """An assignment opens nothing where it is open already, and counts all the same."""
+    async with sweeping.scene(release=release) as here:
+        cid = await here.answered("Hi")
+        await lose(here, cid, "Is anybody there?")
+        await here.chatwoot.assign(cid, 12)
+        await later(here)
+        silent = await here.ignores(cid, "Maria?")
+
+    assert silent
+    assert here.chatwoot.status(cid) == "open"
+    assert owners(here, cid) == (12, None)
+    assert here.answers(cid) == ["Answer to: Hi"]
+
+
 @pytest.mark.parametrize("way", ["note", "label", "attribute"])
 async def test_agent_who_wants_silence_has_it(sweeping, way):
     """What asks for it may come before the bot has taken the conversation back."""
@@ -188,6 +204,16 @@ async def test_contact_who_asked_for_a_person_meanwhile_gets_one(sweeping):
 
     assert len(here.answers(cid)) == 2
     assert "A human, please" not in here.asked()
+
+
+async def test_chatwoot_that_stumbles_at_the_second_look_strands_nobody(deaf):
+    """It answers 500, as it does a bot that asks for a conversation with a team."""
+    async with deaf.scene(release="4.17") as here:
+        cid = await here.answered("Hi")
+        await lose(here, cid, "Is anybody there?")
+        here.chatwoot.faults.api("status", status=500, call="show")
+        await here.chatwoot.set_priority(cid, "high")
+        await here.chatwoot.until(lambda: cid in unassigned(here), timeout=10)
 
 
 # Snoozes.

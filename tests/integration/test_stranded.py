@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from arrivals import RULES, says, shows
 
+from chatwoot_bot.core.assignments import Assigned
 from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.store import human, schema, sweeping, taking_back
@@ -139,6 +140,19 @@ async def test_what_is_taken_back_is_owed_an_answer_and_pending_again(db):
     assert await owed(db) == [("Long ago?", NOW), ("Hello?", None)]
 
 
+async def test_agent_who_is_assigned_before_chatwoot_has_heard_of_it_keeps_it(db):
+    """It is open until Chatwoot is told, which may take as long as an outage."""
+    await take(db, says(), opened())
+    await settle(db)
+    taken = opened(NONE, clock=303.0)
+    seen = replace(taken.event.conversation, assigned=Assigned(agent=12))
+    await take(db, replace(taken, event=replace(taken.event, conversation=seen)))
+
+    it = await row(db)
+    assert (it.state, it.wanted_status) == (State.HUMAN, None)
+    assert await owed(db) == []
+
+
 async def touched_by_reply(db):
     await take(db, says(Kind.AGENT_REPLY, status=Status.OPEN, clock=301.0))
 
@@ -211,6 +225,41 @@ async def test_rule_and_operator_give_it_to_the_team(db, by_decision, recovers):
     assert await settle(db, by_decision=by_decision, rules=rules) == RELEASE
     assert await marked(db) == []
     assert await releases(db) == [str(OURS)]
+
+
+async def test_team_keeps_what_a_rule_has_given_it(db):
+    """The contact who writes meanwhile hides the line that tells of the rule."""
+    await take(db, says(), opened())
+    decided = await settle(db, by_decision=True)
+    await take(db, owned(says(status=Status.OPEN, clock=301.0), OURS))
+
+    assert decided == RELEASE
+    assert await settle(db) == RELEASE
+    assert (await row(db)).state is State.HUMAN
+    assert await releases(db) == [str(OURS)]
+
+
+async def test_mark_ends_where_nothing_is_open_any_more(db):
+    """A payload without an owner does not end it, and nobody need look for ever."""
+    await take(db, says(), opened(), shows(Status.SNOOZED, clock=301.0))
+
+    assert await settle(db) == ""
+    assert await marked(db) == []
+
+
+@pytest.mark.parametrize("way", ["handed back", "resolved"])
+async def test_release_is_dropped_with_what_it_was_for(db, way):
+    """Left over, it would take a later conversation from an agent at once."""
+    await take(db, says(), opened())
+    await settle(db, by_decision=True)
+    if way == "handed back":
+        it = await row(db)
+        on = {"conversation_id": it.id, "display_id": None, "enabled": False}
+        await db.write(human.hold, now=NOW, rules=RULES, **on)
+    else:
+        await take(db, shows(Status.RESOLVED, clock=302.0))
+
+    assert await releases(db) == []
 
 
 async def test_mark_that_is_gone_settles_nothing(db):
