@@ -6,7 +6,7 @@ from scene import NOWHERE, installed
 pytestmark = pytest.mark.anyio
 
 SNOOZED = {"snoozed_until": 2e9}
-NEWER = pytest.mark.parametrize("release", ["4.16", "4.17", "4.18"])
+RELEASES = pytest.mark.parametrize("release", ["4.16", "4.17", "4.18"])
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ async def later(here):
 # An agent, a rule or the operator decides.
 
 
-@NEWER
+@RELEASES
 async def test_agent_who_opens_a_conversation_keeps_it(sweeping, release):
     """Between the two saves of "open" it looks like a failed delivery."""
     async with sweeping.scene(release=release) as here:
@@ -129,7 +129,7 @@ async def test_agent_who_replied_unheard_is_not_talked_over(sweeping):
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
-@NEWER
+@RELEASES
 async def test_agent_who_replied_meanwhile_is_not_talked_over(sweeping, release):
     """The team finds the conversation; the bot ends its ownership and no more."""
     async with sweeping.scene(release=release) as here:
@@ -144,7 +144,7 @@ async def test_agent_who_replied_meanwhile_is_not_talked_over(sweeping, release)
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
-@NEWER
+@RELEASES
 async def test_agent_who_is_assigned_meanwhile_is_not_talked_over(sweeping, release):
     """An assignment opens nothing where it is open already, and counts all the same."""
     async with sweeping.scene(release=release) as here:
@@ -178,7 +178,7 @@ async def test_agent_who_wants_silence_has_it(sweeping, way):
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
-@NEWER
+@RELEASES
 async def test_operator_may_leave_such_conversations_to_the_team(releasing, release):
     async with releasing.scene(release=release) as here:
         known = await here.answered("Hi")
@@ -219,10 +219,11 @@ async def test_chatwoot_that_stumbles_at_the_second_look_strands_nobody(deaf):
 # Snoozes.
 
 
+@RELEASES
 @pytest.mark.parametrize("end", ["by its time", "by the contact"])
-async def test_end_of_a_snooze_while_we_are_away_is_noticed(sweeping, end):
+async def test_end_of_a_snooze_while_we_are_away_is_noticed(sweeping, end, release):
     """No delivery tells of it; the question of before is answered too."""
-    async with sweeping.scene(release="4.17") as here:
+    async with sweeping.scene(release=release) as here:
         cid = await here.answered("Hi")
         await here.chatwoot.set_status(cid, "snoozed", **SNOOZED)
         await here.chatwoot.settled()
@@ -282,13 +283,20 @@ async def test_command_answers_what_was_lost_and_nothing_twice(
     assert here.answers(cid) == answers
 
 
+@RELEASES
 @pytest.mark.parametrize("service", ["deaf", "reading"])
-async def test_commands_after_a_failed_delivery_answer_it_once(request, service):
-    """`/bot on`, and `/bot retry` when that seems to take too long."""
-    async with request.getfixturevalue(service).scene(release="4.17") as here:
+async def test_commands_after_a_failed_delivery_answer_it_once(
+    request, service, release
+):
+    """`/bot on`, and `/bot retry` because that seems to take too long."""
+    slow = {"delay_s": 0.5}
+    async with request.getfixturevalue(service).scene(
+        release=release, model=slow
+    ) as here:
         cid = await here.answered("First question")
         await lose(here, cid, "Second question")
         await here.chatwoot.agent_says(cid, "/bot on", private=True)
+        await here.chatwoot.agent_says(cid, "/bot retry", private=True)
         await here.chatwoot.wait_for_replies(cid, 2)
         await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
         await here.quiet()
