@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
-from ..core.conversation import State, Status
+from ..core.conversation import Sender, State, Status
 from ..core.events import Event, Sighting
 from .conversations import insert_new
-from .schema import IS_OPEN, replies, service
+from .schema import IS_OPEN, conversations, messages, replies, service
 
 if TYPE_CHECKING:
     from .story import Story
@@ -91,12 +91,21 @@ def _has_left(story: "Story", seen: Sighting) -> bool:
 def is_ours(story: "Story", bot: int) -> bool:
     """Return whether an agent bot is ours, and not another of the account.
 
-    Before ours has spoken for the first time nothing tells, and the contacts of the
-    first downtime must not be lost.
+    Before ours has spoken in an inbox nothing tells, and the contacts of its first
+    downtime must not be lost.
     """
     found = story.tx.execute(_OWN_BOTS, {"prefix": own_bot(story, "")})
     names = set(found.scalars())
-    return not names or own_bot(story, bot) in names
+    return not names or own_bot(story, bot) in names or not _has_spoken(story)
+
+
+def _has_spoken(story: "Story") -> bool:
+    """Return whether a bot of ours has answered in the inbox; if so, it is known."""
+    here = {"account": story.now.account_id, "inbox": story.now.inbox_id}
+    return (
+        story.now.inbox_id is None
+        or story.tx.execute(_SPOKEN, here).first() is not None
+    )
 
 
 def release_at(owned_at: float | None, now: float) -> float | None:
@@ -111,6 +120,18 @@ def own_bot(story: "Story", bot: int | str) -> str:
 
 _OWN_BOTS = sa.select(service.c.name).where(
     service.c.name.startswith(sa.bindparam("prefix", type_=sa.Text))
+)
+_SPOKEN = (
+    sa.select(sa.literal_column("1"))
+    .select_from(conversations)
+    .join(messages, messages.c.conversation_id == conversations.c.id)
+    .where(
+        conversations.c.account_id == sa.bindparam("account"),
+        conversations.c.inbox_id == sa.bindparam("inbox"),
+        messages.c.sender == Sender.BOT,
+        messages.c.turn_id.is_not(None),
+    )
+    .limit(1)
 )
 _OPEN_RELEASE = (
     replies.c.conversation_id == sa.bindparam("conversation"),

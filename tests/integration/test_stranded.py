@@ -107,6 +107,17 @@ async def test_what_another_bot_owns_is_not_marked(db):
     assert await marked(db) == [(1, 150, 3)]
 
 
+async def test_bot_that_has_never_spoken_in_its_inbox_may_be_ours(db):
+    """A second bot of ours must not lose the contacts of its first downtime."""
+    ours = says(Kind.BOT_MESSAGE, reply_key="t_1.0")
+    said = replace(ours.event.message, by_bot=OURS)
+    echo = replace(ours, event=replace(ours.event, message=said))
+    new = owned(says(conversation=151, inbox=5, status=Status.OPEN), owner=9)
+    await take(db, says(), echo, new)
+
+    assert await marked(db) == [(1, 151, 5)]
+
+
 async def test_first_sight_of_an_open_conversation_that_the_bot_owns_is_marked(db):
     """And its inbox has a bot, however many of its conversations begin like this."""
     await take(db, owned(says(status=Status.OPEN), OURS))
