@@ -328,6 +328,22 @@ async def test_new_conversations_are_found_over_gaps_and_other_inboxes(sweeping)
     assert here.answers(new) == ["Answer to: Norway?"]
 
 
+async def test_new_conversation_is_found_behind_one_that_was_delivered(sweeping):
+    """A later one that reached us must not hide the earlier one that did not."""
+    async with sweeping.scene(release="4.17") as here:
+        await here.answered("Hi")
+        await later(here)
+        here.chatwoot.faults.deliveries.drop = 1.0
+        lost = [(await here.chatwoot.contact_says("Norway?")).conversation_id]
+        lost += [(await here.chatwoot.contact_says("Norway?")).conversation_id]
+        here.chatwoot.faults.deliveries.drop = 0.0
+        await here.chatwoot.contact_says("And Sweden?")
+        for cid in lost:
+            await here.chatwoot.wait_for_replies(cid, 1)
+
+    assert [here.answers(cid) for cid in lost] == [["Answer to: Norway?"]] * 2
+
+
 async def test_agents_command_in_public_is_no_answer_to_what_was_missed(reading):
     """It went to the contact by mistake; the contact still waits."""
     async with reading.scene(release="4.16") as here:
