@@ -8,7 +8,7 @@ stored, and the outbox ends the ownership: not at once, because a user who opens
 conversation becomes its assignee a moment later.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -121,7 +121,7 @@ def own_bot(story: "Story", bot: int | str) -> str:
 _OWN_BOTS = sa.select(service.c.name).where(
     service.c.name.startswith(sa.bindparam("prefix", type_=sa.Text))
 )
-_SPOKEN = (
+_SPOKEN: sa.Select[Any] = (
     sa.select(sa.literal_column("1"))
     .select_from(conversations)
     .join(messages, messages.c.conversation_id == conversations.c.id)
