@@ -13,7 +13,7 @@ inbox's past.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -77,7 +77,9 @@ class Sweep:
         self._names = names
         self._ignores = ignores
         self._has_bot: Mapping[int, bool] = {}
+        # By account: up to where numbers were asked for, and which are asked again.
         self._counted: dict[int, int] = {}
+        self._again: dict[int, set[int]] = {}
         self._every_s = every_s
         self._not_older_than_s = not_older_than_s
         self._clock = clock
@@ -179,9 +181,11 @@ class Sweep:
             await asyncio.sleep(PAUSE_S)
 
     async def _asked_for(self, active_since: float) -> AsyncIterator[Fetched]:
+        # First, because what is delivered meanwhile would hide what was not.
+        numbers = await self._db.read(sweeping.last_numbers)
         async for fetched in self._known(active_since):
             yield fetched
-        async for fetched in self._new():
+        async for fetched in self._new(numbers):
             yield fetched
 
     async def _known(self, active_since: float) -> AsyncIterator[Fetched]:
@@ -197,28 +201,64 @@ class Sweep:
                 account_id, display_id, _ = address
                 await self._db.write(sweeping.forget, account_id, display_id)
 
-    async def _new(self) -> AsyncIterator[Fetched]:
+    async def _new(self, numbers: Sequence[tuple[int, int]]) -> AsyncIterator[Fetched]:
         """Yield what is said in conversations that have begun since the last known.
 
         Chatwoot counts them, and a bot may read every one of its account.
+
+        Args:
+            numbers: accounts, each with the last number known before the sweep.
         """
-        numbers = await self._db.read(sweeping.last_numbers)
         # Later than the numbers, or an inbox that was heard of meanwhile is passed by.
         self._has_bot = await self._db.read(sweeping.inboxes)
-        for account_id, known in numbers:
-            counted = max(known, self._counted.get(account_id, 0))
-            gaps = 0
-            for number in range(counted + 1, counted + 1 + NEW):
+        for account_id, last in numbers:
+            self._counted.setdefault(account_id, last)
+            again = self._again.setdefault(account_id, set())
+            for number in sorted(again):
                 shown = await self._shown(account_id, number, None)
-                if isinstance(shown, Shown):
-                    self._counted[account_id], gaps = number, 0
-                    # The conversation too, so that it is known without a message.
-                    for fetched in (*self._missed.unheard(shown.messages), shown.seen):
-                        yield fetched
-                elif shown.is_gone:
-                    gaps += 1
-                if gaps > GAPS:
-                    break
+                again.discard(number)
+                for fetched in self._begun(shown):
+                    yield fetched
+            async for fetched in self._counted_on(account_id, again):
+                yield fetched
+
+    async def _counted_on(
+        self, account_id: int, again: set[int]
+    ) -> AsyncIterator[Fetched]:
+        """Ask for the numbers that follow, except those that were delivered.
+
+        Args:
+            again: receives what may yet appear: a conversation can begin while the
+                numbers after it are asked for.
+        """
+        counted, gaps = self._counted[account_id], set[int]()
+        known = await self._db.read(sweeping.numbers_after, account_id, counted)
+        number = counted
+        for _ in range(NEW):
+            number += 1
+            shown = None
+            if number not in known:
+                shown = await self._shown(account_id, number, None)
+            if isinstance(shown, ChatwootError):
+                gaps.add(number)
+                if shown.is_gone and len(gaps) > GAPS:
+                    later = min((each for each in known if each > number), default=0)
+                    if not later:
+                        return
+                    number = max(number, later - GAPS)
+                    gaps.clear()
+                continue
+            self._counted[account_id] = number
+            again |= gaps
+            gaps.clear()
+            for fetched in self._begun(shown):
+                yield fetched
+
+    def _begun(self, shown: Shown | ChatwootError | None) -> list[Fetched]:
+        """Return what is said, and the conversation, known without a message too."""
+        if not isinstance(shown, Shown):
+            return []
+        return [*self._missed.unheard(shown.messages), shown.seen]
 
     async def _shown(
         self, account_id: int, display_id: int, inbox_id: int | None

@@ -14,7 +14,13 @@ from collections.abc import Callable
 
 import structlog
 
-from .errors import ChatwootBotError, ChatwootError, unexpected
+from .errors import (
+    BusyError,
+    ChatwootBotError,
+    ChatwootError,
+    StoreError,
+    unexpected,
+)
 from .intake import Intake
 from .missed import Missed
 from .store import taking_back
@@ -31,7 +37,8 @@ SETTLE_S = 2.0
 # Of one pass, and of them at the same time.
 MOST = 50
 AT_ONCE = 4
-# When Chatwoot is away, and when it does not let us read a conversation.
+# When Chatwoot is away, and when it does not let us read a conversation, or it cannot
+# be settled.
 AWAY_S = 5.0
 BARRED_S = 60.0
 
@@ -74,12 +81,16 @@ class TakingBack:
         """Settle those that have been marked for long enough.
 
         Raises:
+            BusyError: too much waits for the disk.
             StoreError: the database did not answer.
         """
         before = self._clock() - SETTLE_S
         found = await self._db.glance(taking_back.marked, before=before, limit=MOST)
         if found:
-            await asyncio.gather(*map(self._settle, found))
+            settling = map(self._settle, found)
+            for failed in await asyncio.gather(*settling, return_exceptions=True):
+                if failed is not None:
+                    raise failed
 
     async def _settle(self, stranded: Stranded) -> None:
         """Settle one; where Chatwoot does not answer, later."""
@@ -101,10 +112,20 @@ class TakingBack:
                     await self._decide(stranded, by_decision=True, bot_owner=0)
                     return
                 wait_s = AWAY_S if error.retryable else BARRED_S
-                at = self._clock() - SETTLE_S + wait_s
-                await self._db.write(
-                    taking_back.postpone, conversation_id=stranded.id, at=at
+                await self._postpone(stranded, wait_s)
+            except (BusyError, StoreError):
+                raise  # nothing can be stored now
+            except Exception as error:  # noqa: BLE001 - the others must be settled
+                log.error(
+                    "stranded conversation not settled",
+                    conversation=stranded.id,
+                    **unexpected(error),
                 )
+                await self._postpone(stranded, BARRED_S)
+
+    async def _postpone(self, stranded: Stranded, wait_s: float) -> None:
+        at = self._clock() - SETTLE_S + wait_s
+        await self._db.write(taking_back.postpone, conversation_id=stranded.id, at=at)
 
     async def _try_to_settle(self, stranded: Stranded) -> None:
         address = stranded.account_id, stranded.display_id

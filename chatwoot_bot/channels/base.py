@@ -110,6 +110,7 @@ class Channel(Protocol):
         """End the ownership of our bot *owner*, if the conversation is open still.
 
         Args:
+            owner: Chatwoot's id of it; 0 where that is not known.
             unseen: do so without looking, where Chatwoot lets nobody look.
 
         Returns:

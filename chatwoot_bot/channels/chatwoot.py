@@ -235,7 +235,8 @@ class ChatwootChannel:
             if not unseen:
                 return False
         else:
-            if shown.status is not Status.OPEN or shown.bot_owner != owner:
+            is_owner = shown.bot_owner and owner in (0, shown.bot_owner)
+            if shown.status is not Status.OPEN or not is_owner:
                 return True
         administrator = await self._administrator(address[0])
         if administrator is None:

@@ -638,25 +638,16 @@ def _sighting(conversation: _Conversation | None) -> Sighting | None:
         contact=contact_key(contact.id if contact else None, conversation),
         addresses=_addresses(contact, conversation),
         assigned=assigned(conversation.changed_attributes),
-        bot_owner=_bot_owner(conversation.meta),
+        bot_owner=_owner(conversation.meta),
     )
 
 
-def _bot_owner(meta: _Meta | None) -> int | None:
+def _owner(meta: _Meta | None) -> int | None:
+    """Return `Sighting.bot_owner`; the type is absent before Chatwoot 4.8."""
     if meta is None:
         return None
-    return agent_bot_of(meta.assignee, meta.assignee_type)
-
-
-def agent_bot_of(assignee: Any, assignee_type: Any) -> int:
-    """Return Chatwoot's id of the agent bot that owns a conversation; 0 for none.
-
-    Args:
-        assignee: as in a conversation's `meta`.
-        assignee_type: likewise; absent before Chatwoot 4.8, and where nobody is.
-    """
-    is_bot = assignee_type == AGENT_BOT and isinstance(assignee, dict)
-    return _id(assignee.get("id")) or 0 if is_bot else 0
+    is_bot = meta.assignee_type == AGENT_BOT and isinstance(meta.assignee, dict)
+    return _id(meta.assignee.get("id")) or 0 if is_bot else 0
 
 
 def _addresses(contact: _Named | None, conversation: _Conversation) -> tuple[str, ...]:

@@ -8,14 +8,14 @@ stored, and the outbox ends the ownership: not at once, because a user who opens
 conversation becomes its assignee a moment later.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from ..core.conversation import State, Status
+from ..core.conversation import Sender, State, Status
 from ..core.events import Event, Sighting
 from .conversations import insert_new
-from .schema import IS_OPEN, replies, service
+from .schema import IS_OPEN, conversations, messages, replies, service
 
 if TYPE_CHECKING:
     from .story import Story
@@ -39,11 +39,11 @@ def heed_owner(story: "Story", event: Event, now: float) -> None:
         return
     if not _has_left(story, seen):
         if story.now.due_at is not None:  # or nothing is to be done there
-            story.tx.execute(_DROP, {"conversation": story.now.id})
+            drop_release(story)
         return
     if story.now.stranded_at is not None:
         return  # the bot may take it back; else `taking_back` has it released
-    if _is_ours(story, seen.bot_owner, event):
+    if is_ours(story, seen.bot_owner):
         release(story, seen.bot_owner, key=f"{seen.updated_at:.6f}", now=now)
 
 
@@ -51,6 +51,7 @@ def release(story: "Story", bot: int, *, key: str, now: float) -> None:
     """Have the outbox end the ownership of our *bot*, in a moment.
 
     Args:
+        bot: Chatwoot's id of it; 0 where Chatwoot does not show that.
         key: of what has shown it; delivered twice, it is one.
     """
     row = {
@@ -63,12 +64,22 @@ def release(story: "Story", bot: int, *, key: str, now: float) -> None:
         "state": "open",
         "created_at": now,
     }
-    mine = {"conversation": story.now.id}
-    if story.tx.execute(OPEN_RELEASE, mine).first() is None:
+    if not has_release(story):
         story.tx.execute(insert_new(replies, story.tx.dialect.name), row)
         at = now + RELEASE_AFTER_S
         due_at = story.now.due_at
         story.change(due_at=at if due_at is None else min(due_at, at))
+
+
+def has_release(story: "Story") -> bool:
+    """Return whether the outbox has an ownership to end here."""
+    mine = {"conversation": story.now.id}
+    return story.tx.execute(_RELEASE, mine).first() is not None
+
+
+def drop_release(story: "Story") -> None:
+    """Leave the bot its ownership: it has the conversation, or owns it no more."""
+    story.tx.execute(_DROP, {"conversation": story.now.id})
 
 
 def _has_left(story: "Story", seen: Sighting) -> bool:
@@ -77,17 +88,24 @@ def _has_left(story: "Story", seen: Sighting) -> bool:
     return bool(seen.bot_owner) and opened
 
 
-def _is_ours(story: "Story", bot: int, event: Event) -> bool:
-    """Return whether the owner is our bot, and not another of the account.
+def is_ours(story: "Story", bot: int) -> bool:
+    """Return whether an agent bot is ours, and not another of the account.
 
-    Before the bot has spoken for the first time, nothing tells but that Chatwoot
-    sends this event to agent bots only.
+    Before ours has spoken in an inbox nothing tells, and the contacts of its first
+    downtime must not be lost.
     """
-    found = story.tx.execute(OWN_BOTS, {"prefix": own_bot(story, "")})
+    found = story.tx.execute(_OWN_BOTS, {"prefix": own_bot(story, "")})
     names = set(found.scalars())
-    if not names:
-        return event.name == "conversation_opened"
-    return own_bot(story, bot) in names
+    return not names or own_bot(story, bot) in names or not _has_spoken(story)
+
+
+def _has_spoken(story: "Story") -> bool:
+    """Return whether a bot of ours has answered in the inbox; if so, it is known."""
+    here = {"account": story.now.account_id, "inbox": story.now.inbox_id}
+    return (
+        story.now.inbox_id is None
+        or story.tx.execute(_SPOKEN, here).first() is not None
+    )
 
 
 def release_at(owned_at: float | None, now: float) -> float | None:
@@ -100,15 +118,27 @@ def own_bot(story: "Story", bot: int | str) -> str:
     return f"own_bot:{story.now.account_id}:{bot}"
 
 
-OWN_BOTS = sa.select(service.c.name).where(
+_OWN_BOTS = sa.select(service.c.name).where(
     service.c.name.startswith(sa.bindparam("prefix", type_=sa.Text))
+)
+_SPOKEN: sa.Select[Any] = (
+    sa.select(sa.literal_column("1"))
+    .select_from(conversations)
+    .join(messages, messages.c.conversation_id == conversations.c.id)
+    .where(
+        conversations.c.account_id == sa.bindparam("account"),
+        conversations.c.inbox_id == sa.bindparam("inbox"),
+        messages.c.sender == Sender.BOT,
+        messages.c.turn_id.is_not(None),
+    )
+    .limit(1)
 )
 _OPEN_RELEASE = (
     replies.c.conversation_id == sa.bindparam("conversation"),
     IS_OPEN,
     replies.c.kind == sa.literal_column("'release'"),
 )
-OPEN_RELEASE = sa.select(replies.c.key).where(*_OPEN_RELEASE).limit(1)
+_RELEASE = sa.select(replies.c.key).where(*_OPEN_RELEASE).limit(1)
 OWNED_AT = (
     sa.select(sa.func.min(replies.c.created_at)).where(*_OPEN_RELEASE).scalar_subquery()
 )

@@ -7,13 +7,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..core.assignments import Assigned
-from ..core.conversation import Message, Sender, State, Status, Trigger
+from ..core.conversation import (
+    Message,
+    Sender,
+    State,
+    Status,
+    Trigger,
+    looks_pending,
+)
 from ..core.events import Said, Sighting
 from ..core.notes import HAND_BACK, note
 from ..core.remote import Command
 from .arrivals import Accepted, Arrival
 from .conversations import insert_new
-from .ownership import OWN_BOTS, own_bot
+from .ownership import is_ours, own_bot
 from .replies import ReplyKind
 from .schema import replies, service
 from .transcripts import recent
@@ -137,9 +144,9 @@ def _is_by_agent(story: "Story", assigned: Assigned) -> bool:
 
     It assigns what is open and nobody's. In an inbox without an agent bot that is each
     new conversation, before the bot has answered in it; of what is pending, Chatwoot
-    assigns nothing.
+    assigns nothing. What the bot has taken back may be open until Chatwoot hears of it.
     """
-    if story.now.status is Status.PENDING or assigned.replaces:
+    if looks_pending(story.now) or assigned.replaces:
         return True
     return story.now.bot_turns > 0
 
@@ -150,13 +157,6 @@ def note_own_bot(story: "Story", said: Said) -> None:
         return  # it has been learnt from the first one
     row = {"name": own_bot(story, said.by_bot), "value": "1"}
     story.tx.execute(insert_new(service, story.tx.dialect.name), row)
-
-
-def is_ours(story: "Story", bot: int) -> bool:
-    """Return whether an agent bot is ours; the only one known of may be unknown yet."""
-    found = story.tx.execute(OWN_BOTS, {"prefix": own_bot(story, "")})
-    names = set(found.scalars())
-    return not names or own_bot(story, bot) in names
 
 
 def is_misplaced(story: "Story", said: Said) -> bool:

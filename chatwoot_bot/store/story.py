@@ -194,6 +194,7 @@ class Story:
             given = trigger is Trigger.RELEASED and reason != stranded.TAKEN_BACK
             self.change(held_at=self.now.status_at, released=given, bot_turns=0)
             self.change(touched=False, stranded_at=None)
+            ownership.drop_release(self)
         if trigger is Trigger.RELEASED:
             unanswered.owe(self, result, handed_back=reason != stranded.TAKEN_BACK)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.conversation import State, Status
 from ..core.events import Sighting
-from . import remote
+from .ownership import is_ours
 
 if TYPE_CHECKING:
     from .story import Story
@@ -31,7 +31,7 @@ def heed_owner(story: "Story", seen: Sighting) -> None:
         story.now.state is not State.AI
         and seen.status is Status.OPEN
         and seen.bot_owner > 0
-        and remote.is_ours(story, seen.bot_owner)
+        and is_ours(story, seen.bot_owner)
     )
     if not is_stranded and story.now.stranded_at is not None:
         story.change(stranded_at=None)

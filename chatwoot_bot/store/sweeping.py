@@ -8,6 +8,9 @@ from .human import value
 from .schema import conversations, messages, service
 from .statements import change
 
+# As many as one sweep can count on past.
+NUMBERS = 1_000
+
 
 def first_start(tx: sa.Connection, *, now: float) -> float:
     """Return when the service first ran on this database, Unix seconds."""
@@ -58,6 +61,24 @@ def last_numbers(tx: sa.Connection) -> list[tuple[int, int]]:
             last = tx.execute(_LAST_NUMBER, {"account": account}).scalar()
             found += [] if last is None else [(account, last)]
     return found
+
+
+def numbers_after(tx: sa.Connection, account_id: int, number: int) -> set[int]:
+    """Return the numbers of conversations that Chatwoot has shown since that one."""
+    after = {"account": account_id, "number": number}
+    return set(tx.execute(_NUMBERS_AFTER, after).scalars())
+
+
+_NUMBERS_AFTER = (
+    sa.select(conversations.c.display_id)
+    .where(
+        conversations.c.account_id == sa.bindparam("account"),
+        conversations.c.display_id > sa.bindparam("number"),
+        conversations.c.status.is_not(None),
+    )
+    .order_by(conversations.c.display_id)
+    .limit(NUMBERS)
+)
 
 
 # An index has both, account by account.

@@ -76,9 +76,14 @@ def settle(
     def decide(story: Story, result: Accepted) -> None:
         it = story.now
         result.reason = ""
-        if it.stranded_at is None or it.status is not Status.OPEN:
+        if it.stranded_at is None:
             return
-        if by_decision or not _may_take_back(story):
+        if it.status is not Status.OPEN:
+            story.change(stranded_at=None)
+            return
+        # The team was to have it: what the contact says since changes nothing.
+        decided = by_decision or ownership.has_release(story)
+        if decided or not _may_take_back(story):
             result.reason = RELEASE
             ownership.release(story, bot_owner, key=f"{it.stranded_at:.6f}", now=now)
             story.change(stranded_at=None)

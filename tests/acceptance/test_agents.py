@@ -10,6 +10,7 @@ from chatwoot_bot.simulator.server import Simulator
 
 pytestmark = pytest.mark.anyio
 
+EACH_RELEASE = pytest.mark.usefixtures("each_release")
 TOKEN = "bot-token"
 SUMMARY = "Maria wants a refund for order 4711; the bot could not find it."
 
@@ -51,6 +52,7 @@ def conversation(chatwoot, cid):
     return chatwoot.world.conversations[cid]
 
 
+@EACH_RELEASE
 async def test_agents_find_the_conversation_where_it_belongs_and_summed_up(tmp_path):
     """Team, agent, priority; labels and attributes beside those that were there."""
     async with (
@@ -164,6 +166,7 @@ async def test_with_a_users_token_the_contact_learns_that_nobody_is_there(tmp_pa
     assert "Nobody of our team is at their desk" in told.content
 
 
+@EACH_RELEASE
 async def test_agent_switches_the_bot_by_private_notes(tmp_path):
     """Off, on again, and each order is answered by a note."""
     async with simulated() as chatwoot:
@@ -195,6 +198,7 @@ async def test_agent_switches_the_bot_by_private_notes(tmp_path):
     assert "- **Contact:** Anybody?" in summary
 
 
+@EACH_RELEASE
 async def test_label_silences_the_bot(tmp_path):
     async with simulated() as chatwoot:
         with connected(tmp_path, chatwoot) as service:
@@ -234,6 +238,7 @@ async def test_contact_does_not_wait_behind_a_summary(tmp_path):
     assert len(chatwoot.replies(cid)) == 2
 
 
+@EACH_RELEASE
 async def test_outage_in_the_middle_of_routing_loses_no_part_of_it(tmp_path):
     """Once the conversation has a team, a bot could not read its attributes."""
     async with simulated() as chatwoot:

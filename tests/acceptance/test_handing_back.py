@@ -138,6 +138,10 @@ async def commanded(place):
     await place.here.chatwoot.agent_says(place.cid, "/bot on", private=True)
 
 
+async def retried(place):
+    await place.here.chatwoot.agent_says(place.cid, "/bot retry", private=True)
+
+
 async def bot_assigned(place):
     """Chatwoot up to 4.16 leaves it open; we set it to pending."""
     await place.here.chatwoot.assign_bot(place.cid)
@@ -151,10 +155,12 @@ async def bot_assigned_and_pending(place):
 
 
 async def released(place):
+    """The API's way."""
     await call(place.here, "POST", f"/conversations/{await place.our_id()}/release", {})
 
 
 async def switched_off_for_one(place):
+    """The console's way, and that of the app in Chatwoot's dashboard."""
     await mode(place.here, enabled=False, conversation=place.number)
 
 
@@ -170,9 +176,11 @@ WAYS = {
     InWebChat: (released, switched_off_for_one),
 }
 TABLE = [(place, way) for place, ways in WAYS.items() for way in ways]
+# It asks for an answer, whoever spoke last.
+RETRY = (InChatwoot, retried)
 
 
-@pytest.mark.parametrize(("place", "way"), TABLE)
+@pytest.mark.parametrize(("place", "way"), [*TABLE, RETRY])
 async def test_contact_who_spoke_last_gets_one_answer(bot, place, way):
     """To all they wrote meanwhile, and the request for a person is no new one."""
     async with bot.scene() as here:
@@ -212,6 +220,60 @@ async def test_agent_who_spoke_last_has_said_enough(bot, place, way):
         await story.is_the_bots()
 
 
+async def test_retry_answers_the_contact_though_an_agent_spoke_last(bot):
+    """The agent asks for an answer to what the contact wrote last, and gets one."""
+    async with bot.scene() as here:
+        story = InChatwoot(here)
+        await story.begin()
+        await story.taken()
+        await story.contact_says("Where is it?")
+        await story.agent_says("Let me ask the bot.")
+
+        await retried(story)
+        await story.answered_again()
+        await here.quiet()
+
+        assert await story.answers() == ["Answer to: Where is it?"]
+        await story.is_the_bots()
+
+
+async def test_contact_who_ends_a_snooze_is_the_bots(bot):
+    """Chatwoot opens it, but no agent has it: the bot answers, once."""
+    async with bot.scene() as here:
+        story = InChatwoot(here)
+        await story.begin()
+        await here.chatwoot.set_status(story.cid, "snoozed")
+        await here.chatwoot.settled()
+
+        await story.contact_says("Hello?")
+        await story.answered_again()
+        await here.quiet()
+
+        assert await story.answers() == [ANSWER]
+        await story.is_the_bots()
+
+
+@pytest.mark.parametrize("last", ["agent", "contact"])
+async def test_end_of_a_snooze_leaves_to_an_agent_what_they_have_answered(bot, last):
+    """They find it in the list of what is nobody's, whoever spoke last."""
+    async with bot.scene() as here:
+        story = InChatwoot(here)
+        await story.begin()
+        await story.taken()
+        await here.chatwoot.set_status(story.cid, "snoozed")
+        await here.chatwoot.settled()
+
+        if last == "agent":
+            await here.chatwoot.snooze_ends(story.cid)
+        else:
+            await story.contact_says("Any news?")
+        await here.quiet()
+
+        assert await story.answers() == []
+        assert here.chatwoot.status(story.cid) == "open"
+        assert here.conversation(story.cid).assignee_agent_bot_id is None
+
+
 @pytest.mark.parametrize("place", WAYS)
 async def test_who_wrote_in_human_mode_waits_and_is_answered_when_it_ends(bot, place):
     """Waiting, so agents see it and count it; then nobody is forgotten."""
@@ -240,8 +302,9 @@ async def test_who_wrote_in_human_mode_waits_and_is_answered_when_it_ends(bot, p
         await story.is_the_bots()
 
 
+@pytest.mark.parametrize("last", ["agent", "contact"])
 @pytest.mark.parametrize("place", WAYS)
-async def test_agent_who_took_one_in_human_mode_keeps_it(bot, place):
+async def test_agent_who_took_one_in_human_mode_keeps_it(bot, place, last):
     async with bot.scene() as here:
         story = place(here)
         await story.begin()
@@ -249,7 +312,8 @@ async def test_agent_who_took_one_in_human_mode_keeps_it(bot, place):
         try:
             await story.contact_says("Hello?")
             await story.agent_says("Maria here.")
-            await story.contact_says("Thank you, Maria")
+            if last == "contact":
+                await story.contact_says("Thank you, Maria")
         finally:
             await mode(here, enabled=False)
         await here.quiet()

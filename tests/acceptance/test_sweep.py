@@ -9,6 +9,7 @@ from chatwoot_bot.simulator.llm import ModelStandIn
 
 pytestmark = pytest.mark.anyio
 
+EACH_RELEASE = pytest.mark.usefixtures("each_release")
 USER = {"CHATWOOT_USER_TOKEN": "user-token", "CHATWOOT_INBOX_ID": 3}
 
 
@@ -19,6 +20,7 @@ async def started_once(folder, chatwoot, **settings):
     chatwoot.faults.deliveries.drop = 1.0
 
 
+@EACH_RELEASE
 async def test_swept_message_has_its_channel_and_its_labels(tmp_path):
     """An SMS is split as always, and a label silences the bot as always."""
     long = "\n\n".join(["word " * 50] * 6)
@@ -102,6 +104,7 @@ async def test_what_was_missed_in_an_inbox_without_an_agent_bot_is_answered(tmp_
     assert len(chatwoot.replies(humans)) == 1  # from before Ann came
 
 
+@EACH_RELEASE
 async def test_bots_token_alone_sweeps_open_conversations_too(tmp_path):
     async with simulated(agent_bot=False) as chatwoot:
         with connected(tmp_path, chatwoot, SWEEP_INTERVAL_SECONDS=1) as service:
@@ -153,6 +156,7 @@ async def test_contact_before_a_template_that_was_delivered_is_not_missed(
             await chatwoot.wait_for_replies(cid, 2 if when == "later" else 1)
 
 
+@EACH_RELEASE
 async def test_agent_whose_reply_was_missed_is_not_talked_over(tmp_path):
     """Whether theirs is the newest message, or the contact has thanked for it."""
     async with simulated() as chatwoot:

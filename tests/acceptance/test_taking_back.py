@@ -6,7 +6,7 @@ from scene import NOWHERE, installed
 pytestmark = pytest.mark.anyio
 
 SNOOZED = {"snoozed_until": 2e9}
-NEWER = pytest.mark.parametrize("release", ["4.16", "4.17", "4.18"])
+RELEASES = pytest.mark.parametrize("release", ["4.16", "4.17", "4.18"])
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ async def later(here):
 # An agent, a rule or the operator decides.
 
 
-@NEWER
+@RELEASES
 async def test_agent_who_opens_a_conversation_keeps_it(sweeping, release):
     """Between the two saves of "open" it looks like a failed delivery."""
     async with sweeping.scene(release=release) as here:
@@ -129,7 +129,7 @@ async def test_agent_who_replied_unheard_is_not_talked_over(sweeping):
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
-@NEWER
+@RELEASES
 async def test_agent_who_replied_meanwhile_is_not_talked_over(sweeping, release):
     """The team finds the conversation; the bot ends its ownership and no more."""
     async with sweeping.scene(release=release) as here:
@@ -141,6 +141,22 @@ async def test_agent_who_replied_meanwhile_is_not_talked_over(sweeping, release)
 
     assert silent
     assert here.chatwoot.status(cid) == "open"
+    assert here.answers(cid) == ["Answer to: Hi"]
+
+
+@RELEASES
+async def test_agent_who_is_assigned_meanwhile_is_not_talked_over(sweeping, release):
+    """An assignment opens nothing where it is open already, and counts all the same."""
+    async with sweeping.scene(release=release) as here:
+        cid = await here.answered("Hi")
+        await lose(here, cid, "Is anybody there?")
+        await here.chatwoot.assign(cid, 12)
+        await later(here)
+        silent = await here.ignores(cid, "Maria?")
+
+    assert silent
+    assert here.chatwoot.status(cid) == "open"
+    assert owners(here, cid) == (12, None)
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
@@ -162,7 +178,7 @@ async def test_agent_who_wants_silence_has_it(sweeping, way):
     assert here.answers(cid) == ["Answer to: Hi"]
 
 
-@NEWER
+@RELEASES
 async def test_operator_may_leave_such_conversations_to_the_team(releasing, release):
     async with releasing.scene(release=release) as here:
         known = await here.answered("Hi")
@@ -190,13 +206,24 @@ async def test_contact_who_asked_for_a_person_meanwhile_gets_one(sweeping):
     assert "A human, please" not in here.asked()
 
 
+async def test_chatwoot_that_stumbles_at_the_second_look_strands_nobody(deaf):
+    """It answers 500, as it does a bot that asks for a conversation with a team."""
+    async with deaf.scene(release="4.17") as here:
+        cid = await here.answered("Hi")
+        await lose(here, cid, "Is anybody there?")
+        here.chatwoot.faults.api("status", status=500, call="show")
+        await here.chatwoot.set_priority(cid, "high")
+        await here.chatwoot.until(lambda: cid in unassigned(here), timeout=10)
+
+
 # Snoozes.
 
 
+@RELEASES
 @pytest.mark.parametrize("end", ["by its time", "by the contact"])
-async def test_end_of_a_snooze_while_we_are_away_is_noticed(sweeping, end):
+async def test_end_of_a_snooze_while_we_are_away_is_noticed(sweeping, end, release):
     """No delivery tells of it; the question of before is answered too."""
-    async with sweeping.scene(release="4.17") as here:
+    async with sweeping.scene(release=release) as here:
         cid = await here.answered("Hi")
         await here.chatwoot.set_status(cid, "snoozed", **SNOOZED)
         await here.chatwoot.settled()
@@ -256,13 +283,20 @@ async def test_command_answers_what_was_lost_and_nothing_twice(
     assert here.answers(cid) == answers
 
 
+@RELEASES
 @pytest.mark.parametrize("service", ["deaf", "reading"])
-async def test_commands_after_a_failed_delivery_answer_it_once(request, service):
-    """`/bot on`, and `/bot retry` when that seems to take too long."""
-    async with request.getfixturevalue(service).scene(release="4.17") as here:
+async def test_commands_after_a_failed_delivery_answer_it_once(
+    request, service, release
+):
+    """`/bot on`, and `/bot retry` because that seems to take too long."""
+    slow = {"delay_s": 0.5}
+    async with request.getfixturevalue(service).scene(
+        release=release, model=slow
+    ) as here:
         cid = await here.answered("First question")
         await lose(here, cid, "Second question")
         await here.chatwoot.agent_says(cid, "/bot on", private=True)
+        await here.chatwoot.agent_says(cid, "/bot retry", private=True)
         await here.chatwoot.wait_for_replies(cid, 2)
         await here.chatwoot.until(lambda: here.chatwoot.status(cid) == "pending")
         await here.quiet()
@@ -292,6 +326,22 @@ async def test_new_conversations_are_found_over_gaps_and_other_inboxes(sweeping)
 
     assert here.answers(foreign) == []
     assert here.answers(new) == ["Answer to: Norway?"]
+
+
+async def test_new_conversation_is_found_behind_one_that_was_delivered(sweeping):
+    """A later one that reached us must not hide the earlier one that did not."""
+    async with sweeping.scene(release="4.17") as here:
+        await here.answered("Hi")
+        await later(here)
+        here.chatwoot.faults.deliveries.drop = 1.0
+        lost = [(await here.chatwoot.contact_says("Norway?")).conversation_id]
+        lost += [(await here.chatwoot.contact_says("Norway?")).conversation_id]
+        here.chatwoot.faults.deliveries.drop = 0.0
+        await here.chatwoot.contact_says("And Sweden?")
+        for cid in lost:
+            await here.chatwoot.wait_for_replies(cid, 1)
+
+    assert [here.answers(cid) for cid in lost] == [["Answer to: Norway?"]] * 2
 
 
 async def test_agents_command_in_public_is_no_answer_to_what_was_missed(reading):

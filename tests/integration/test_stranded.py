@@ -6,6 +6,7 @@ import pytest
 import sqlalchemy as sa
 from arrivals import RULES, says, shows
 
+from chatwoot_bot.core.assignments import Assigned
 from chatwoot_bot.core.conversation import State, Status
 from chatwoot_bot.core.events import Kind
 from chatwoot_bot.store import human, schema, sweeping, taking_back
@@ -106,6 +107,17 @@ async def test_what_another_bot_owns_is_not_marked(db):
     assert await marked(db) == [(1, 150, 3)]
 
 
+async def test_bot_that_has_never_spoken_in_its_inbox_may_be_ours(db):
+    """A second bot of ours must not lose the contacts of its first downtime."""
+    ours = says(Kind.BOT_MESSAGE, reply_key="t_1.0")
+    said = replace(ours.event.message, by_bot=OURS)
+    echo = replace(ours, event=replace(ours.event, message=said))
+    new = owned(says(conversation=151, inbox=5, status=Status.OPEN), owner=9)
+    await take(db, says(), echo, new)
+
+    assert await marked(db) == [(1, 151, 5)]
+
+
 async def test_first_sight_of_an_open_conversation_that_the_bot_owns_is_marked(db):
     """And its inbox has a bot, however many of its conversations begin like this."""
     await take(db, owned(says(status=Status.OPEN), OURS))
@@ -137,6 +149,19 @@ async def test_what_is_taken_back_is_owed_an_answer_and_pending_again(db):
     assert (it.state, it.wanted_status) == (State.AI, Status.PENDING)
     assert (it.stranded_at, it.touched, it.released) == (None, False, False)
     assert await owed(db) == [("Long ago?", NOW), ("Hello?", None)]
+
+
+async def test_agent_who_is_assigned_before_chatwoot_has_heard_of_it_keeps_it(db):
+    """It is open until Chatwoot is told, which may take as long as an outage."""
+    await take(db, says(), opened())
+    await settle(db)
+    taken = opened(NONE, clock=303.0)
+    seen = replace(taken.event.conversation, assigned=Assigned(agent=12))
+    await take(db, replace(taken, event=replace(taken.event, conversation=seen)))
+
+    it = await row(db)
+    assert (it.state, it.wanted_status) == (State.HUMAN, None)
+    assert await owed(db) == []
 
 
 async def touched_by_reply(db):
@@ -211,6 +236,41 @@ async def test_rule_and_operator_give_it_to_the_team(db, by_decision, recovers):
     assert await settle(db, by_decision=by_decision, rules=rules) == RELEASE
     assert await marked(db) == []
     assert await releases(db) == [str(OURS)]
+
+
+async def test_team_keeps_what_a_rule_has_given_it(db):
+    """The contact who writes meanwhile hides the line that tells of the rule."""
+    await take(db, says(), opened())
+    decided = await settle(db, by_decision=True)
+    await take(db, owned(says(status=Status.OPEN, clock=301.0), OURS))
+
+    assert decided == RELEASE
+    assert await settle(db) == RELEASE
+    assert (await row(db)).state is State.HUMAN
+    assert await releases(db) == [str(OURS)]
+
+
+async def test_mark_ends_where_nothing_is_open_any_more(db):
+    """A payload without an owner does not end it, and nobody need look for ever."""
+    await take(db, says(), opened(), shows(Status.SNOOZED, clock=301.0))
+
+    assert await settle(db) == ""
+    assert await marked(db) == []
+
+
+@pytest.mark.parametrize("way", ["handed back", "resolved"])
+async def test_release_is_dropped_with_what_it_was_for(db, way):
+    """Left over, it would take a later conversation from an agent at once."""
+    await take(db, says(), opened())
+    await settle(db, by_decision=True)
+    if way == "handed back":
+        it = await row(db)
+        on = {"conversation_id": it.id, "display_id": None, "enabled": False}
+        await db.write(human.hold, now=NOW, rules=RULES, **on)
+    else:
+        await take(db, shows(Status.RESOLVED, clock=302.0))
+
+    assert await releases(db) == []
 
 
 async def test_mark_that_is_gone_settles_nothing(db):
