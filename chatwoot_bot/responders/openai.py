@@ -34,7 +34,7 @@ from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from . import refusals, without_tools
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
-from .bodies import chunks
+from .bodies import chunks, status_of, unbroken
 from .cut_off import in_full, shorter
 from .facts import context_of
 from .finish import REFUSED, is_filtered
@@ -303,9 +303,9 @@ class OpenAIResponder:
             body = self.terms.body(request, self._options)
             try:
                 said = await self._once(body, request, asking, silence)
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 refusal = await self._told(_read(error, body))
-                changed = self._changed(request, refusal, body, error.status_code)
+                changed = self._changed(request, refusal, body, status_of(error))
                 if changed is None:
                     raise self._refused(error, refusal) from error
                 request = changed
@@ -359,15 +359,15 @@ class OpenAIResponder:
             listener = without_tools.Holding(listener)
         try:
             said = await self._stream(body, asking.meter, listener, silence)
-        except openai.APIStatusError:
-            raise
-        except (openai.OpenAIError, httpx.HTTPError) as error:
+        except (openai.APIConnectionError, httpx.HTTPError) as error:
             # httpx's own errors too: openai translates only those of httpx2.
             raise ResponderError(
                 f"the model's server cannot be reached ({type(error).__name__})",
                 retryable=True,
                 kind="unreachable",
             ) from error
+        except openai.APIError:
+            raise
         except UNREADABLE as error:
             raise ResponderError(
                 f"the model's answer is not understood ({type(error).__name__})",
@@ -399,11 +399,12 @@ class OpenAIResponder:
         gathering = Gathering(listener, names, thinks_first=self._thinks_first)
         try:
             async with stream:
-                async for chunk in chunks(stream):
-                    gathering.take(chunk)
-                    if not silence.is_writing and not gathering.written:
-                        continue  # a role, or a sign of life
-                    silence.hear()
+                with unbroken():
+                    async for chunk in chunks(stream, begins=await received.begins()):
+                        gathering.take(chunk)
+                        if not silence.is_writing and not gathering.written:
+                            continue  # a role, or a sign of life
+                        silence.hear()
         finally:
             # Also of an answer that breaks off, or that an agent has stopped.
             used = gathering.usage or _estimated(body, gathering.written)
@@ -412,13 +413,11 @@ class OpenAIResponder:
         self._thinks_first = gathering.thought_first
         return said
 
-    def _refused(
-        self, error: openai.APIStatusError, refusal: Refusal
-    ) -> ResponderError:
+    def _refused(self, error: openai.APIError, refusal: Refusal) -> ResponderError:
         """Return what a refusal means, and where it is mended; never its words."""
         if is_filtered(error.code) or refusal.cause is Cause.FILTERED:
             return DeclinedError(REFUSED)
-        status = error.status_code
+        status = status_of(error)
         message = f"the model's server answered {status}"
         if refusal.told:
             message += f" ({refusal.told})"
@@ -441,7 +440,7 @@ class OpenAIResponder:
         )
 
 
-def _read(error: openai.APIStatusError, body: Mapping[str, Any]) -> Refusal:
+def _read(error: openai.APIError, body: Mapping[str, Any]) -> Refusal:
     return refusals.read(error.body, body.keys())
 
 
@@ -481,8 +480,23 @@ class _Bounded(httpx.AsyncByteStream):
     def __init__(self, inner: httpx.AsyncByteStream) -> None:
         self.is_done = False
         self._inner = inner
+        self._parts = self._read()
+        self._head = b""
+
+    async def begins(self) -> bytes:
+        """Return the first bytes that are no blanks; they stay to be read."""
+        async for part in self._parts:
+            self._head += part
+            if self._head.strip():
+                break
+        return self._head
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._head
+        async for part in self._parts:
+            yield part
+
+    async def _read(self) -> AsyncIterator[bytes]:
         received, tail = 0, b""
         async for part in self._inner:
             received += len(part)
