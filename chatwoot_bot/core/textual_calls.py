@@ -59,11 +59,11 @@ NAMED = re.compile(
 OPENS = re.compile(r"[{\[]")
 BETWEEN = re.compile(r"[\s;,]*+")
 # Gemma's call:name{key:<|"|>value<|"|>}
-BRACED = re.compile(r"\s*call:[\w.-]{1,64}\{")
+BRACED = re.compile(r"call:[\w.-]{1,64}+\{")
 QUOTES = re.compile(r"<\|\"\|>|<escape>")
 KEY = re.compile(r"([{,]\s{0,8})([A-Za-z_]\w{0,63})\s{0,8}:")
 PYTHON = re.compile(
-    r"\[?\s{0,8}(?:print\()?(?:default_api\.)?(?P<name>[A-Za-z_][\w.-]{0,63})\s{0,8}\("
+    r"\A\[?\s{0,8}(?:print\()?(?:default_api\.)?(?P<name>[A-Za-z_][\w.-]{0,63}+)\s{0,8}+\("
 )
 # Of a call, or of one in a list, in a `print` or in a fence.
 PYTHON_ENDS = (")", ")]")

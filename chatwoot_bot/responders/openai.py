@@ -11,7 +11,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import httpx
 import openai
@@ -23,6 +24,7 @@ from ..core.conversation import Message
 from ..core.prompt import with_rules
 from ..core.text import storable
 from ..core.transcript import (
+    THOUGHTS,
     ModelMessage,
     ToolCall,
     for_model,
@@ -30,6 +32,7 @@ from ..core.transcript import (
     without_thoughts,
 )
 from ..errors import DeclinedError, ResponderError
+from ..store.effects import Entry
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from . import refusals, without_tools
@@ -64,6 +67,7 @@ FORM = frozenset({Cause.OVERFLOW, Cause.EFFORT, Cause.ROLES, Cause.SYSTEM, Cause
 SPARE_S = 10.0
 # Of a stream, among which is how it ends.
 LAST_BYTES = 64
+DONE = "[You have done this for the answer already; do not do it again:"
 # openai hands on what the server sent, unchecked.
 UNREADABLE = (
     *(AttributeError, LookupError, TypeError, ValueError),
@@ -207,19 +211,25 @@ class OpenAIResponder:
         return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
-        self, assignment: Assignment, *, images: bool = True
+        self, assignment: Assignment, *, is_plain: bool = False
     ) -> list[ModelMessage]:
         """Return what the model is told first.
 
         What an earlier attempt at the answer has done comes as calls that this one
         has made already, so that the model goes on from there.
+
+        Args:
+            is_plain: without pictures, and with such calls in words.
         """
         offered = assignment.toolbox.tools if assignment.toolbox else ()
         prompt = with_rules(self._prompt, [tool.rule for tool in offered if tool.rule])
         parts = (prompt, assignment.facts, assignment.memory)
         prompt = "\n\n".join(part for part in parts if part)
+        images = not is_plain
         messages = for_model(assignment.transcript, prompt=prompt, images=images)
         history = assignment.toolbox.history() if assignment.toolbox else []
+        if history and is_plain:
+            return [*messages, _done(history)]
         for entry, text in history:
             call: ToolCall = {
                 "id": entry.key,
@@ -247,12 +257,14 @@ class OpenAIResponder:
         is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
         if error.retryable or is_answer:
             raise error
-        if any("reasoning_content" in each for each in messages):
+        if any(each.keys() & THOUGHTS for each in messages):
             return without_thoughts(messages)
-        if number or not has_images(messages):
+        has_calls = any("tool_calls" in each for each in messages)
+        if number or not (has_images(messages) or has_calls):
             raise error
-        # Many a model has no eyes, and its server says so by a refusal.
-        return self._begin(assignment, images=False)
+        # Many a model has no eyes, and its server says so by a refusal; and no call
+        # that an earlier attempt has made has the signature that Gemini wants.
+        return self._begin(assignment, is_plain=True)
 
     async def _in_time(
         self, messages: Sequence[ModelMessage], offer: "_Offer", asking: "_Asking"
@@ -532,6 +544,16 @@ class _Offer:
         return body
 
 
+def _done(history: Sequence[tuple[Entry, str]]) -> ModelMessage:
+    """Return in words what an earlier attempt has done."""
+    done = [
+        {"tool": entry.name, "arguments": entry.arguments, "result": storable(text)}
+        for entry, text in history
+    ]
+    words = f"{DONE}\n{json.dumps(done, ensure_ascii=False)}]"
+    return {"role": "user", "content": words}
+
+
 async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
     """Run what the model has called, at once; return how its next round begins."""
     results = await asyncio.gather(
@@ -540,7 +562,8 @@ async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
             for call in said.calls
         )
     )
-    return _called(said.calls, results, said=said.text or None, thoughts=said.thoughts)
+    thoughts = {"reasoning_content": said.thoughts, "reasoning_details": said.details}
+    return _called(said.calls, results, said=said.text or None, thoughts=thoughts)
 
 
 def _called(
@@ -548,11 +571,11 @@ def _called(
     results: Sequence[str],
     *,
     said: str | None,
-    thoughts: str = "",
+    thoughts: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[ModelMessage]:
-    first: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
-    if thoughts:
-        first["reasoning_content"] = thoughts
+    given = {name: thought for name, thought in thoughts.items() if thought}
+    plain: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
+    first = cast(ModelMessage, {**plain, **given})
     told: list[ModelMessage] = [
         {"role": "tool", "tool_call_id": call["id"], "content": storable(result)}
         for call, result in zip(calls, results, strict=True)

@@ -13,6 +13,7 @@ from ..errors import ResponderError
 from .base import TOO_LONG, Listener, Usage, check_length, counted
 from .calls import Calls, from_text
 from .finish import LENGTH, check_finish, reason_of
+from .thoughts import Thoughts
 
 Chunk = Mapping[str, Any]
 # Characters of all that the model writes, its thoughts and calls included.
@@ -28,6 +29,7 @@ class Said:
     Attributes:
         finish: the server's `finish_reason`; None when it gave none.
         thoughts: what the server sent as `reasoning_content`.
+        details: what it sent as `reasoning_details`.
     """
 
     text: str
@@ -35,6 +37,7 @@ class Said:
     usage: Usage | None
     finish: str | None = None
     thoughts: str = ""
+    details: Sequence[Mapping[str, Any]] = ()
 
     @property
     def is_cut_off(self) -> bool:
@@ -68,8 +71,7 @@ class Gathering:
         self._written = 0
         self._calls = Calls()
         self._usage: Usage | None = None
-        self._unsaid = 0
-        self._thoughts: list[str] = []
+        self._thoughts = Thoughts()
         self._finish: str | None = None
         self._refuses = False
         self._is_whole = False
@@ -110,7 +112,8 @@ class Gathering:
             calls=calls,
             usage=self._usage,
             finish=self._finish,
-            thoughts=storable("".join(self._thoughts)),
+            thoughts=self._thoughts.words,
+            details=self._thoughts.details,
         )
         check_finish(
             self._finish, is_done=is_done or self._is_whole, refuses=self._refuses
@@ -144,16 +147,13 @@ class Gathering:
     @property
     def written(self) -> int:
         """Return about how many tokens the model has written so far."""
-        unsaid = self._unsaid + self._written - self._length
+        # What it thinks before it speaks is paid for, too.
+        unsaid = self._thoughts.written + self._written - self._length
         return tokens("".join(self._text)) + self._calls.written + unsaid // 4
 
     def _take(self, delta: Mapping[str, Any]) -> None:
         self._write(_text_in(delta.get("content")))
-        # What it thinks before it speaks is paid for, too.
-        thought = delta.get("reasoning_content") or ""
-        self._unsaid += len(thought or delta.get("reasoning") or "")
-        if self._unsaid <= MAX_WRITTEN:
-            self._thoughts.append(thought)
+        self._thoughts.take(delta)
         self._refuses = self._refuses or bool(delta.get("refusal"))
         for call in delta.get("tool_calls") or ():
             self._calls.take(call)

@@ -6,8 +6,10 @@ at the worst place, fields left out, answers of another make, errors behind a 20
 
 import asyncio
 import json
+from dataclasses import replace
 
 import httpx
+import pydantic
 import pytest
 from factories import assignment, message
 from test_openai_responder import (
@@ -23,6 +25,9 @@ from test_openai_responder import (
 from chatwoot_bot.breaker import FAILURES, Breaker
 from chatwoot_bot.errors import ResponderError
 from chatwoot_bot.responders.guarded import GuardedResponder
+from chatwoot_bot.store.effects import Entry
+from chatwoot_bot.tools.base import Effect, Tool
+from chatwoot_bot.tools.conversation import ESCALATE
 
 pytestmark = pytest.mark.anyio
 __all__ = ("http", "network", "server")
@@ -429,3 +434,87 @@ async def test_end_is_the_end_though_the_connection_stays_open(http, server):
         answer = await responder(http).respond(assignment([message()]))
 
     assert answer.text == YES
+
+
+# What goes back with a call.
+
+LOOK = {"index": 0, "id": "a", "function": {"name": "look", "arguments": "{}"}}
+SIGNED = {"type": "reasoning.text", "index": 0, "text": "Hm, no.", "signature": "s=="}
+SEALED = {"type": "reasoning.encrypted", "index": 1, "data": "AAAA"}
+
+
+async def test_details_of_a_thought_go_back_with_the_call(http, server):
+    """OpenRouter hands them to models that refuse a call without its signed thought."""
+    thinking = [
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "Hm, "}]},
+        {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": "no."}]},
+        {"reasoning_details": [{"index": 0, "signature": "s=="}]},
+        {"reasoning_details": [SEALED]},
+    ]
+    first = [*map(choice, thinking), *called(LOOK)]
+    server.side_effect = [streamed(*first), streamed(*said(YES))]
+    answer = await responder(http).respond(assignment([message()]))
+
+    assert answer.text == YES
+    again = json.loads(server.calls.last.request.content)["messages"]
+    [calling] = [each for each in again if each.get("tool_calls")]
+    assert calling["reasoning_details"] == [SIGNED, SEALED]
+
+
+async def test_details_without_end_are_not_kept(http, server):
+    """A thought is never shown, so only its weight could do harm."""
+    detail = [{"type": "reasoning.text", "index": 0, "text": "x" * 1_000}]
+    thinking = choice({"reasoning_details": detail})
+    server.side_effect = [
+        streamed(*[thinking] * 1_100, *called(LOOK)),
+        streamed(*said(YES)),
+    ]
+    answer = await responder(http).respond(assignment([message()]))
+
+    assert answer.text == YES
+    assert len(server.calls.last.request.content) < 1_010_000
+
+
+class Booked:
+    """An earlier attempt has booked, and was stopped."""
+
+    async def read(self):
+        given, result = {"day": "Tuesday"}, {"text": "Booked for Tuesday."}
+        entry = Entry(key="k", name="book", arguments=json.dumps(given))
+        return [replace(entry, result=json.dumps(result))]
+
+
+class Day(pydantic.BaseModel):
+    """Arguments of a booking."""
+
+    day: str
+
+
+BOOK = Tool(
+    name="book", description="Book.", arguments=Day, run=None, effect=Effect.ONCE
+)
+
+
+def unsigned(request):
+    """Refuse as Gemini does: a call of its own has a signature, this one cannot."""
+    body = json.loads(request.content)
+    if any(each.get("tool_calls") for each in body["messages"]):
+        words = "Function call is missing a thought_signature in functionCall parts."
+        return httpx.Response(400, json=[{"error": {"code": 400, "message": words}}])
+    return streamed(*said(YES))
+
+
+async def test_what_was_done_before_a_crash_is_told_in_words_to_who_wants_signatures(
+    http, server
+):
+    """No call can be made up for Gemini; it still must not be done twice."""
+    server.mock(side_effect=unsigned)
+    given = assignment([message()], tools=(ESCALATE, BOOK), recorder=Booked())
+    await given.toolbox.open()
+    answer = await responder(http).respond(given)
+
+    assert answer.text == YES
+    last = json.loads(server.calls.last.request.content)
+    assert "Booked for Tuesday." in last["messages"][-1]["content"]
+    assert last["messages"][-1]["role"] == "user"
+    assert {each["function"]["name"] for each in last["tools"]} == {NAME, "book"}
