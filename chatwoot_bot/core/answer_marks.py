@@ -23,9 +23,12 @@ class Meaning(Enum):
 
 
 BAR = "[|\uff5c]"  # DeepSeek's tokens have the wide one
+# Before the names of tags: whose model it is.
+MAKER = r"(?:(?:seed|mm|minimax|antml):|longcat_)?"
 MARK = re.compile(
     rf"<{BAR}(?P<token>/?[\w\u2581/-]{{1,40}}){BAR}?>"
-    r"|<(?P<tag>/?(?:seed:|mm:)?[A-Za-z][A-Za-z_]{0,19})"
+    r"|<(?P<ended>[a-z_]{1,20})\|>"
+    rf"|<(?P<tag>/?{MAKER}[A-Za-z][A-Za-z_]{{0,19}})"
     r"(?P<more>[ =][^<>\n]{0,80})?\s?>"
     r"|\[(?P<caps>/?[A-Z_]{3,20})\]"
     r"|\u25c1(?P<kimi>/?think)\u25b7"
@@ -33,7 +36,7 @@ MARK = re.compile(
 # What may become a mark, at the end of what has come so far.
 BEGUN = re.compile(
     rf"<(?:{BAR}/?[\w\u2581/-]{{0,40}}{BAR}?"
-    r"|/?(?:[A-Za-z][A-Za-z_:]{0,24}(?:[ =][^<>\n]{0,80})?\s?)?)?\Z"
+    r"|/?(?:[A-Za-z][A-Za-z_:]{0,24}(?:[ =][^<>\n]{0,80}|\|)?\s?)?)?\Z"
     r"|\[/?[A-Z_]{0,20}\Z"
     r"|\u25c1/?[a-z]{0,5}\Z"
 )
@@ -50,11 +53,11 @@ BEGINS = re.compile("[<\\[\u25c1{`]")
 
 THOUGHTS = (
     *("think", "thinking", "thought", "thoughts", "reasoning", "reflection"),
-    *("analysis", "scratchpad", "antthinking", "seed:think", "mm:think"),
+    *("analysis", "scratchpad", "antthinking"),
 )
 CALLS = (
     *("tool_call", "tool_calls", "tools", "tool_use", "tool_code"),
-    *("function_call", "function_calls", "functions"),
+    *("function_call", "function_calls", "functions", "start_function_call"),
 )
 RESULTS = (
     *("tool_response", "tool_responses", "tool_result", "tool_results"),
@@ -81,16 +84,30 @@ NAMING = ("function", "invoke")
 TOKENS: Mapping[str, Meaning] = {
     **{name: Meaning.THINKS for name in ("begin_of_thought", "think", "thinking")},
     **{name: Meaning.THOUGHT for name in ("end_of_thought", "/think", "/thinking")},
-    **dict.fromkeys(("python_tag", "function_call"), Meaning.CALLS),
+    **{"START_THINKING": Meaning.THINKS, "END_THINKING": Meaning.THOUGHT},
+    **dict.fromkeys(("python_tag", "function_call", "START_ACTION"), Meaning.CALLS),
     "channel": Meaning.CHANNEL,
     **dict.fromkeys(("im_start", "start", "start_header_id"), Meaning.SPEAKER),
+    "turn": Meaning.SPEAKER,
     **dict.fromkeys(
         (
             *("im_end", "eot_id", "eom_id", "eot", "end", "return", "endoftext"),
             *("end_of_text", "end\u2581of\u2581sentence", "end_of_turn", "user"),
+            "END_OF_TURN_TOKEN",
         ),
         Meaning.OVER,
     ),
+}
+# Gemma's marks have a bar at one side: <|channel>a thought<channel|>
+OPENED: Mapping[str, Meaning] = {
+    "<|channel>": Meaning.THINKS,
+    "<|tool_response>": Meaning.RESULT,
+}
+ENDED: Mapping[str, Meaning] = {
+    "channel": Meaning.THOUGHT,
+    "turn": Meaning.OVER,
+    "tool_call": Meaning.NOISE,
+    "tool_response": Meaning.NOISE,
 }
 # tool_call, tool_calls_section_begin, tool▁calls▁begin
 CALL_TOKEN = re.compile(r"tool[\w\u2581]{0,30}")
@@ -108,15 +125,20 @@ CAPS: Mapping[str, Meaning] = {
 def meaning_of(mark: re.Match[str]) -> Meaning | None:
     """Return what *mark* means; None for what is text."""
     if token := mark["token"]:
-        return _of_token(token)
+        return OPENED.get(mark[0]) or _of_token(token)
+    if ended := mark["ended"]:
+        return ENDED.get(ended)
     if caps := mark["caps"]:
         return CAPS.get(caps)
     if kimi := mark["kimi"]:
         return TAGS[kimi]
-    tag, more = mark["tag"], mark["more"]
+    tag, more = FROM_MAKER.sub("", mark["tag"]), mark["more"]
     if tag in NAMING:
         return Meaning.CALLS if more else None
     return TAGS.get(tag) or _of_thought(tag.lower())
+
+
+FROM_MAKER = re.compile(f"(?<![^/]){MAKER}")
 
 
 def _of_thought(tag: str) -> Meaning | None:
@@ -132,19 +154,21 @@ def _of_token(token: str) -> Meaning:
 # How blocks end. Each is found in the text behind the mark that began it.
 ENDS: Mapping[Meaning, re.Pattern[str]] = {
     Meaning.THINKS: re.compile(
-        r"</(?:seed:|mm:)?(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis"
+        rf"</{MAKER}(?:think(?:ing)?|thoughts?|reasoning|reflection|analysis"
         r"|scratchpad|antthinking)\s?>"
-        r"|<\|(?:end_of_thought|/think(?:ing)?)\|>|\[/THINK\]|\u25c1/think\u25b7",
+        r"|<\|(?:end_of_thought|end_thinking|/think(?:ing)?)\|>|<channel\|>|\[/THINK\]|\u25c1/think\u25b7",
         re.IGNORECASE,
     ),
     Meaning.CALLS: re.compile(
-        r"</(?:tool_calls?|tools|tool_use|tool_code|invoke|functions?"
-        r"|function_calls?)\s?>"
-        rf"|<{BAR}(?:tool[\w\u2581]{{0,20}}end|/tool_calls?|eo[mt]_id|im_end){BAR}>"
+        rf"</{MAKER}(?:tool_calls?|tools|tool_use|tool_code|invoke|functions?"
+        r"|function_calls?)\s?>|<tool_call\|>|<end_function_call>"
+        rf"|<{BAR}(?:tool[\w\u2581]{{0,20}}end|/tool_calls?|eo[mt]_id|im_end"
+        rf"|END_ACTION){BAR}>"
         r"|\[/TOOL_CALLS\]"
     ),
     Meaning.RESULT: re.compile(
         r"</(?:(?:tool|function)_(?:response|result|output)s?|observation)\s?>"
+        r"|<tool_response\|>"
     ),
     Meaning.CHANNEL: re.compile(r"<\|message\|>"),
 }
@@ -155,6 +179,11 @@ SPEAKER_ENDS: Mapping[str, re.Pattern[str]] = {
 LINE_ENDS = re.compile(r"\n")
 # A call without an end mark is all that follows, unless that was a thought.
 FORM_ENDS = re.compile(f"(?={ENDS[Meaning.THINKS].pattern})", re.IGNORECASE)
+# In a thought: another one begins.
+THOUGHT_BEGINS = re.compile(
+    rf"<{MAKER}(?:think(?:ing)?|thoughts?|reasoning|reflection)\s?>|\[THINK\]",
+    re.IGNORECASE,
+)
 # What is said in a channel.
 CHANNEL_ENDS = re.compile(r"<\|(?:end|call|return)\|>|(?=<\|(?:start|channel)\|>)")
 # Longer than any of these ends.

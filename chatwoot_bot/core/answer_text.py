@@ -34,16 +34,24 @@ from .answer_marks import (
     MARK,
     RECIPIENT,
     SPEAKER_ENDS,
+    THOUGHT_BEGINS,
     Meaning,
     meaning_of,
 )
-from .textual_calls import LABELS, TextualCall, calls_alone, calls_marked
+from .textual_calls import (
+    CALLERS,
+    FENCE,
+    LABELS,
+    TextualCall,
+    calls_alone,
+    calls_marked,
+)
 
 # Characters of a marked call; a longer one is left out.
 LONGEST_CALL = 100_000
 # How an answer begins that may be a call as a whole.
 MAY_BE_CALL = re.compile(
-    r"\{|\[\s{0,64}\{|```[\w+-]{0,20}[ \t]{0,20}\r?\n\s{0,64}[{\[<`]"
+    r"\{|\[\s{0,64}\{|```[\w+-]{0,20}[ \t]{0,20}\r?\n\s{0,64}[{\[<`]|```tool_"
 )
 MAY_BECOME_ONE = re.compile(
     r"\[\s{0,64}\Z|`{1,3}\Z|```[\w+-]{0,20}[ \t]{0,20}(?:\r?\n?\s{0,64})\Z"
@@ -51,7 +59,7 @@ MAY_BECOME_ONE = re.compile(
 # Characters in which that is decided.
 LEAD = 200
 # What is left of a call in a code fence.
-EMPTY_FENCE = re.compile(r"```[\w+-]{0,20}\s*+(?:```\s*+)?")
+EMPTY_FENCE = re.compile(r"```(?:[\w+-]{0,20}\s*+(?:```\s*+)?|tool_(?s:.*))")
 
 
 class Heard(NamedTuple):
@@ -68,15 +76,20 @@ class Heard(NamedTuple):
 
 @dataclass(slots=True)
 class _Block:
-    """What is being read between two marks; `content` is kept where it is needed."""
+    """What is being read between two marks; `content` is kept where it is needed.
+
+    Attributes:
+        is_nested: a thought may have begun in this one, which would end twice.
+    """
 
     meaning: Meaning
     ends: re.Pattern[str]
     opening: str
     content: str = ""
+    is_nested: bool = False
 
     def add(self, text: str) -> None:
-        wanted = self.meaning in (Meaning.CALLS, Meaning.CHANNEL)
+        wanted = self.meaning in (Meaning.CALLS, Meaning.CHANNEL, Meaning.SPEAKER)
         if wanted and len(self.content) <= LONGEST_CALL:
             self.content += text
 
@@ -117,6 +130,8 @@ class AnswerText:
         self._is_over = False
         # A thought has ended that no mark began.
         self._has_thought = False
+        # What a header has said of the one that follows.
+        self._header = ""
         self._is_struck = False
         self._marked: list[str] = []
         # The calls that the answer is as a whole, or that stand on lines behind words.
@@ -196,12 +211,21 @@ class AnswerText:
     ) -> tuple[int, bool]:
         """Return how far the block was read, and whether to go on from there."""
         found = block.ends.search(text, position)
+        if block.meaning is Meaning.THINKS:
+            until = found.start() if found else len(text)
+            nested = block.is_nested or THOUGHT_BEGINS.search(text, position, until)
+            block.is_nested = bool(nested)
         if found is None:
             end = len(text) if is_last else max(position, len(text) - LONGEST_END)
             block.add(text[position:end])
             return end, False
         block.add(text[position : found.start()])
         self._block, self._last = None, ">"
+        self._close(block)
+        return found.end(), True
+
+    def _close(self, block: _Block) -> None:
+        """Act on a block that has come to its end."""
         if block.is_form:
             self._say(block.whole)
             self._last = block.whole[-1]
@@ -209,11 +233,15 @@ class AnswerText:
             self._marked.append(block.whole)
         elif block.meaning is Meaning.CHANNEL:
             self._enter(block.content)
-        return found.end(), True
+        elif block.meaning is Meaning.SPEAKER:
+            self._header = block.content
+        elif block.is_nested:
+            self._is_held = True
 
     def _enter(self, header: str) -> None:
         """Enter the channel that *header* is of: an answer, a call, or a thought."""
-        recipient = RECIPIENT.search(header)
+        recipient = RECIPIENT.search(f"{self._header} {header}")
+        self._header = ""
         if recipient is not None:
             self._open(Meaning.CALLS, CHANNEL_ENDS, f"{recipient[1]}\n")
         elif not header.strip().startswith("final"):
@@ -336,14 +364,15 @@ class AnswerText:
     def _may_be_call(self, begin: str) -> bool | None:
         """Return whether the whole may be a call; None when that is open yet."""
         plain = begin.lstrip("*# ").lower()
+        code = FENCE.sub("", begin, count=1).lstrip() if begin[0] == "`" else begin
         names = _calls_of(tuple(self._tools))
         if (
             MAY_BE_CALL.match(begin)
-            or begin.startswith(names)
+            or code.startswith(names)
             or plain.startswith(LABELS)
         ):
             return True
-        if MAY_BECOME_ONE.match(begin) or _is_begun(begin, names, plain):
+        if MAY_BECOME_ONE.match(begin) or _is_begun(code, names, plain):
             return None
         return False
 
@@ -366,12 +395,13 @@ class AnswerText:
 @lru_cache(maxsize=64)
 def _calls_of(tools: tuple[str, ...]) -> tuple[str, ...]:
     """Return how a call of each tool begins that is written as in Python."""
-    return tuple(f"{bracket}{name}(" for name in tools for bracket in ("", "["))
+    written = (f"{bracket}{name}(" for name in tools for bracket in ("", "["))
+    return *written, *CALLERS
 
 
-def _is_begun(begin: str, names: tuple[str, ...], plain: str) -> bool:
-    """Return whether one of *names* begins like that, or a label like *plain*."""
-    return any(name.startswith(begin) for name in names) or any(
+def _is_begun(code: str, names: tuple[str, ...], plain: str) -> bool:
+    """Return whether one of *names* begins like *code*, or a label like *plain*."""
+    return any(name.startswith(code) for name in names) or any(
         label.startswith(plain) for label in LABELS
     )
 

@@ -15,7 +15,7 @@ The work is bounded by the length of the text.
 import ast
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,16 @@ ARGUMENTS = (
 # All that a call of a tool that is not offered may have besides.
 FORMAL = {"name", "function", "arguments", "parameters", "type", "id"}
 PREFIX = "functions."
+# Around or before a call that is written as in Python.
+CALLERS = ("print(", "default_api.")
 
 FENCE = re.compile(r"```[\w+-]{0,20}[ \t]{0,20}\r?\n")
+# Before the labelled form, from models that were taught to think so.
+THOUGHT = "thought:"
 # The lines of the labelled form; what they begin with is in `LABELS`, too.
 LABELS = (
     *("function name:", "function_name:", "function call:", "function_call:"),
-    *("tool name:", "tool_name:", "tool call:", "tool_call:", "action:"),
+    *("tool name:", "tool_name:", "tool call:", "tool_call:", "action:", THOUGHT),
 )
 LABELLED = re.compile(
     r"(?:(?:function|tool)[ _](?:name|call)|action):[*\s`]{0,20}"
@@ -44,12 +48,25 @@ LABELLED = re.compile(
     r"[*\s:]{0,20}",
     re.IGNORECASE,
 )
+LABEL_BEHIND = re.compile(
+    r"^[*# ]{0,4}(?:(?:function|tool)[ _](?:name|call)|action):",
+    re.IGNORECASE | re.MULTILINE,
+)
 # A name in JSON that is broken or cut off.
 NAMED = re.compile(
     r"""["'](?:name|function|tool)["']\s{0,20}:\s{0,20}["'](?P<name>[\w.-]{1,64})["']"""
 )
 OPENS = re.compile(r"[{\[]")
 BETWEEN = re.compile(r"[\s;,]*+")
+# Gemma's call:name{key:<|"|>value<|"|>}
+BRACED = re.compile(r"call:[\w.-]{1,64}+\{")
+QUOTES = re.compile(r"<\|\"\|>|<escape>")
+KEY = re.compile(r"([{,]\s{0,8})([A-Za-z_]\w{0,63})\s{0,8}:")
+PYTHON = re.compile(
+    r"\A\[?\s{0,8}(?:print\()?(?:default_api\.)?(?P<name>[A-Za-z_][\w.-]{0,63}+)\s{0,8}+\("
+)
+# Of a call, or of one in a list, in a `print` or in a fence.
+PYTHON_ENDS = (")", ")]")
 TOKENS = re.compile(r"<[|\uff5c][\w\u2581/-]{1,40}[|\uff5c]>|\[[A-Z_]{3,20}\]")
 # <function=name>, <invoke name="name">
 FUNCTION = re.compile(r"<(?:function=|invoke name=)[\"']?([\w.-]{1,64})[\"']?\s?>")
@@ -83,6 +100,8 @@ def calls_alone(text: str, tools: Collection[str]) -> list[TextualCall]:
     text = text.strip()
     if fence := FENCE.match(text):
         text = text[fence.end() :].removesuffix("```").strip()
+    if text[:8].lower() == THOUGHT:
+        return labelled_behind(text, tools)[1]
     if labelled := LABELLED.match(text.lstrip("*# ")):
         return _labelled(labelled, text.lstrip("*# "), tools)
     if text[:1] not in ("{", "["):
@@ -98,9 +117,12 @@ def calls_alone(text: str, tools: Collection[str]) -> list[TextualCall]:
 
 def calls_marked(text: str, tools: Collection[str]) -> list[TextualCall]:
     """Return the calls in *text*, which the model has marked as such."""
+    text = text.replace("longcat_", "")
     if FUNCTION.search(text) or PARAMETER.search(text):
         return list(_tagged(text, tools))[:MAX_CALLS]
     text = TOKENS.sub(" ", text)
+    if BRACED.search(text):
+        text = _as_json(text)
     calls: list[TextualCall] = []
     position = 0
     while len(calls) < MAX_CALLS and (opens := OPENS.search(text, position)):
@@ -108,16 +130,38 @@ def calls_marked(text: str, tools: Collection[str]) -> list[TextualCall]:
         try:
             value, position = DECODER.raw_decode(text, opens.start())
         except BROKEN:
-            return calls or _cut_off(text, tools)
+            return calls or _python(text.strip(), tools) or _cut_off(text, tools)
         for each in _flat(value):
             call = _call(each, tools, marked=True) or _headed(head, each, tools)
             calls += [call] if call is not None else []
     return calls or _python(text.strip(), tools)
 
 
+def labelled_behind(text: str, tools: Collection[str]) -> tuple[str, list[TextualCall]]:
+    """Return the words before a labelled call of an offered tool, and the call."""
+    for label in LABEL_BEHIND.finditer(text) if tools else ():
+        found = calls_alone(text[label.start() :], tools)
+        calls = [call for call in found if call.name in tools]
+        if calls:
+            return text[: label.start()].strip(), calls
+    return text, []
+
+
+def _as_json(text: str) -> str:
+    """Return a call in Gemma's form with its keys and values quoted."""
+    parts = QUOTES.split(text)
+    return "".join(
+        json.dumps(part) if number % 2 else KEY.sub(r'\1"\2":', part)
+        for number, part in enumerate(parts)
+    )
+
+
 def _labelled(
     labelled: re.Match[str], text: str, tools: Collection[str]
 ) -> list[TextualCall]:
+    behind = text.partition(":")[2].strip()
+    if FENCE.match(behind) and (fenced := calls_alone(behind, tools)):
+        return fenced
     name, rest = _bare(labelled["name"]), text[labelled.end() :].strip("`\n ")
     rest = rest.removeprefix("json").strip()
     if not rest.startswith("{"):
@@ -193,23 +237,35 @@ def _cut_off(text: str, tools: Collection[str]) -> list[TextualCall]:
 
 def _python(text: str, tools: Collection[str]) -> list[TextualCall]:
     """Return the calls of offered tools that *text* is, written as in Python."""
-    name, bracket, _ = text.removeprefix("[").partition("(")
-    if not bracket or _bare(name.strip()) not in tools or len(text) > LONGEST_PYTHON:
+    begun = PYTHON.match(text)
+    if begun is None or _bare(begun["name"]) not in tools:
         return []
     try:
-        tree = ast.parse(text, mode="eval").body
-        nodes = tree.elts if isinstance(tree, ast.List) else [tree]
-        return [_python_call(node) for node in nodes[:MAX_CALLS]]
+        return [_python_call(node) for node in _nodes(text[:LONGEST_PYTHON])]
     except BROKEN:
-        return []
+        is_open = text.count("(") > text.count(")")
+        if not is_open and not text.endswith(PYTHON_ENDS):
+            return []  # words about it follow
+    return [TextualCall(_bare(begun["name"]), text)]  # the tool will say so
 
 
-def _python_call(node: ast.expr) -> TextualCall:
+def _nodes(text: str) -> Sequence[ast.AST]:
+    """Return what stands alone, in a list, or on a line of its own each."""
+    lines = [line.value for line in ast.parse(text).body if isinstance(line, ast.Expr)]
+    only = lines[0] if len(lines) == 1 else None
+    nodes = only.elts if isinstance(only, ast.List) else lines
+    return nodes[:MAX_CALLS]
+
+
+def _python_call(node: ast.AST) -> TextualCall:
     """Return the call that *node* is.
 
     Raises:
         ValueError: it is none.
     """
+    match node:
+        case ast.Call(func=ast.Name(id="print"), args=[inner]):
+            return _python_call(inner)
     if not isinstance(node, ast.Call) or node.args:
         raise ValueError("not a call by keywords")
     match node.func:

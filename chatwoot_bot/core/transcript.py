@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Literal, NotRequired, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NotRequired, TypedDict
 
 from .conversation import Message, Sender
 
@@ -52,6 +52,11 @@ class ModelMessage(TypedDict):
     tool_call_id: NotRequired[str]
     # What the model thought before its calls; DeepSeek wants it back with them.
     reasoning_content: NotRequired[str]
+    # The same in parts that its maker has signed; OpenRouter.
+    reasoning_details: NotRequired[Sequence[Mapping[str, Any]]]
+
+
+THOUGHTS = frozenset({"reasoning_content", "reasoning_details"})
 
 
 # Of all files in a transcript together, the newest first.
@@ -101,6 +106,7 @@ def without_thoughts(messages: Sequence[ModelMessage]) -> list[ModelMessage]:
     plain = [message.copy() for message in messages]
     for message in plain:
         message.pop("reasoning_content", None)
+        message.pop("reasoning_details", None)
     return plain
 
 

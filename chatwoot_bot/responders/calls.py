@@ -90,7 +90,7 @@ class Calls:
         Raises:
             ResponderError: there are too many characters.
         """
-        function = piece["function"]
+        function = piece.get("function") or {}
         name = storable(function.get("name") or "")
         arguments = _written(function.get("arguments"))
         self._bound(len(arguments))

@@ -11,7 +11,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import httpx
 import openai
@@ -23,6 +24,7 @@ from ..core.conversation import Message
 from ..core.prompt import with_rules
 from ..core.text import storable
 from ..core.transcript import (
+    THOUGHTS,
     ModelMessage,
     ToolCall,
     for_model,
@@ -30,11 +32,12 @@ from ..core.transcript import (
     without_thoughts,
 )
 from ..errors import DeclinedError, ResponderError
+from ..store.effects import Entry
 from ..tools.base import Tool
 from ..tools.toolbox import Toolbox
 from . import refusals, without_tools
 from .base import TOO_LONG, Answer, Assignment, Listener, Meter, Usage
-from .bodies import chunks
+from .bodies import chunks, status_of, unbroken
 from .cut_off import in_full, shorter
 from .facts import context_of
 from .finish import REFUSED, is_filtered
@@ -65,6 +68,7 @@ FORM = frozenset({Cause.OVERFLOW, Cause.EFFORT, Cause.ROLES, Cause.SYSTEM, Cause
 SPARE_S = 10.0
 # Of a stream, among which is how it ends.
 LAST_BYTES = 64
+DONE = "[You have done this for the answer already; do not do it again:"
 # openai hands on what the server sent, unchecked.
 UNREADABLE = (
     *(AttributeError, LookupError, TypeError, ValueError),
@@ -209,19 +213,25 @@ class OpenAIResponder:
         return Answer(text=text, model=self._model, usage=usage)
 
     def _begin(
-        self, assignment: Assignment, *, images: bool = True
+        self, assignment: Assignment, *, is_plain: bool = False
     ) -> list[ModelMessage]:
         """Return what the model is told first.
 
         What an earlier attempt at the answer has done comes as calls that this one
         has made already, so that the model goes on from there.
+
+        Args:
+            is_plain: without pictures, and with such calls in words.
         """
         offered = assignment.toolbox.tools if assignment.toolbox else ()
         prompt = with_rules(self._prompt, [tool.rule for tool in offered if tool.rule])
         parts = (prompt, assignment.facts, assignment.memory)
         prompt = "\n\n".join(part for part in parts if part)
+        images = not is_plain
         messages = for_model(assignment.transcript, prompt=prompt, images=images)
         history = assignment.toolbox.history() if assignment.toolbox else []
+        if history and is_plain:
+            return [*messages, _done(history)]
         for entry, text in history:
             call: ToolCall = {
                 "id": entry.key,
@@ -249,12 +259,14 @@ class OpenAIResponder:
         is_answer = isinstance(error, DeclinedError) or error.kind == TOO_LONG
         if error.retryable or is_answer:
             raise error
-        if any("reasoning_content" in each for each in messages):
+        if any(each.keys() & THOUGHTS for each in messages):
             return without_thoughts(messages)
-        if number or not has_images(messages):
+        has_calls = any("tool_calls" in each for each in messages)
+        if number or not (has_images(messages) or has_calls):
             raise error
-        # Many a model has no eyes, and its server says so by a refusal.
-        return self._begin(assignment, images=False)
+        # Many a model has no eyes, and its server says so by a refusal; and no call
+        # that an earlier attempt has made has the signature that Gemini wants.
+        return self._begin(assignment, is_plain=True)
 
     async def _in_time(
         self, messages: Sequence[ModelMessage], offer: "_Offer", asking: "_Asking"
@@ -305,9 +317,9 @@ class OpenAIResponder:
             body = self.terms.body(request, self._options)
             try:
                 said = await self._once(body, request, asking, silence)
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 refusal = await self._told(_read(error, body))
-                changed = self._changed(request, refusal, body, error.status_code)
+                changed = self._changed(request, refusal, body, status_of(error))
                 if changed is None:
                     raise self._refused(error, refusal) from error
                 request = changed
@@ -361,15 +373,15 @@ class OpenAIResponder:
             listener = without_tools.Holding(listener)
         try:
             said = await self._stream(body, asking.meter, listener, silence)
-        except openai.APIStatusError:
-            raise
-        except (openai.OpenAIError, httpx.HTTPError) as error:
+        except (openai.APIConnectionError, httpx.HTTPError) as error:
             # httpx's own errors too: openai translates only those of httpx2.
             raise ResponderError(
                 f"the model's server cannot be reached ({type(error).__name__})",
                 retryable=True,
                 kind="unreachable",
             ) from error
+        except openai.APIError:
+            raise
         except UNREADABLE as error:
             raise ResponderError(
                 f"the model's answer is not understood ({type(error).__name__})",
@@ -395,11 +407,12 @@ class OpenAIResponder:
         gathering = Gathering(listener, names, thinks_first=self._thinks_first)
         try:
             async with stream:
-                async for chunk in chunks(stream):
-                    gathering.take(chunk)
-                    if not silence.is_writing and not gathering.written:
-                        continue  # a role, or a sign of life
-                    silence.hear()
+                with unbroken():
+                    async for chunk in chunks(stream, begins=await received.begins()):
+                        gathering.take(chunk)
+                        if not silence.is_writing and not gathering.written:
+                            continue  # a role, or a sign of life
+                        silence.hear()
         finally:
             # Also of an answer that breaks off, or that an agent has stopped.
             used = gathering.usage or _estimated(body, gathering.written)
@@ -408,13 +421,11 @@ class OpenAIResponder:
         self._thinks_first = gathering.thought_first
         return said
 
-    def _refused(
-        self, error: openai.APIStatusError, refusal: Refusal
-    ) -> ResponderError:
+    def _refused(self, error: openai.APIError, refusal: Refusal) -> ResponderError:
         """Return what a refusal means, and where it is mended; never its words."""
         if is_filtered(error.code) or refusal.cause is Cause.FILTERED:
             return DeclinedError(REFUSED)
-        status = error.status_code
+        status = status_of(error)
         message = f"the model's server answered {status}"
         if refusal.told:
             message += f" ({refusal.told})"
@@ -437,7 +448,7 @@ class OpenAIResponder:
         )
 
 
-def _read(error: openai.APIStatusError, body: Mapping[str, Any]) -> Refusal:
+def _read(error: openai.APIError, body: Mapping[str, Any]) -> Refusal:
     return refusals.read(error.body, body.keys())
 
 
@@ -477,8 +488,23 @@ class _Bounded(httpx.AsyncByteStream):
     def __init__(self, inner: httpx.AsyncByteStream) -> None:
         self.is_done = False
         self._inner = inner
+        self._parts = self._read()
+        self._head = b""
+
+    async def begins(self) -> bytes:
+        """Return the first bytes that are no blanks; they stay to be read."""
+        async for part in self._parts:
+            self._head += part
+            if self._head.strip():
+                break
+        return self._head
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._head
+        async for part in self._parts:
+            yield part
+
+    async def _read(self) -> AsyncIterator[bytes]:
         received, tail = 0, b""
         async for part in self._inner:
             received += len(part)
@@ -514,6 +540,16 @@ class _Offer:
         return body
 
 
+def _done(history: Sequence[tuple[Entry, str]]) -> ModelMessage:
+    """Return in words what an earlier attempt has done."""
+    done = [
+        {"tool": entry.name, "arguments": entry.arguments, "result": storable(text)}
+        for entry, text in history
+    ]
+    words = f"{DONE}\n{json.dumps(done, ensure_ascii=False)}]"
+    return {"role": "user", "content": words}
+
+
 async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
     """Run what the model has called, at once; return how its next round begins."""
     results = await asyncio.gather(
@@ -522,7 +558,8 @@ async def _call(toolbox: Toolbox, said: Said) -> list[ModelMessage]:
             for call in said.calls
         )
     )
-    return _called(said.calls, results, said=said.text or None, thoughts=said.thoughts)
+    thoughts = {"reasoning_content": said.thoughts, "reasoning_details": said.details}
+    return _called(said.calls, results, said=said.text or None, thoughts=thoughts)
 
 
 def _called(
@@ -530,11 +567,11 @@ def _called(
     results: Sequence[str],
     *,
     said: str | None,
-    thoughts: str = "",
+    thoughts: Mapping[str, Any] = MappingProxyType({}),
 ) -> list[ModelMessage]:
-    first: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
-    if thoughts:
-        first["reasoning_content"] = thoughts
+    given = {name: thought for name, thought in thoughts.items() if thought}
+    plain: ModelMessage = {"role": "assistant", "content": said, "tool_calls": calls}
+    first = cast(ModelMessage, {**plain, **given})
     told: list[ModelMessage] = [
         {"role": "tool", "tool_call_id": call["id"], "content": storable(result)}
         for call, result in zip(calls, results, strict=True)

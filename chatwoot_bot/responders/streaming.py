@@ -6,16 +6,20 @@ from typing import Any
 
 from ..core.answer_text import AnswerText, Heard
 from ..core.text import storable
+from ..core.textual_calls import labelled_behind
 from ..core.transcript import ToolCall
 from ..core.window import tokens
 from ..errors import ResponderError
 from .base import TOO_LONG, Listener, Usage, check_length, counted
 from .calls import Calls, from_text
 from .finish import LENGTH, check_finish, reason_of
+from .thoughts import Thoughts
 
 Chunk = Mapping[str, Any]
 # Characters of all that the model writes, its thoughts and calls included.
 MAX_WRITTEN = 1_000_000
+# Of a part, as servers name it.
+TEXT = ("text", "output_text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class Said:
     Attributes:
         finish: the server's `finish_reason`; None when it gave none.
         thoughts: what the server sent as `reasoning_content`.
+        details: what it sent as `reasoning_details`.
     """
 
     text: str
@@ -32,6 +37,7 @@ class Said:
     usage: Usage | None
     finish: str | None = None
     thoughts: str = ""
+    details: Sequence[Mapping[str, Any]] = ()
 
     @property
     def is_cut_off(self) -> bool:
@@ -58,17 +64,18 @@ class Gathering:
         thinks_first: bool = False,
     ) -> None:
         self._listener = listener
+        self._tools = tools
         self._reading = AnswerText(tools, thinks_first=thinks_first)
         self._text: list[str] = []
         self._length = 0
         self._written = 0
         self._calls = Calls()
         self._usage: Usage | None = None
-        self._unsaid = 0
-        self._thoughts: list[str] = []
+        self._thoughts = Thoughts()
         self._finish: str | None = None
         self._refuses = False
         self._is_whole = False
+        self._choice: object = None
 
     def take(self, chunk: Chunk) -> None:
         """Take the next chunk, or a whole completion.
@@ -78,20 +85,15 @@ class Gathering:
         """
         if usage := chunk.get("usage"):
             self._usage = _usage(usage)
-        for choice in chunk["choices"]:
+        for choice in chunk.get("choices") or ():
+            if self._choice is None:
+                self._choice = choice.get("index") or 0
+            if self._choice != (choice.get("index") or 0):
+                continue  # a second answer, which an option of the operator asks for
             self._finish = reason_of(choice.get("finish_reason")) or self._finish
-            is_whole = "delta" not in choice
+            is_whole = "message" in choice and "delta" not in choice
             self._is_whole = self._is_whole or is_whole
-            delta = choice["message" if is_whole else "delta"]
-            self._write(_text_in(delta.get("content")))
-            # What it thinks before it speaks is paid for, too.
-            thought = delta.get("reasoning_content") or ""
-            self._unsaid += len(thought or delta.get("reasoning") or "")
-            if self._unsaid <= MAX_WRITTEN:
-                self._thoughts.append(thought)
-            self._refuses = self._refuses or bool(delta.get("refusal"))
-            for call in delta.get("tool_calls") or ():
-                self._calls.take(call)
+            self._take(choice["message"] if is_whole else choice.get("delta") or {})
 
     def said(self, *, is_done: bool) -> Said:
         """Return what it comes to.
@@ -104,13 +106,14 @@ class Gathering:
             ResponderError: it broke off, is empty or too long.
         """
         self._hear(self._reading.end())
-        calls = self._calls.all() or from_text(self._reading.calls)
+        calls = self._calls.all() or from_text(self._reading.calls) or self._labelled()
         said = Said(
             text=storable("".join(self._text)).strip(),
             calls=calls,
             usage=self._usage,
             finish=self._finish,
-            thoughts=storable("".join(self._thoughts)),
+            thoughts=self._thoughts.words,
+            details=self._thoughts.details,
         )
         check_finish(
             self._finish, is_done=is_done or self._is_whole, refuses=self._refuses
@@ -123,6 +126,13 @@ class Gathering:
                 finish_reason=self._finish,
             )
         return said
+
+    def _labelled(self) -> tuple[ToolCall, ...]:
+        """Return the call at the end of the text; then the words before it stay."""
+        before, calls = labelled_behind("".join(self._text), self._tools)
+        if calls:
+            self._hear(Heard(before, withdrawn=True))
+        return from_text(calls)
 
     @property
     def thought_first(self) -> bool:
@@ -137,8 +147,18 @@ class Gathering:
     @property
     def written(self) -> int:
         """Return about how many tokens the model has written so far."""
-        unsaid = self._unsaid + self._written - self._length
+        # What it thinks before it speaks is paid for, too.
+        unsaid = self._thoughts.written + self._written - self._length
         return tokens("".join(self._text)) + self._calls.written + unsaid // 4
+
+    def _take(self, delta: Mapping[str, Any]) -> None:
+        self._write(_text_in(delta.get("content")))
+        self._thoughts.take(delta)
+        self._refuses = self._refuses or bool(delta.get("refusal"))
+        for call in delta.get("tool_calls") or ():
+            self._calls.take(call)
+        if older := delta.get("function_call"):
+            self._calls.take({"index": 0, "function": older})
 
     def _write(self, piece: str) -> None:
         """Take what the model has written next, be it its answer or not."""
@@ -171,7 +191,7 @@ def _text_in(content: object) -> str:
         TypeError: it is neither.
     """
     if isinstance(content, list):
-        return "".join(_text_in(p["text"]) for p in content if p["type"] == "text")
+        return "".join(_text_in(p["text"]) for p in content if p["type"] in TEXT)
     if content is not None and not isinstance(content, str):
         raise TypeError("content is no text")
     return content or ""

@@ -1,7 +1,9 @@
 """What a model's server sends, and what the contact and the operator see of it.
 
 One table, one row for each behaviour; the model is a scripted one, the visitor sits in
-the web chat. `docs/model-servers.md` tells the same story in words.
+the web chat. `docs/model-servers.md` tells the same story in words. `doctor` has no
+part in it: it asks a question of its own, and a form in which a model answers now and
+then is not to be had by one question.
 """
 
 from dataclasses import dataclass, field
@@ -58,6 +60,7 @@ class Row:
         finish: the finish reason on record.
         asked: how often the model is asked.
         logs: events about the model in the log.
+        error: the model's last one that `/health/ready` shows; the circuit is closed.
     """
 
     sends: list
@@ -66,6 +69,7 @@ class Row:
     finish: str | None = "stop"
     asked: int = 1
     logs: tuple[str, ...] = ()
+    error: str | None = None
 
 
 def handover(sends, reason="model_asked", finish="stop", **changes):
@@ -153,6 +157,7 @@ ROWS = {
         "length",
         asked=2,
         logs=("answer cut off", "answer cut off", "model failed"),
+        error="cut_off",
     ),
     "thought to the limit": Row(
         [text(f"<think>{HIDDEN}", finish="length"), text(YES)],
@@ -190,6 +195,7 @@ ROWS = {
         "error",
         asked=3,
         logs=("model failed",),
+        error="broken_off",
     ),
     "stream that just ends": Row(
         [text("It costs", finish=None, done=False), text(YES)], asked=2
@@ -227,7 +233,15 @@ ROWS = {
         reason="model_refused",
         logs=("model refused to answer",),
     ),
-    "page": Row([PAGE], SORRY, "model_failed", None, asked=3, logs=("model failed",)),
+    "page": Row(
+        [PAGE],
+        SORRY,
+        "model_failed",
+        None,
+        asked=3,
+        logs=("model failed",),
+        error="not_a_model_server",
+    ),
     "page for a moment": Row([PAGE, text(YES)], asked=2),
 }
 # What the log says of models, and of nothing else.
@@ -301,7 +315,9 @@ async def test_answer(client, model, name):
     model.reply = script = Script(row.sends)
     with structlog.testing.capture_logs() as logs:
         seen = await asked(client)
+    ready = (await client.get("/health/ready")).json()["llm"]
 
+    assert (ready["circuit"], ready["last_error"]) == ("closed", row.error)
     assert seen.text.startswith(row.reads)
     assert seen.text == row.reads or row.reads in (PASSED_ON, SORRY)
     assert seen.text.startswith(seen.left.strip()) or row.reads in (PASSED_ON, SORRY)
