@@ -7,6 +7,7 @@ nothing else.
 
 import re
 import tomllib
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -24,6 +25,10 @@ LOOKED_AT = 2_000
 # Up to so many words, one that is known is enough; of more, this part has to be.
 FEW = 4
 SHARE = 0.2
+# Of our own languages, a shorter word without its marks is one of many others.
+BARE = 4
+# Letters whose mark is a part of them.
+UNMARKED = str.maketrans("\u0142\u0131\u0111\u00f8", "lido")
 TOKEN = re.compile(r"[^\W_]+(?:[\u200c'’][^\W_]+)*")  # noqa: RUF001
 ALPHABETS = {
     "latin": re.compile("[a-z\u00df-\u024f\u1e00-\u1eff]", re.IGNORECASE),
@@ -231,10 +236,21 @@ def _words() -> Mapping[str, frozenset[str]]:
     folder = resources.files(__package__)
     stop = tomllib.loads(folder.joinpath("knowledge/stopwords.toml").read_text("utf-8"))
     words = tomllib.loads(folder.joinpath("neighbours.toml").read_text("utf-8"))
-    found = {code: frozenset(text.split()) for code, text in words.items()}
+    found = {code: _also_bare(text.split()) for code, text in words.items()}
     for code, language in languages().items():
-        found[code] = language.words | frozenset(stop.get(code, "").split())
+        own = language.words | frozenset(stop.get(code, "").split())
+        found[code] = own | _also_bare([word for word in own if len(word) >= BARE])
     return found
+
+
+def _also_bare(words: Sequence[str]) -> frozenset[str]:
+    """Return *words*, and how they are typed on a keyboard without their marks."""
+    bare = [unicodedata.normalize("NFD", word.translate(UNMARKED)) for word in words]
+    return frozenset(words) | {
+        "".join(c for c in word if not unicodedata.combining(c))
+        for word in bare
+        if word[:1] < "\u0250"
+    }
 
 
 @cache

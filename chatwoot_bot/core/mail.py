@@ -52,10 +52,17 @@ ENDS = re.compile(
 )
 
 DIGITS = re.compile(r"\d+")
+# How the words of an address are joined is of no matter.
+JOINED = re.compile(r"[._+=-]+")
+NO_REPLY = (
+    r"(?:no|do-?not)-?reply|(?:nicht|keine)-?antwort(?:en)?|ne-?pas-?repondre"
+    r"|no-?respond(?:er|a)|nao-?respond(?:er|a)|non-?rispondere"
+    r"|(?:niet-?(?:be)?antwoorden|geen-?antwoord)|nie-?odpowiadaj|yanitlama"
+)
 MACHINE = re.compile(
-    r"\A(?:(?:.{0,64}[._+-])?(?:no|do[._-]?not)[._-]?reply(?:[._+-].{0,64})?"
-    r"|(?:mailer-daemon|mail-daemon|postmaster|mdaemon)"
-    r"|bounces?(?:[._+-].{0,64})?|(?:.{0,64}[._+-])bounces?)\Z",
+    rf"\A(?:(?:.{{0,64}}-)?(?:{NO_REPLY})\d{{0,9}}(?:-.{{0,64}})?"
+    r"|mailer-daemon|mail-daemon|postmaster|mdaemon"
+    r"|bounces?(?:-.{0,64})?|.{0,64}-bounces?(?:-\d{1,9})?)\Z",
     re.IGNORECASE,
 )
 
@@ -114,7 +121,7 @@ def _has_date(line: str) -> bool:
 def is_machine(address: str) -> bool:
     """Return whether an e-mail address takes no replies: no-reply@, mailer-daemon@."""
     local, at, _ = address[:MAX_LINE].strip().rpartition("@")
-    return bool(at) and MACHINE.fullmatch(local) is not None
+    return bool(at) and MACHINE.fullmatch(JOINED.sub("-", local)) is not None
 
 
 def fingerprint(text: str) -> str:

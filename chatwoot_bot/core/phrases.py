@@ -59,7 +59,9 @@ class Wish:
     Attributes:
         keywords: ask wherever they stand.
         alone: ask where nothing else is said than what is `polite`.
-        negations: up to `NEAR` words before a keyword, undo it.
+        negations: up to `NEAR` words before a keyword, undo it. A ``^`` stands for
+            the beginning of a clause, where some verbs ask a question.
+        doubts: likewise, but in a question only.
         undone: up to `NEAR` words after it.
         others: have a keyword in them and mean something else.
     """
@@ -68,6 +70,7 @@ class Wish:
     alone: tuple[str, ...] = ()
     polite: tuple[str, ...] = ()
     negations: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     undone: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
 
@@ -83,7 +86,10 @@ SHORT = 60
 CLAUSE = re.compile(
     "[.,;:!?\u2026\u060c\u061b\u061f\u3001\u3002\uff01\uff0c\uff1a\uff1b\uff1f]"
 )
+QUESTION = "?\u061f\uff1f"
 BRACES = re.compile(r"[{}]")
+# Behind a keyword: a longer word, "human-readable", "the agent's licence".
+COMPOUND = r"\w|['-]\w"
 SAID = re.compile(r"[^\W_]")
 WORD = re.compile(r"\w+")
 
@@ -97,7 +103,7 @@ class Wishes:
     def __init__(self, wishes: Sequence[Wish]) -> None:
         self._wishes = [_Compiled(wish) for wish in wishes]
         phrases = [p for wish in wishes for p in (*wish.keywords, *wish.alone)]
-        self._any = _either(phrases)
+        self._any = _either(phrases, COMPOUND)
         spelled = [each for phrase in phrases for each in _spelled(phrase)]
         self._first_words = {word[0] for each in spelled if (word := WORD.search(each))}
 
@@ -123,10 +129,11 @@ class _Compiled:
     """The patterns of one language."""
 
     def __init__(self, wish: Wish) -> None:
-        self._keywords = _either(wish.keywords)
-        self._alone, self._polite = _either(wish.alone), _either(wish.polite)
+        self._keywords = _either(wish.keywords, COMPOUND)
+        self._alone = _either(wish.alone, COMPOUND)
+        self._polite = _either(wish.polite)
         self._negations, self._undone = _either(wish.negations), _either(wish.undone)
-        self._others = _either(wish.others)
+        self._doubts, self._others = _either(wish.doubts), _either(wish.others)
 
     def asks(self, text: str) -> bool:
         if self._stands_alone(text):
@@ -142,19 +149,26 @@ class _Compiled:
         return not SAID.search(rest)
 
     def _is_meant(self, text: str, start: int, end: int) -> bool:
-        before = CLAUSE.split(text[max(start - REACH, 0) : start])[-1]
-        after = CLAUSE.split(text[end : end + REACH])[0]
-        if self._negations.search(_last(before)) or self._undone.search(_first(after)):
+        before = _last(CLAUSE.split(text[max(start - REACH, 0) : start])[-1])
+        if self._negations.search(before):
+            return False
+        after = text[end : end + REACH]
+        sign = CLAUSE.search(after)
+        clause = after[: sign.start()] if sign else after
+        if self._undone.search(_first(clause)):
+            return False
+        if sign and sign[0] in QUESTION and self._doubts.search(before):
             return False
         from_ = max(start - REACH, 0)
         around = self._others.finditer(text, from_, end + REACH)
         return not any(m.start() < end and start < m.end() for m in around)
 
 
-def _last(text: str) -> str:
-    if UNSEPARATED.search(text):
-        return text[-NEAR:]
-    return " ".join(text.split()[-NEAR:])
+def _last(clause: str) -> str:
+    if UNSEPARATED.search(clause):
+        return clause[-NEAR:]
+    words = clause.split()
+    return " ".join(["^", *words] if len(words) <= NEAR else words[-NEAR:])
 
 
 def _first(text: str) -> str:
@@ -164,18 +178,22 @@ def _first(text: str) -> str:
 
 
 @lru_cache(maxsize=512)
-def _either_of(phrases: tuple[str, ...]) -> re.Pattern[str]:
+def _either_of(phrases: tuple[str, ...], behind: str) -> re.Pattern[str]:
     plain = [_plain(phrase) for phrase in phrases]
     apart = [_alternatives(each) for each in plain if not UNSEPARATED.search(each)]
     found = [_alternatives(each) for each in plain if UNSEPARATED.search(each)]
     if apart:
-        found.append(rf"(?<!\w)(?:{'|'.join(apart)})(?!\w)")
+        found.append(rf"(?<!\w)(?:{'|'.join(apart)})(?!{behind})")
     return re.compile("|".join(found) or r"(?!)")
 
 
-def _either(phrases: Iterable[str]) -> re.Pattern[str]:
-    """Match any of *phrases*, the longest first."""
-    return _either_of(tuple(sorted(phrases, key=len, reverse=True)))
+def _either(phrases: Iterable[str], behind: str = r"\w") -> re.Pattern[str]:
+    """Match any of *phrases*, the longest first.
+
+    Args:
+        behind: what makes another word of the last one.
+    """
+    return _either_of(tuple(sorted(phrases, key=len, reverse=True)), behind)
 
 
 def _alternatives(phrase: str) -> str:

@@ -4,6 +4,7 @@ A private note is an agent's for certain. A label or an attribute is not, so it 
 silences the bot.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,6 +21,8 @@ class Command(StrEnum):
     HELP = "help"  # also for whatever else was written
 
 
+# Chatwoot puts it between a public reply and the agent's signature.
+SIGNATURE = re.compile(r"^[ \t]{0,4}--[ \t]{0,4}$", re.MULTILINE)
 OFF_WORDS = ("off", "false", "0", "no", "paused", "disabled")
 
 
@@ -46,10 +49,17 @@ class Remote:
         return Command(word) if word in COMMANDS else Command.HELP
 
     def is_command(self, text: str) -> bool:
-        """Return whether *text* is a command and nothing else."""
-        words = text.split(maxsplit=2)
-        known = not words[1:] or words[1].casefold() in COMMANDS
-        return len(words) <= 2 and known and self.command(text) is not None
+        """Return whether *text* is a command and nothing else but a signature."""
+        return self.sole_command(text) is not None
+
+    def sole_command(self, text: str) -> str | None:
+        """Return the command that *text* is, without an agent's signature."""
+        for part in SIGNATURE.split(text, maxsplit=1):
+            words = part.split(maxsplit=2)
+            known = not words[1:] or words[1].casefold() in COMMANDS
+            if len(words) <= 2 and known and self.command(part) is not None:
+                return " ".join(words)
+        return None
 
     def silencer(
         self, labels: Collection[str], attributes: Mapping[str, Any]

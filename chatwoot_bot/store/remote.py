@@ -170,7 +170,8 @@ def tell_misplaced(
 ) -> None:
     """Tell the agent so; it is neither obeyed nor taken for an answer."""
     say = story.rules.serving(story.now.inbox).say
-    text = say(MISPLACED).format(command=" ".join(said.content.split()))
+    command = story.rules.remote.sole_command(said.content)
+    text = say(MISPLACED).format(command=command)
     key = f"note_{story.now.account_id}_{said.external_id}"
     _answer(story, key, ReplyKind.NOTE, text, arrival.received_at)
     _have_notes_said(story, arrival.received_at, result)

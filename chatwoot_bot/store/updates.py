@@ -63,7 +63,7 @@ def _edit(
     """Take the new text; an answer that is being written must not miss it."""
     edited: dict[str, Any] = {"content": said.content}
     if said.attachments:
-        if not any(each.text for each in said.attachments) or _has_words(story, key):
+        if not _tells_more(story, key, said):
             return  # a receipt; or we have listened ourselves, and transcripts differ
         edited["attachments"] = dump(said.attachments)
     for row, _ in _arriving(story, said):
@@ -106,10 +106,15 @@ def _fill(
     result.changed = True
 
 
-def _has_words(story: Story, key: Key) -> bool:
-    """Return whether the words of a message's attachments are stored already."""
-    stored = story.tx.execute(_ATTACHED, _named(key)).scalar()
-    return any(each.text for each in load(stored)) if stored else False
+def _tells_more(story: Story, key: Key, said: Said) -> bool:
+    """Return whether *said* has more attachments than is stored, or their words."""
+    attached = story.tx.execute(_ATTACHED, _named(key)).scalar()
+    stored = load(attached) if attached else ()
+    if len(said.attachments) > len(stored):
+        return True
+    return any(each.text for each in said.attachments) and not any(
+        each.text for each in stored
+    )
 
 
 def _delete(story: Story, arrival: Arrival, key: Key, result: Accepted) -> None:

@@ -1,4 +1,4 @@
-"""What Chatwoot 4.17 and later do of themselves when somebody is assigned."""
+"""What Chatwoot 4.17 and later do that 4.16 does not, and what the bot makes of it."""
 
 import pytest
 
@@ -43,4 +43,29 @@ async def test_bot_of_another_inbox_answers_where_it_is_assigned(bot, release):
         answer = await here.asks(cid, "Hello?")
 
     assert answer == "Answer to: Hello?"
+    assert here.chatwoot.status(cid) == "pending"
+
+
+@NEWER
+async def test_answer_to_a_flow_is_read_by_the_model(bot, release):
+    """Its text is a fixed sentence; what the contact filled in stands beside it."""
+    async with bot.scene(release=release, channel="Channel::Whatsapp") as here:
+        cid = await here.answered("I want to book a table.")
+        fields = {
+            "date": "3 August",
+            "guests": 4,
+            "wishes": ["quiet"],
+            "flow_token": "x",
+        }
+        await here.chatwoot.contact_answers_flow(fields, conversation=cid)
+        await here.chatwoot.wait_for_replies(cid, 2)
+        await here.chatwoot.settled()
+        filled = "Form response received\ndate: 3 August\nguests: 4\nwishes: quiet"
+        answer = here.answers(cid)[1]
+        later = await here.asks(cid, "Is that right?")
+        shown = here.shown("Is that right?")
+
+    assert answer == f"Answer to: {filled}"
+    assert later == "Answer to: Is that right?"
+    assert filled in shown
     assert here.chatwoot.status(cid) == "pending"

@@ -584,6 +584,23 @@ async def test_receipt_of_a_picture_changes_nothing(db):
     assert (result.decision, result.changed) == (None, False)
 
 
+async def test_picture_that_follows_its_caption_is_seen_with_it(db):
+    """The caption alone was a message already, so it is no empty one."""
+    await take(db, says(message_id=5_001, content="Is it broken?", at=1_000.0))
+    lease, situation = await claim(db)
+    said = {"content": "Is it broken?\n[image]"}
+    shown = changed(brings(5_001), kind=Kind.EDITED, said=said)
+    result, again = await take(db, shown), await take(db, shown)
+    verdict, _ = await keep(db, lease, situation)
+    await finish(db, lease)
+    _, situation = await claim(db)
+
+    assert (result.interrupts, again.changed) == ("superseded", False)
+    assert verdict is Verdict.SUPERSEDED
+    [owed] = situation.owed
+    assert (owed.content, owed.attachments) == ("Is it broken?\n[image]", photo())
+
+
 async def test_empty_message_that_is_deleted_stays_empty(db):
     await take(db, empty(5_001, at=1_000.0))
     await take(db, deletes(5_001))

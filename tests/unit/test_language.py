@@ -362,6 +362,23 @@ TEXTS = {
 }
 
 
+# The same, as it is typed on a keyboard without the language's marks.
+BARE = {
+    "ro": [
+        "Nu pot intra in cont",
+        "Buna ziua, as vrea sa schimb adresa",
+        "nu merge plata",
+    ],
+    "cs": ["dekuji za pomoc", "Dobry den, kde je moje objednavka"],
+    "hr": ["gdje je moja narudzba"],
+    "hu": ["Jo napot, hol van a rendelesem"],
+    "pl": ["prosze o pomoc", "gdzie jest moja paczka, jeszcze nie doszla"],
+    "tr": ["tesekkur ederim", "siparisim nerede hala gelmedi"],
+    "pt": ["nao recebi a minha encomenda"],
+    "fr": ["ou est ma commande"],
+}
+
+
 @pytest.mark.parametrize(
     ("code", "text"), [(code, text) for code, texts in TEXTS.items() for text in texts]
 )
@@ -375,6 +392,16 @@ def test_contact_reads_their_own_language_or_the_default_but_no_neighbours(code,
         assert found is languages()["zh"].traditional
     else:
         assert found is languages()[code if code in languages() else default]
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [(code, text) for code, texts in BARE.items() for text in texts]
+)
+def test_text_without_its_marks_is_no_neighbours(code, text):
+    """Romanian typed so has Dutch and French words in it."""
+    found = language_of([text], among=["it", *languages()])
+
+    assert found.code == (code if code in languages() else "it")
 
 
 def test_bot_without_a_language_answers_in_its_first_one():

@@ -67,6 +67,10 @@ def test_empty_names_silence_nothing():
         ("/bot", True),
         ("/bot off", True),
         (" /BOT  Retry\n", True),
+        # Chatwoot adds the agent's signature, below it or above it.
+        ("/bot off\n\n--\n\nNina, Support", True),
+        ("Nina, Support\n\n--\n\n/bot off", True),
+        ("See below.\n\n--\n\nNina -- /bot off", False),
         ("/bot dance", False),
         ("/bot off please", False),
         ("Write /bot off in a note.", False),
@@ -77,6 +81,10 @@ def test_empty_names_silence_nothing():
 def test_public_message_is_a_command_only_if_it_is_nothing_else(text, is_command):
     """Whatever else it says may be meant for the contact."""
     assert Remote().is_command(text) is is_command
+
+
+def test_command_is_named_without_the_signature():
+    assert Remote().sole_command(" /Bot  off\n\n--\n\nNina") == "/Bot off"
 
 
 def test_without_a_prefix_no_public_message_is_a_command():

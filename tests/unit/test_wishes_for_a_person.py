@@ -25,6 +25,7 @@ SENTENCES = {
         (code, keyword, s) for code, keyword, row in KEYWORDS for s in row["leaves"]
     ],
 }
+WRITTEN = tomllib.loads((Path(__file__).parent / "sentences.toml").read_text("utf-8"))
 ALONE = [(code, word) for code in languages() for word in languages()[code].wish.alone]
 DEFAULT = Policy(wishes=wishes())
 # A sentence around a word, in which it asks for nobody.
@@ -62,6 +63,24 @@ def test_keyword_calls_a_person(code, keyword, sentence):
 @pytest.mark.parametrize(("code", "keyword", "sentence"), SENTENCES["leaves"])
 def test_keyword_that_means_something_else_calls_nobody(code, keyword, sentence):
     assert not asks_for_human(sentence, DEFAULT), (code, keyword)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sentence"),
+    [
+        (kind == "calls", sentence)
+        for kinds in WRITTEN.values()
+        for kind in ("calls", "leaves")
+        for sentence in kinds[kind]
+    ],
+)
+def test_sentence_of_a_contact_is_understood(wanted, sentence):
+    """Negation, doubt, compounds, customers of the contact's own, what was before."""
+    assert asks_for_human(sentence, DEFAULT) is wanted
+
+
+def test_sentences_are_in_every_language():
+    assert set(WRITTEN) == set(languages())
 
 
 @pytest.mark.parametrize(("code", "word"), ALONE)
