@@ -16,7 +16,8 @@ from ..knowledge.prepare import Prepared, prepare
 from ..knowledge.search import MAX_CHARS, MAX_WORDS, Passage
 from ..knowledge.terms import asked, terms_of
 
-NAME = "Pebblewick"
+# When a colleague there takes calls, as in `BOOKING_HOURS`.
+CALL_HOURS = "Mon-Fri 09:00-17:00"
 LANGUAGE = "en"
 FOLDER = "documents"
 # Begins the last line of a passage: other words for its heading, which are not shown.
