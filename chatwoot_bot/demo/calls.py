@@ -13,7 +13,7 @@ from ..core.conversation import Message, Sender
 from ..core.slots import MONTHS, WEEKDAYS
 from ..tools.booking_forms import EMAIL
 from ..tools.toolbox import Toolbox
-from .talk import LOOKED_AT, NAME
+from .talk import LOOKED_AT, name_told
 from .using import Said, Told, offers, use
 
 WANTED = re.compile(
@@ -30,7 +30,8 @@ FREE = re.compile(
     re.MULTILINE,
 )
 LABEL = re.compile(
-    rf"\b(?:{'|'.join(WEEKDAYS)}) (\d{{1,2}}) ({'|'.join(MONTHS)}), (\d\d:\d\d)\b"
+    rf"\b(?:{'|'.join(WEEKDAYS)}) (\d{{1,2}}) ({'|'.join(MONTHS)}), (\d\d:\d\d)\b",
+    re.IGNORECASE,
 )
 CLOCK = re.compile(r"(?<!\d)(\d{1,2})[:.](\d\d)(?!\d)")
 PHONE = re.compile(r"\+?\d(?:[ ()/.-]?\d){6,14}")
@@ -159,11 +160,8 @@ def dialogue_of(
     picks = [(at, found) for at, m in enumerate(said) if (found := _pick(m, offered))]
     chosen_at, chosen = picks[-1] if picks else (len(said), None)
     reaches = [found for m in said if (found := _reach(_text(m)))]
-    names = [
-        found
-        for at, m in enumerate(said)
-        if (found := _name(_text(m), loosely=at >= chosen_at))
-    ]
+    loose = [m for at, m in enumerate(said) if at > chosen_at or _reach(_text(m))]
+    names = [*filter(None, map(_name, loose)), *filter(None, [name_told(said)])]
     return Dialogue(
         begins=_counts(said[0]),
         answered=any(
@@ -196,7 +194,7 @@ def _offered(since: Sequence[Message]) -> Iterator[tuple[str, str]]:
             continue
         shown = datetime.fromtimestamp(message.created_at, UTC)
         for found in LABEL.finditer(_text(message)):
-            month = MONTHS.index(found[2]) + 1
+            month = MONTHS.index(found[2].capitalize()) + 1
             year = shown.year + (month < shown.month)
             yield found[0], f"{year}-{month:02}-{int(found[1]):02}T{found[3]}"
 
@@ -224,17 +222,12 @@ def _reach(text: str) -> str | None:
     return found[0] if found else None
 
 
-def _name(text: str, *, loosely: bool) -> str | None:
-    """Return the name in *text*.
-
-    Args:
-        loosely: the contact was asked for it, so any words may be one.
-    """
-    if told := NAME.search(text):
-        return told[1]
-    if not loosely or not _is_short(text):
+def _name(message: Message) -> str | None:
+    """Return the name in a message that may hold little else."""
+    text = LABEL.sub(" ", _text(message))
+    if not _is_short(text):
         return None
-    rest = " ".join(word for word in LABEL.sub(" ", text).split() if "@" not in word)
+    rest = " ".join(word for word in text.split() if "@" not in word)
     words = [w for w in WORD.findall(rest) if w.casefold() not in FILLERS | {*ORDINALS}]
     return " ".join(words) if 0 < len(words) <= MOST_NAMES else None
 

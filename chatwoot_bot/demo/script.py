@@ -13,7 +13,7 @@ from ..tools.toolbox import Toolbox
 from .calls import call_talk
 from .quoting import quote, quotes_shop
 from .shop import LANGUAGE, pebblewick
-from .talk import COMPLAINT, LOOKED_AT, name_told, received, small_talk
+from .talk import COMPLAINT, LOOKED_AT, NAME, name_told, received, small_talk
 from .using import Said, offers
 from .words import Words, all_words
 
@@ -113,6 +113,7 @@ class Script:
         for text in self._texts[-MOST_QUESTIONS:]:
             courtesies = [*small_talk(text, self._bot), *self._courtesies(text)]
             parts |= dict.fromkeys(courtesies)
+            text = NAME.sub(" ", text)
             if not self._may_ask(text, is_settled=bool(courtesies)):
                 continue
             if found := await quote(text, self._toolbox):
@@ -138,7 +139,7 @@ class Script:
         ours = self._words
         courteous = " ".join((*ours.greetings, *ours.thanks, *ours.goodbyes)).split()
         rest = [word for word in WORD.findall(text.casefold()) if word not in courteous]
-        return bool(QUESTION.search(text) if is_settled else rest)
+        return QUESTION.search(text) is not None if is_settled else bool(rest)
 
     def _asks(self, text: str) -> bool:
         """Return whether *text* is certainly a question, and no mere courtesy."""
