@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from ..core.conversation import Conversation, Message, Sender
 from ..core.phrases import holds_any
+from ..language import wishes
 from ..tools.toolbox import Toolbox
 from .calls import call_talk
 from .quoting import quote, quotes_shop
@@ -18,7 +19,8 @@ from .using import Said, offers
 from .words import Words, all_words
 
 COMPLAINS = "The contact complains, which a person should answer: “{text}”"
-INVITATION = "Ask me a question, book a call, or talk to a person."
+ASKS = "The contact asks for a person: “{text}”"
+INVITATION = "What would you like to know?"
 KNOWN = "They are about: {titles}."
 TOPICS = ("Delivery times", "Returns")
 BOOK = "Book a call"
@@ -64,10 +66,15 @@ class Script:
         return self._words.person
 
     @property
-    def complaint(self) -> str:
-        """Return what a person has to be called for, as a reason; "" for nothing."""
-        for text in filter(COMPLAINT.search, self._texts):
-            return COMPLAINS.format(text=" ".join(text.split())[:QUOTED])
+    def needs_person(self) -> str:
+        """Return why a person has to be called, for the agents; "" for no reason."""
+        for text in self._texts:
+            quoted = " ".join(text.split())[:QUOTED]
+            if COMPLAINT.search(text):
+                return COMPLAINS.format(text=quoted)
+            # The operator's own keywords may be others than the quick reply's words.
+            if wishes().asks(text):
+                return ASKS.format(text=quoted)
         return ""
 
     async def reply(self) -> Said:

@@ -47,7 +47,7 @@ class MockResponder:
     ) -> Answer:
         """Answer by the script; never fails and never is empty."""
         script = self._script(assignment)
-        if reason := script.complaint:
+        if reason := script.needs_person:
             if assignment.toolbox and offers(assignment.toolbox, ESCALATE):
                 await use(assignment.toolbox, ESCALATE, reason=reason)
             return Answer(text="", handover=reason)

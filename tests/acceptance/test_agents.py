@@ -192,7 +192,7 @@ async def test_agent_switches_the_bot_by_private_notes(tmp_path):
         summary = chatwoot.notes(cid)[-1].content
 
     assert silent == 1
-    assert "- **Contact:** Anybody?" in summary
+    assert "The contact wrote: “Hi”; “Anybody?”." in summary
 
 
 async def test_label_silences_the_bot(tmp_path):

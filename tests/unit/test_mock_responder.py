@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 GREETED = message("Hello! I am Ada.", sender=Sender.BOT, owed=False)
 ENGLISH = all_words()["en"]
 NOTICE = "This is a demo"
-INVITATION = "Ask me a question, book a call, or talk to a person."
+INVITATION = "What would you like to know?"
 
 
 def knowledge(text="", *, holds=False):
@@ -612,3 +612,12 @@ async def test_pictures_and_voices_are_acknowledged(kinds, told):
 
     assert text.startswith(told)
     assert "cannot look into it" in text
+
+
+async def test_wish_for_a_person_is_heard_whatever_the_operators_keywords_are():
+    """The quick reply's words need not be among them, and its promise counts."""
+    given = asked("Talk to a person", before=[GREETED])
+
+    await MockResponder("Ada").respond(given)
+
+    assert "Talk to a person" in given.toolbox.handover
