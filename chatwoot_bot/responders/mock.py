@@ -81,6 +81,5 @@ class MockResponder:
         words = WORD.findall(text)
         at_once = -(-len(words) // PIECES)
         for begin in range(0, len(words), at_once):
-            if begin:
-                await asyncio.sleep(self._pause_s)
+            await asyncio.sleep(self._pause_s)
             listener.hear("".join(words[begin : begin + at_once]))

@@ -43,6 +43,11 @@ class Visitor:
         return answer
 
 
+def say_to(url, text):
+    with httpx.Client(base_url=url, timeout=30) as client:
+        return Visitor(client).says(text)
+
+
 @pytest.fixture
 def demo(tmp_path):
     with Service(tmp_path) as service, httpx.Client(base_url=service.url) as client:
@@ -99,9 +104,7 @@ async def test_model_is_offered_nothing_of_the_demo(tmp_path):
     async with ModelStandIn(reply="Hello.") as model:
         settings = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": model.base_url}
         with Service(tmp_path, **settings) as service:
-            client = httpx.Client(base_url=service.url, timeout=30)
-            await asyncio.to_thread(lambda: Visitor(client).says("Book a call"))
-            client.close()
+            await asyncio.to_thread(say_to, service.url, "Book a call")
 
     offered = {tool["function"]["name"] for tool in model.requests[0]["tools"]}
     assert offered == {"escalate_to_human"}

@@ -52,6 +52,7 @@ def test_question_finds_its_document(question, title, holds):
         "Who won the world cup?",
         "Can you recommend a restaurant?",
         "What is 2 + 2?",
+        "What is the fastest way to learn Japanese by phone?",
         "Xyzzy",
         "Wo ist mein Paket?",
         "",
