@@ -93,7 +93,10 @@ async def call_talk(
         told = await use(toolbox, "book_a_call")
         return Said(f"{LINK} {told.text.rpartition(' ')[2]}")
     if dialogue.chosen is None:
-        return _times(await use(toolbox, "find_free_times"), "These times are free:")
+        return _times(
+            await use(toolbox, "find_free_times"),
+            "A colleague can call you at one of these times:",
+        )
     return await _settle(dialogue, dialogue.chosen, toolbox)
 
 
@@ -115,7 +118,9 @@ async def _settle(
     )
     if told.ok:
         return Said(_booked(told.text, name, reach))
-    return _times(told, f"{label} is not free any more. These times are:", NOT_BOOKED)
+    return _times(
+        told, f"{label} is not free any more. These times are still free:", NOT_BOOKED
+    )
 
 
 def _booked(told: str, name: str, reach: str) -> str:
@@ -144,8 +149,8 @@ def _times(told: Told, begin: str, otherwise: str = NO_TIME) -> Said:
     shown = tuple(found[::STEP][:OFFERED])
     if not shown:
         return Said(otherwise, ())
-    lines = [begin, *(f"- {label}" for label in shown), ASK_TIME]
-    return Said("\n".join(lines), shown)
+    lines = "\n".join([begin, *(f"- {label}" for label in shown)])
+    return Said(f"{lines}\n\n{ASK_TIME}", shown)
 
 
 def dialogue_of(

@@ -53,7 +53,7 @@ def test_first_minute(open_page, service, name, options):
     shot(page, f"minute-2-source-{name}")
 
     say(page, "I would like to book a call.")
-    expect(finished(page, 3)).to_contain_text("These times are free")
+    expect(finished(page, 3)).to_contain_text("at one of these times")
     shot(page, f"minute-3-times-{name}")
     choice = chat(page).locator(".quick-replies .choice").first
     time = choice.text_content()
