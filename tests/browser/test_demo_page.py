@@ -294,7 +294,10 @@ def test_everything_by_keyboard(open_page):
     expect(bubbles(page, "ai")).to_have_count(1)
 
     expect(button(chat(page), PERSON)).to_be_visible()
-    for name in (PERSON, "Conversation", "New chat", "Talk to a human"):
+    choices = chat(page).locator(".quick-replies .choice").all_text_contents()
+    assert choices[-1] == PERSON
+    controls = ("Conversation", "New chat", "Talk to a human")
+    for name in (*reversed(choices), *controls):
         page.keyboard.press("Shift+Tab")
         here = page.locator(":focus")
         expect(here).to_have_accessible_name(name)
