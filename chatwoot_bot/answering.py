@@ -104,7 +104,11 @@ class Answering:
     def _first(self, bot: BotSettings) -> Responder:
         name = bot.settings.responder_name
         if name == "mock":
-            return MockResponder(bot.settings.bot_name)
+            return MockResponder(
+                bot.settings.bot_name,
+                bot.languages,
+                quiet_s=bot.settings.quiet_seconds,
+            )
         if name == "openai":
             return self._model(bot, bot.settings.llm(), _names(bot.settings))
         if name.startswith(LANGGRAPH):

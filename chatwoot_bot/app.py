@@ -265,9 +265,6 @@ def _for_a_model(settings: Settings) -> list[str]:
         "KNOWLEDGE_DIR": settings.knowledge_dir,
         "TOOLS": settings.tools,
         "TOOL_LABELS": settings.tool_labels,
-        "BOOKING_URL": settings.booking_url,
-        "BOOKING_HOURS": settings.booking_hours,
-        "CALCOM_API_KEY": settings.calcom_api_key,
     }
     return [name for name, value in given.items() if value]
 

@@ -11,6 +11,8 @@ from .booking.external import CalcomCalendar
 from .booking.own import OwnCalendar
 from .core.hours import parse_hours
 from .core.slots import Grid
+from .demo.search import search_shop
+from .demo.shop import CALL_HOURS
 from .knowledge.health import Health
 from .settings import BotSettings, Settings
 from .store.engine import Database
@@ -37,11 +39,13 @@ def tools_of(
         SettingsError: the operator's own tools cannot be used.
     """
     settings = bot.settings
+    search = search_knowledge(library.knowledge_of(bot, db, http, health), db)
     return allowed(
         settings.tools,
         labels=settings.tool_labels,
         others=[
-            search_knowledge(library.knowledge_of(bot, db, http, health), db),
+            search,
+            *([search_shop(search)] if settings.responder_name == "mock" else ()),
             *booking_tools(settings, db, http),
             *(endpoint_tool(http, each) for each in bot.endpoints),
         ],
@@ -85,12 +89,19 @@ def _calendar(
             minutes=settings.booking_minutes,
             days_ahead=settings.booking_days_ahead,
         )
-    if not settings.booking_hours:
+    hours = settings.booking_hours or _demo_hours(settings)
+    if not hours:
         return None
     grid = Grid(
-        hours=parse_hours(settings.booking_hours, settings.timezone),
+        hours=parse_hours(hours, settings.timezone),
         minutes=settings.booking_minutes,
         notice_s=settings.booking_notice_hours * 3_600,
         days_ahead=settings.booking_days_ahead,
     )
     return OwnCalendar(db, grid)
+
+
+def _demo_hours(settings: Settings) -> str | None:
+    """Return when the shop of the demo takes calls; None where contacts are real."""
+    is_demo = settings.responder_name == "mock" and not settings.chatwoot_configured
+    return CALL_HOURS if is_demo else None

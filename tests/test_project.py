@@ -187,9 +187,23 @@ def test_wheel_in_a_clean_environment_serves_the_page(tmp_path):
     with Service(tmp_path / "run", python=python) as service:
         page = httpx.get(f"{service.url}/")
         script = httpx.get(f"{service.url}/static/js/visitor.js")
+        answer = ask(service.url, "What does shipping cost?")
 
     assert page.status_code == script.status_code == 200
     assert "<html" in page.text
+    assert "Source: Delivery" in answer
+
+
+def ask(url, question):
+    """Return what the bot answers to a visitor."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        begun = client.post("/conversations", json={}).json()
+        path = f"/conversations/{begun['id']}/messages"
+        headers = {"authorization": f"Bearer {begun['token']}"}
+        said = client.post(path, json={"content": question}, headers=headers)
+        wait = headers | {"prefer": "wait=20"}
+        answers = client.get(path, params={"after": said.json()["id"]}, headers=wait)
+    return answers.json()["items"][0]["content"]
 
 
 def test_no_two_test_modules_have_one_name():

@@ -49,8 +49,7 @@ def search_knowledge(knowledge: Knowledge, db: Database) -> Tool:
             return Result(text=_nothing(size.languages))
         if await db.read(store.is_open, question):
             await db.write(store.forget_question, question)
-        found = _shown(arguments.query, passages)
-        return Result(text=found, sources=_sources(passages))
+        return found(arguments.query, passages)
 
     return Tool(
         name="search_knowledge",
@@ -62,6 +61,11 @@ def search_knowledge(knowledge: Knowledge, db: Database) -> Tool:
     )
 
 
+def found(query: str, passages: Sequence[Passage]) -> Result:
+    """Return what the model is told of *passages*, and the sources they are."""
+    return Result(text=_shown(query, passages), sources=_sources(passages))
+
+
 def _shown(query: str, passages: Sequence[Passage]) -> str:
     """Return *passages*, and below them what to do: the last words count most."""
     shown = [
@@ -69,8 +73,8 @@ def _shown(query: str, passages: Sequence[Passage]) -> str:
         for number, passage in enumerate(passages, 1)
     ]
     number = "1 passage" if len(passages) == 1 else f"{len(passages)} passages"
-    found = text("found").format(number=number, query=_data(quoted(query)))
-    return "\n\n".join([found, *shown, text("answer_now")])
+    heading = text("found").format(number=number, query=_data(quoted(query)))
+    return "\n\n".join([heading, *shown, text("answer_now")])
 
 
 def _nothing(languages: Sequence[str]) -> str:

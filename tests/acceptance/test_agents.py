@@ -195,7 +195,7 @@ async def test_agent_switches_the_bot_by_private_notes(tmp_path):
         summary = chatwoot.notes(cid)[-1].content
 
     assert silent == 1
-    assert "- **Contact:** Anybody?" in summary
+    assert "The contact wrote: “Hi”; “Anybody?”." in summary
 
 
 @EACH_RELEASE

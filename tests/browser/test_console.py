@@ -33,6 +33,12 @@ def reply(page: Page, text: str) -> None:
     page.get_by_label("Your answer").press("Enter")
 
 
+def is_written(*places: Page | Locator) -> None:
+    """Wait until the answers there are written to their end."""
+    for place in places:
+        expect(place.locator(".message[aria-busy=true]")).to_have_count(0)
+
+
 def rows(page: Page) -> Locator:
     return page.get_by_role("option")
 
@@ -56,6 +62,7 @@ def both(open_page):
     agent = open_page(path="/console")
     row_of(agent, page).click()
     expect(bubbles(agent, "ai")).to_have_count(1)
+    is_written(page, agent)
     return page, agent
 
 
@@ -67,6 +74,8 @@ def test_conversation_is_live_for_the_agent(both):
 
     expect(bubbles(agent, "user")).to_have_text(["Hi", "Where is my order?"])
     expect(bubbles(agent, "ai")).to_have_count(2)
+    expect(bubbles(visitor(page), "ai")).to_have_count(2)
+    is_written(page, agent)
     assert (
         bubbles(agent).all_text_contents() == bubbles(visitor(page)).all_text_contents()
     )

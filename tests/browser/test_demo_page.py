@@ -8,6 +8,7 @@ from pages import button, has_no_sideways_scroll, shot, too_small
 from playwright.sync_api import Locator, Page, expect
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+PERSON = "Talk to a person"
 REFUSAL = {"error": {"code": "too_long", "message": "The message is too long."}}
 
 
@@ -43,6 +44,8 @@ def ask_and_get_answer(page: Page, text: str = "Hi") -> None:
     before = bubbles(page, "ai").count()
     say(page, text)
     expect(bubbles(page, "ai")).to_have_count(before + 1)
+    # A question that comes while the answer is written would take its place.
+    expect(chat(page).locator("ol .message[aria-busy=true]")).to_have_count(0)
 
 
 def agent_says(service, page: Page, text: str) -> None:
@@ -290,8 +293,11 @@ def test_everything_by_keyboard(open_page):
     assert bubbles(page, "user").inner_text() == "first line\nsecond line"
     expect(bubbles(page, "ai")).to_have_count(1)
 
-    expect(button(chat(page), "human")).to_be_visible()
-    for name in ("human", "Conversation", "New chat", "Talk to a human"):
+    expect(button(chat(page), PERSON)).to_be_visible()
+    choices = chat(page).locator(".quick-replies .choice").all_text_contents()
+    assert choices[-1] == PERSON
+    controls = ("Conversation", "New chat", "Talk to a human")
+    for name in (*reversed(choices), *controls):
         page.keyboard.press("Shift+Tab")
         here = page.locator(":focus")
         expect(here).to_have_accessible_name(name)
@@ -299,7 +305,7 @@ def test_everything_by_keyboard(open_page):
     page.keyboard.press("Enter")
     expect(button(page, "Back to the bot")).to_be_visible()
     expect(button(page, "Talk to a human")).to_be_focused()
-    expect(button(chat(page), "human")).to_be_hidden()
+    expect(button(chat(page), PERSON)).to_be_hidden()
     for _ in range(3):
         page.keyboard.press("Tab")
     expect(button(page, "Back to the bot")).to_be_focused()

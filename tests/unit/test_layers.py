@@ -49,6 +49,7 @@ ALLOWED = {
     },
     "language": {"core"},
     "core": {"core", "errors", "texts"},
+    "demo": {"core", "demo", "knowledge", "language", "tools"},
     "knowledge": {"core", "errors", "http", "knowledge", "media", "store"},
     "library": {"bots", "core", "errors", "knowledge", "settings", "store"},
     "store": {"core", "errors", "store"},
@@ -73,6 +74,7 @@ ALLOWED = {
     "responders": {
         "breaker",
         "core",
+        "demo",
         "errors",
         "imports",
         "language",
@@ -99,6 +101,7 @@ ALLOWED = {
     "toolkit": {
         "booking",
         "core",
+        "demo",
         "knowledge",
         "library",
         "settings",

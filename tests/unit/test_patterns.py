@@ -108,7 +108,6 @@ def test_expression_that_is_not_linear_is_noticed(expression, flags):
 # Made at run time, of the operator's own phrases; see `test_hostile_text.py`.
 MADE_LATER = {
     "core/phrases.py": {"_any_of", "_either_of"},
-    "responders/mock.py": {"_rule"},
     "tools/secrets.py": {"__init__"},
 }
 
