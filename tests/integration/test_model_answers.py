@@ -1,7 +1,7 @@
 """What a model's server sends, and what the contact and the operator see of it.
 
 One table, one row for each behaviour; the model is a scripted one, the visitor sits in
-the web chat. `docs/model-servers.md` tells the same story in words.
+the web chat. `docs/connect/model-servers.md` tells the same story in words.
 """
 
 from dataclasses import dataclass, field

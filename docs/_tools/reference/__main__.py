@@ -9,7 +9,17 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from . import commands, errors, http, metrics, python_api, settings, states, websocket
+from . import (
+    bots_file,
+    commands,
+    errors,
+    http,
+    metrics,
+    python_api,
+    settings,
+    states,
+    websocket,
+)
 
 DOCS = Path(__file__).parents[2]
 REGION = re.compile(
@@ -17,6 +27,7 @@ REGION = re.compile(
 )
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings": settings.text,
+    "bots-file": bots_file.text,
     "commands": commands.text,
     "http": http.text,
     "sockets": websocket.sockets,

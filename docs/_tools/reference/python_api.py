@@ -76,7 +76,12 @@ def _fields(of: type, names: Sequence[str] = ()) -> str:
     return table(
         head,
         (
-            (code(f.name), code(_type(f.type)), _default(f), plain(said.get(f.name, "")))
+            (
+                code(f.name),
+                code(_type(f.type)),
+                _default(f),
+                plain(said.get(f.name, "")),
+            )
             for f in dataclasses.fields(of)
             if not names or f.name in names
         ),
