@@ -168,7 +168,8 @@ def _mends(
             server.model,
             "choose a model that takes tools (docs/connect/models.md), or start its "
             "server with them: llama.cpp with --jinja, vLLM with "
-            "--enable-auto-tool-choice and --tool-call-parser. Without tools it looks nothing up, nor books",
+            "--enable-auto-tool-choice and --tool-call-parser. Without tools it "
+            "looks nothing up, nor books",
         )
     needed = settings.history_tokens + settings.llm_max_tokens + ROUND
     if facts.context and facts.context < needed:
