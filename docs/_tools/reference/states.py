@@ -5,14 +5,14 @@ from chatwoot_bot.core.conversation import TRANSITIONS
 from .tables import code, table
 
 # Centre of each state's box.
-BOXES = {"ai": (110, 90), "handover_pending": (430, 90), "human": (270, 250)}
+BOXES = {"ai": (110, 90), "handover_pending": (490, 90), "human": (300, 250)}
 # Each arrow: its beginning, its end, and where its words stand.
 LINES = {
-    ("ai", "handover_pending"): ((185, 80), (353, 80), (270, 70, "middle")),
-    ("handover_pending", "ai"): ((355, 100), (187, 100), (270, 118, "middle")),
-    ("ai", "human"): ((95, 112), (193, 240), (135, 195, "end")),
-    ("human", "ai"): ((225, 228), (136, 114), (192, 168, "start")),
-    ("handover_pending", "human"): ((430, 112), (347, 238), (405, 185, "start")),
+    ("ai", "handover_pending"): ((185, 80), (413, 80), (300, 70, "middle")),
+    ("handover_pending", "ai"): ((415, 100), (187, 100), (300, 118, "middle")),
+    ("ai", "human"): ((95, 112), (223, 242), (145, 195, "end")),
+    ("human", "ai"): ((265, 228), (146, 114), (212, 172, "start")),
+    ("handover_pending", "human"): ((490, 112), (377, 240), (445, 190, "start")),
 }
 WIDTH, HEIGHT = 150, 44
 INK = "#4f6272"
