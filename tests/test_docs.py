@@ -62,7 +62,7 @@ def prose(path):
 def samples(path, *languages):
     """Return the blocks of a page that are in one of *languages*."""
     return [
-        re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
+        re.sub(rf"^{indent}", "", text, flags=re.MULTILINE).replace("\\\n", "")
         for indent, language, text in FENCE.findall(path.read_text())
         if language in languages
     ]
