@@ -5,7 +5,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Tests at once: more than there are cores, because they wait for processes.
 JOBS ?= 4
 
-.PHONY: help run test lint types security check chaos real lock clean
+.PHONY: help run test lint types security docs site check chaos real lock clean
 
 help:  ## what there is to make
 	@sed -n 's/^\([a-z]*\):.*## /\1: /p' $(MAKEFILE_LIST)
@@ -36,7 +36,14 @@ security: .venv/.dev-installed  ## static security findings of medium severity o
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml \
 		--severity-level medium chatwoot_bot
 
-check: lint types security test  ## what CI runs
+docs: .venv/.dev-installed  ## write the generated pages, and build the site into build/site
+	PYTHONPATH=docs/_tools $(BIN)/python -m reference
+	$(MAKE) site
+
+site: .venv/.dev-installed  ## the documentation site alone; a broken link or anchor fails
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check: lint types security site test  ## what CI runs
 
 clean:  ## remove the environment and what was built
 	rm -rf .venv dist build

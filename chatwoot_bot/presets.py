@@ -8,7 +8,7 @@ address.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Until when each of them exists is in `docs/models.md`.
+# Until when each of them exists is in `docs/connect/models.md`.
 OPENAI_MODEL = "gpt-6-luna"
 OPENAI_TRANSCRIPTION_MODEL = "gpt-transcribe"
 # What .env.example had as well: no names at other servers.

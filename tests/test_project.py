@@ -15,7 +15,7 @@ import yaml
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from service import Service
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 
 from chatwoot_bot.app import ROUTES
 from chatwoot_bot.core.conversation import TRANSITIONS
@@ -26,7 +26,17 @@ from chatwoot_bot.store.newest import HEAD, is_newest
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+HOLDS = "explanation/who-holds"
+M = re.MULTILINE
 NAMES = {name.upper() for name in Settings.model_fields}
+
+
+def page(name):
+    return (ROOT / "docs" / f"{name}.md").read_text()
+
+
+def section(text, heading):
+    return text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
 
 
 def example():
@@ -50,16 +60,19 @@ def test_env_example_shows_the_defaults():
     assert Settings.load(given) == Settings.load({})
 
 
-def test_readme_names_every_setting_and_no_other():
-    table = README.split("## Settings")[1].split("\n## ")[0]
-    named = set(re.findall(r"`([A-Z][A-Z_]+)`", table))
+def test_settings_page_has_a_row_for_every_setting_and_no_other():
+    """An operator finds each setting, and none that does nothing."""
+    named = re.findall(
+        r'^\| <a id="\w+"></a>`([A-Z_]+)` \|', page("reference/settings"), M
+    )
 
-    assert named == NAMES
+    assert sorted(named) == sorted(NAMES)
 
 
-def test_readme_names_every_path_and_no_other():
-    table = README.split("## HTTP")[1].split("\n## ")[0]
-    named = set(re.findall(r"`(GET|POST|PUT|DELETE) (/[^`?\s]*)", table))
+def test_http_page_names_every_path_and_no_other():
+    """The table is for reading at one glance, so it is written by hand."""
+    table = section(page("reference/http"), "All calls")
+    named = re.findall(r"^\| `(GET|POST|PUT|DELETE) (/[^`?\s]*)", table, M)
     served = {
         (method, route.path.replace(":int}", "}"))  # Starlette's way of writing it
         for route in ROUTES
@@ -67,37 +80,58 @@ def test_readme_names_every_path_and_no_other():
         for method in route.methods - {"HEAD"}
     }
 
-    assert named == served
+    assert sorted(named) == sorted(served)
     assert [route.path for route in ROUTES if isinstance(route, Mount)] == ["/static"]
 
 
-def test_files_and_functions_that_the_readme_names_exist():
-    """ "Follow one message" must lead somewhere."""
-    table = README.split("## Follow one message")[1].split("\n## ")[0]
+def test_websocket_page_names_every_socket():
+    """Routes and `/openapi.json` are two lists of them; the page is from the second."""
+    named = re.findall(r"^\| `(/ws[^`?]*)", page("reference/websocket"), M)
+    served = [route.path for route in ROUTES if isinstance(route, WebSocketRoute)]
+
+    assert sorted(named) == sorted(served)
+
+
+def test_functions_of_follow_one_message_exist():
+    """A reader who follows a message must arrive somewhere."""
+    table = section(page("explanation/architecture"), "Follow one message")
     rows = re.findall(r"\| `([\w.]+)` \| `([\w/]+\.py)` \|", table)
 
-    assert len(rows) >= 8
+    assert len(rows) >= 16
     for function, file in rows:
         source = (ROOT / "chatwoot_bot" / file).read_text()
         assert re.search(rf"(def|class) {function.split('.')[-1]}\b", source), function
 
 
-@pytest.mark.parametrize("name", re.findall(r"\]\((docs/[^)]+)\)", README))
-def test_pictures_and_pages_of_the_readme_exist(name):
-    assert (ROOT / name).is_file()
+def test_page_shows_the_transitions_of_the_rule():
+    """Table and picture are made from the rule; read back, they say the same."""
+    expected = {
+        (str(state), str(trigger), str(target))
+        for state, row in TRANSITIONS.items()
+        for trigger, target in row.items()
+        if target is not state
+    }
+    rows = re.findall(r"^\| `(\w+)` \| (`\w+`.*) \| `(\w+)` \|$", page(HOLDS), M)
+    shown = {
+        (begin, trigger, end)
+        for begin, triggers, end in rows
+        for trigger in re.findall(r"\w+", triggers)
+    }
+    arrows = re.findall(r"<path d=\"M", (ROOT / "docs/images/states.svg").read_text())
+
+    assert shown == expected
+    # One path is the tip that all arrows share.
+    assert len(arrows) - 1 == len({(begin, end) for begin, _, end in expected})
 
 
-def test_readme_shows_the_state_diagram_of_the_table():
-    """The picture is made from the rule, so they cannot differ."""
-    drawn = set(re.findall(r"^ +(\w+) --> (\w+): (.+)$", README, re.MULTILINE))
-    arrows = {}
-    for state, row in TRANSITIONS.items():
-        for trigger, target in row.items():
-            if target is not state:
-                arrows.setdefault((str(state), str(target)), []).append(str(trigger))
-    expected = {(a, b, ", ".join(t)) for (a, b), t in arrows.items()}
+def test_readme_is_a_landing_page():
+    """Two commands first, and all else on a page of its own."""
+    lines = README.splitlines()
+    [first, *_] = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
 
-    assert drawn == expected
+    assert len(lines) <= 150
+    assert re.findall(r"^\$ (make \w+)", first, M) == ["make run", "make test"]
+    assert len(re.findall(r"^!\[", README, M)) == 1
 
 
 def test_migrations_make_the_schema(tmp_path):
@@ -150,7 +184,10 @@ def test_compose_file_and_dockerfile_fit_the_service():
 
 @pytest.mark.parametrize(
     ("file", "extras"),
-    [("requirements.txt", ["postgres"]), ("requirements-dev.txt", ["postgres", "dev"])],
+    [
+        ("requirements.txt", ["postgres"]),
+        ("requirements-dev.txt", ["docs", "postgres", "dev"]),
+    ],
 )
 def test_dependencies_are_pinned_by_version_and_hash(file, extras):
     """The same files on every machine, and no registry named anywhere."""

@@ -1,4 +1,4 @@
-"""What `docs/wishes.md` claims can be looked up."""
+"""What `docs/explanation/wishes.md` claims can be looked up."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from chatwoot_bot.settings import Settings
 ROOT = Path(__file__).parents[1]
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
-    for line in (ROOT / "docs" / "wishes.md").read_text().splitlines()
+    for line in (ROOT / "docs" / "explanation" / "wishes.md").read_text().splitlines()
     if re.match(r"\| \d", line)
 ]
 TESTS = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))

@@ -166,9 +166,10 @@ def _mends(
     if not answered.takes_tools:
         yield (
             server.model,
-            "choose a model that takes tools (docs/models.md), or start its server "
-            "with them: llama.cpp with --jinja, vLLM with --enable-auto-tool-choice "
-            "and --tool-call-parser. Without tools it looks nothing up, nor books",
+            "choose a model that takes tools (docs/connect/models.md), or start its "
+            "server with them: llama.cpp with --jinja, vLLM with "
+            "--enable-auto-tool-choice and --tool-call-parser. Without tools it "
+            "looks nothing up, nor books",
         )
     needed = settings.history_tokens + settings.llm_max_tokens + ROUND
     if facts.context and facts.context < needed:

@@ -30,7 +30,7 @@ def check_tools(bot: BotSettings, http: httpx.AsyncClient) -> Finding | None:
     """Make the tools of *bot*; None when all is well and none is the operator's."""
     db = _database(bot.settings)
     named = ", ".join(bot.settings.tools)
-    mend = "name modules as import finds them; docs/tools.md shows what a tool is"
+    mend = "name modules as import finds them; docs/extend/tools.md shows how"
     found = _loaded(TOOLS, named, lambda: tools_of(bot, db, http), mend)
     return found if named or found.mend else None
 

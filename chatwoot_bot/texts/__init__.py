@@ -1,6 +1,7 @@
 """What models are told: one file for each text, word for word as a model reads it.
 
-`docs/prompt.md` gives the reason of each line. A line holds one sentence or one rule.
+`docs/explanation/prompt.md` gives the reason of each line. A line holds one sentence
+or one rule.
 Names in braces are filled in by the code that uses the text.
 """
 

@@ -13,9 +13,10 @@ from chatwoot_bot.simulator.llm import ModelStandIn, ToolCall
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-def test_readme_shows_the_responder_as_it_is():
-    readme = (EXAMPLES.parent / "README.md").read_text()
-    [shown] = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+def test_page_shows_the_responder_as_it_is():
+    """What the page shows is the example that other tests run."""
+    page = (EXAMPLES.parent / "docs" / "extend" / "responder.md").read_text()
+    [shown] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
     assert (EXAMPLES / "own_responder.py").read_text().endswith(shown)
     assert len(shown.splitlines()) <= 20

@@ -12,7 +12,8 @@ from service import Service
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-DOC = (ROOT / "docs" / "quickstart-chat.md").read_text()
+DOC = (ROOT / "docs" / "start" / "web-chat.md").read_text()
+TRY_IT = (ROOT / "docs" / "start" / "try-it.md").read_text()
 
 
 def blocks(text, language):
@@ -49,13 +50,26 @@ def test_curl_lines_do_what_they_say(service):
     assert '"state":"ai","reason":"released"' in shown
 
 
-def test_readme_shows_the_beginning_of_it(service):
-    """The same lines, so that what runs here runs there too."""
-    assert blocks(README, "js") == blocks(DOC, "js")
-    assert "".join(blocks(README, "sh")) == "".join(blocks(DOC, "sh")[:2])
-    script = "".join(blocks(README, "sh")).replace("http://127.0.0.1:8000", service.url)
+def first_curl(text):
+    """Return the curl command of a console block, and the answer shown below it."""
+    lines = re.search(r"^ *\$ (curl .*\n.*)\n *(\{.*)$", text, re.MULTILINE)
+    return re.sub(r"\\\n +", "", lines[1]), lines[2]
 
-    assert '"sender":"ai"' in run(service, "bash", "-e", text=script)
+
+def test_first_curl_gets_the_answer_that_is_shown(service):
+    """README and page have the same lines: the first that a newcomer types."""
+    command, answer = first_curl(README)
+    script = command.replace("http://127.0.0.1:8000", service.url)
+
+    assert first_curl(TRY_IT) == (command, answer)
+    assert run(service, "bash", "-e", text=script).startswith(answer.split("…")[0])
+
+
+def test_readme_shows_no_sample_that_no_test_runs():
+    """Samples are on pages, where tests run them; here they would only grow stale."""
+    languages = re.findall(r"^ *```(\w+)$", README, re.MULTILINE)
+
+    assert set(languages) == {"console"}
 
 
 def test_javascript_talks_to_the_bot(service):

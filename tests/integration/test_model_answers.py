@@ -1,9 +1,9 @@
 """What a model's server sends, and what the contact and the operator see of it.
 
 One table, one row for each behaviour; the model is a scripted one, the visitor sits in
-the web chat. `docs/model-servers.md` tells the same story in words. `doctor` has no
-part in it: it asks a question of its own, and a form in which a model answers now and
-then is not to be had by one question.
+the web chat. `docs/connect/model-servers.md` tells the same story in words. `doctor`
+has no part in it: it asks a question of its own, and a form in which a model answers
+now and then is not to be had by one question.
 """
 
 from dataclasses import dataclass, field

@@ -18,7 +18,8 @@ NAMED = sorted(
     for file in resources.files(texts).iterdir()
     if file.name.endswith(".md")
 )
-DOCS = (Path(__file__).parents[2] / "docs" / "prompt.md").read_text("utf-8")
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "prompt.md"
+DOCS = PAGE.read_text("utf-8")
 FIELDS = {
     "company": {"company"},
     "found": {"number", "query"},

@@ -1,0 +1,1 @@
+"""The reference pages, as far as the code knows them."""
