@@ -40,7 +40,7 @@ class Chores:
             try:
                 await work()
             except ChatwootBotError as error:
-                log.warning("chore left undone", conversation=key, error=str(error))
+                log.warning("chore failed", conversation=key, error=str(error))
             except Exception:
                 log.exception("chore crashed", conversation=key)
 

@@ -98,7 +98,7 @@ class Intake:
             self._metrics.handovers.labels("undelivered").inc()
         message = arrival.event.message
         log.error(
-            "reply did not reach the contact",
+            "channel delivery failed",
             conversation=accepted.conversation_id,
             reply=accepted.undelivered,
             error=message.error if message else None,

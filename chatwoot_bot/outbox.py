@@ -88,7 +88,7 @@ class Outbox:
         except Exception as error:
             if conversation.failures < MAX_FAILURES:
                 raise
-            self._log.exception("reply cannot be said", reply=reply.key)
+            self._log.exception("reply sending crashed", reply=reply.key)
             problem = f"it cannot be said ({type(error).__name__})"
             return await self._give_up(reply, problem, in_doubt=True)
 
@@ -179,7 +179,7 @@ class Outbox:
             return min(wait_until, now + LOOK_EVERY_S)
         if presence is Presence.UNKNOWABLE:
             self._engine.metrics.replies.labels("sent_in_doubt").inc()
-            self._log.warning("reply sent again without proof", reply=reply.key)
+            self._log.warning("unconfirmed reply resent", reply=reply.key)
         return None
 
     async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
@@ -261,10 +261,10 @@ class Outbox:
             writing = self._engine.responder.summarize(situation.transcript)
             summary = await Thinking().think(writing, for_s=SUMMARY_S)
         except (ResponderError, TimeoutError) as error:
-            self._log.warning("no summary", error=str(error) or "took too long")
+            self._log.warning("summary failed", error=str(error) or "took too long")
             return note
         except Exception:  # noqa: BLE001 - a responder's bug must not hold the note back
-            self._log.exception("no summary")
+            self._log.exception("summary failed")
             return note
         if summary is None or not summary.text.strip():
             return note
@@ -350,7 +350,7 @@ class Outbox:
             now=now,
         )
         self._engine.metrics.replies.labels("dead").inc()
-        self._log.error("reply is a dead letter", reply=reply.key, error=error)
+        self._log.error("reply dead-lettered", reply=reply.key, error=error)
         return now
 
     async def _forget(self) -> None:
@@ -374,7 +374,7 @@ class Outbox:
         self._engine.metrics.replies.labels("withdrawn").inc()
         if called:
             self._engine.metrics.handovers.labels("cannot_reply").inc()
-        self._log.warning("reply is a note: its time is over", reply=reply.key)
+        self._log.warning("expired reply sent as note", reply=reply.key)
         return now
 
     async def settle_status(self, conversation: Conversation) -> float | None:

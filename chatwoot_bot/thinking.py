@@ -100,7 +100,7 @@ async def let_go(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         if not task.done():
             log.error(
-                "does not stop when it is cancelled",
+                "task ignored its cancellation",
                 code=getattr(task.get_coro(), "__qualname__", ""),
             )
         # The loop itself holds tasks only weakly.

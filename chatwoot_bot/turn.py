@@ -270,7 +270,7 @@ class Turn:
         see, the status, and whose the conversation is; then the notes.
         """
         conversation = situation.conversation
-        self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
+        self.log.info("reply stored", route=str(decision.route), reason=decision.reason)
         if decision.route is Route.HANDOVER:
             self.engine.metrics.handovers.labels(decision.reason).inc()
         public = list(takewhile(lambda reply: reply.kind not in FOR_AGENTS, kept))
@@ -316,7 +316,7 @@ class Turn:
             now=self.engine.clock(),
             ignored=decision.route is Route.IGNORE,
         )
-        self.log.info("left to a human", reason=decision.reason)
+        self.log.info("conversation left to agents", reason=decision.reason)
         self._count(decision, "silent")
         return End(record=self._record(decision, "silent"))
 

@@ -108,7 +108,7 @@ class Worker:
             try:
                 due_at = await self._claim()
             except StoreError as error:
-                log.error("cannot claim", error=str(error))
+                log.error("claim failed", error=str(error))
                 due_at = self._clock() + POLL_S
             now = self._clock()
             self.looked_at = now
@@ -195,7 +195,7 @@ class Worker:
                 return None
             except StoreError as error:
                 # The database is away, perhaps for a restart.
-                turn.log.error("cannot give the lease back", error=str(error))
+                turn.log.error("lease release failed", error=str(error))
                 await asyncio.sleep(GIVE_BACK_EVERY_S)
         return None  # the lease has run out by itself
 
@@ -232,7 +232,7 @@ class Worker:
                 log.error("watchdog failed", error=str(error))
                 continue
             if late:
-                log.warning("contacts wait too long", conversations=late)
+                log.warning("answers overdue", conversations=late)
                 self._metrics.late.inc(late)
                 self.wake(now)
 
@@ -273,7 +273,7 @@ class Worker:
                 now=self._clock(),
             )
         except StoreError as error:
-            log.warning("lease not given back", error=str(error))
+            log.warning("lease release failed", error=str(error))
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -161,9 +161,10 @@ class Strangers:
             return
         self._has_warned = True
         log.warning(
-            "forwarding header ignored: if this address is a proxy, name it in "
-            "FORWARDED_ALLOW_IPS, or all its visitors share one limit",
+            "forwarding header ignored",
             address=host,
+            fix="if this is your proxy, add it to FORWARDED_ALLOW_IPS; otherwise all "
+            "its visitors share one limit",
         )
 
 

@@ -251,7 +251,7 @@ def test_counting_deletes_nothing(url):
 
     said = purge(url, count_only=True)
 
-    assert said == "Would delete 1 conversations and 0 deliveries."
+    assert said == "Would delete 1 conversation and 0 deliveries."
     assert set(counts(url).values()) == {1}
 
 
@@ -287,4 +287,4 @@ def test_command_purges_beside_a_running_service(tmp_path, monkeypatch):
     result, messages = asyncio.run(story())
 
     assert (result.exit_code, messages) == (0, 0)
-    assert "Deleted 1 conversations" in result.output
+    assert "Deleted 1 conversation and" in result.output

@@ -204,7 +204,7 @@ def test_all_problems_are_told_at_once():
         ("LLM_EXTRA_BODY", "top_p=0.9", "must be a JSON object"),
         ("LLM_EXTRA_BODY", "[1]", "must be a JSON object"),
         ("LLM_EXTRA_BODY", "[" * 10_000, "must be a JSON object"),
-        ("LLM_EXTRA_BODY", '{"messages": []}', "must not hold messages"),
+        ("LLM_EXTRA_BODY", '{"messages": []}', "must not contain messages"),
         ("OPENAI_REASONING_EFFORT", "very high", "match pattern"),
         ("QUIET_SECONDS", "-1", "greater than or equal to 0"),
         ("MAX_WAIT_SECONDS", "inf", "less than or equal to 3600"),
@@ -248,7 +248,7 @@ def test_a_slash_at_the_end_of_a_url_does_not_matter(url):
 @pytest.mark.parametrize("secret_", [None, "", ",", " , "])
 @pytest.mark.parametrize("unsigned", [None, "", "false", "0", "off", "no"])
 def test_chatwoot_without_a_secret_is_refused(secret_, unsigned):
-    """Or anybody could speak for the contacts; a lone comma is no secret."""
+    """Or anyone could forge contacts' messages; a lone comma is not a secret."""
     environ = CONNECTED | {
         "CHATWOOT_WEBHOOK_SECRET": secret_,
         "CHATWOOT_ALLOW_UNSIGNED": unsigned,
