@@ -642,7 +642,7 @@ def _sweep(
 
 
 def _must_not_have_died(task: asyncio.Task[None]) -> None:
-    """Have the process end with an error, so that whoever watches starts it again."""
+    """Have the process end with an error, so that a supervisor restarts it."""
     if not task.cancelled() and (error := task.exception()) is not None:
         raise PartDiedError(f"the {task.get_name()} died") from error
 

@@ -240,7 +240,7 @@ class Entry:
     Attributes:
         settings: values that replace the environment's settings, by field.
         languages: codes; all when empty.
-        rules: that call a human.
+        rules: that hand over.
         endpoints: that the model may call.
         key: of its table.
     """

@@ -38,7 +38,7 @@ class Guard:
         self._before = _last_of_the_bot(transcript)
 
     def listens(self, listener: Listener | None) -> Listener | None:
-        """Return somebody who passes on to *listener* what may be shown."""
+        """Return a listener that passes to *listener* only what may be shown."""
         return None if listener is None else _Listener(self, listener)
 
     def withholds(self, answer: Answer) -> bool:

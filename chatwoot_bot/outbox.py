@@ -2,7 +2,7 @@
 
 A reply is on disk before it is sent. If its fate is unknown afterwards (a timeout, a
 crash), it is looked for by its key before it is sent again. What Chatwoot refuses for
-good becomes a dead letter, and a human is called.
+good becomes a dead letter, and the bot hands over.
 """
 
 import random
@@ -337,7 +337,7 @@ class Outbox:
     async def _give_up(
         self, reply: Reply, error: str, *, in_doubt: bool
     ) -> float | None:
-        """Keep *reply* as a dead letter, and call a human in its place."""
+        """Store *reply* as a dead letter, and hand over in its place."""
         now = self._engine.clock()
         await self._engine.db.write(
             replies.refused,
@@ -395,7 +395,7 @@ class Outbox:
                 return None
             self._log.warning("status not set", status=str(wanted), error=str(error))
             if error.retryable or error.status_code in (401, 403):
-                # A wrong token is mended outside; until then, agents do not see it.
+                # The operator fixes a wrong token; until then, agents do not see it.
                 self._status_at = self._engine.clock() + backoff_s(STATUS_ATTEMPTS)
                 return self._status_at
         await self._engine.db.write(turns.status_set, self._lease, wanted, at=at)

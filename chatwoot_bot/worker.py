@@ -54,7 +54,7 @@ class Worker:
         self._wake_at = 0.0
         self._stopping = False
         self._busy_since: float | None = None
-        # By conversation, of turns that were overtaken.
+        # By conversation, of superseded turns.
         self._in_line_s: dict[str, float] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,7 +83,7 @@ class Worker:
     async def run(self) -> None:
         """Claim and run until `stop`; a failure of this loop ends the process."""
         if self._db.is_sqlite:
-            # The file is ours alone, so whoever held these leases is dead.
+            # The file is ours alone, so the workers that held these leases are dead.
             await self._db.write(turns.reclaim, now=self._clock())
         async with asyncio.TaskGroup() as side:
             others = [
@@ -132,7 +132,7 @@ class Worker:
         for lease in leases:
             self._start(lease)
         if len(leases) < room:
-            self._busy_since = None  # nobody waits any more
+            self._busy_since = None  # no turn waits any more
         return self._clock() + (0.0 if leases else POLL_S)
 
     def _start(self, lease: Lease) -> None:
@@ -219,7 +219,7 @@ class Worker:
                     turn.interrupt("lease_lost")
 
     async def _watch(self) -> None:
-        """See that nobody waits longer than the deadline, for whatever reason."""
+        """Find contacts who wait longer than the deadline, for any reason."""
         deadline_s = self._engine.rules.policy.answer_deadline_s
         while True:
             await asyncio.sleep(min(WATCH_S, deadline_s / 2))
@@ -237,7 +237,7 @@ class Worker:
                 self.wake(now)
 
     async def stop(self, *, grace_s: float) -> bool:
-        """Claim no more, let running turns end, give back what is left.
+        """Claim no more, let running turns end, release the leases.
 
         Args:
             grace_s: how long running turns may take; they are not given it twice.

@@ -50,7 +50,7 @@ class Shown:
 
 
 def refused(request: httpx.Request, response: httpx.Response) -> BookingError:
-    """Return what a refusal means, and log what the operator can mend."""
+    """Return what a refusal means, and log what the operator can fix."""
     status = response.status_code
     problem = _problem(request, response)
     what = f"{request.method} {request.url.path} answered {status}"

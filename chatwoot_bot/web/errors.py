@@ -40,7 +40,7 @@ async def on_request_error(request: Request, error: Exception) -> Response:
         raise error
     message = str(error)
     if isinstance(error, SignatureError):
-        # Whoever guesses at signatures must not learn which check failed.
+        # A caller who guesses signatures must not learn which check failed.
         message = "The delivery is not signed as expected."
     fields = error.fields if isinstance(error, ValidationError) else None
     response = respond(error.status_code, error.code, message, fields)

@@ -40,7 +40,7 @@ class StateChanged(TypedDict):
 
 
 class Typing(TypedDict):
-    """Somebody else writes, or has stopped."""
+    """Another participant started or stopped typing."""
 
     conversation_id: str
     sender: SenderName

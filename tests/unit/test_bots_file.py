@@ -179,7 +179,7 @@ parameters = { order = "number" }
         ),
         ("headers = { X-Api-Key = 'x' }", "headers", "contains a secret"),
         ("headers_env = { X-A = 'sk-1' }", "headers_env", "the name of an environment"),
-        ("headers_env = { X-A = 'NONE' }", "headers_env.X-A", "variable NONE is not set"),
+        ("headers_env = { X-A = 'NONE' }", "headers_env.X-A", "NONE is not set"),
         ("headers_env = { X-A = 'CURLY' }", "headers_env.X-A", "must be ASCII"),
         ("idempotency_header = 'X-K'", "idempotency_header", "no effect on a GET"),
         ("idempotency_header = 'X K'", "idempotency_header", "the name of a header"),
