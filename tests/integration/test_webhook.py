@@ -445,4 +445,4 @@ async def test_calendar_files_that_no_contact_gets_are_told(
     async with serving(database_url, worker=False, **hours, **more):
         said = capsys.readouterr().out
 
-    assert ("BOOKING_HOURS without PUBLIC_URL" in said) is told
+    assert ("PUBLIC_URL is not set: contacts" in said) is told

@@ -213,7 +213,7 @@ def test_all_problems_are_told_at_once():
         ("BOT_NAME", "x" * 81, "at most 80 characters"),
         ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
         ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
-        ("ADMIN_TOKEN", ",", "beside the comma"),
+        ("ADMIN_TOKEN", ",", "at least one value"),
         ("SECRET_KEY", "a-key-that-is-long-enough,short", "16 characters each"),
         ("DATABASE_LISTEN_URL", "sqlite:///bot.db", "postgresql://"),
         ("DATABASE_URL", "sqlite:///", "must name a file"),
@@ -705,7 +705,7 @@ def test_hosts_of_files():
 @pytest.mark.parametrize("yes", ["true", "1", "ON"])
 def test_shadow_is_refused_while_nothing_does_it(yes):
     """Who sets it relies on silence; the bot would answer contacts for real."""
-    assert "is not in this release" in problems(SHADOW=yes)["SHADOW"]
+    assert "is not supported in this release" in problems(SHADOW=yes)["SHADOW"]
     assert load(SHADOW="false").shadow is False
 
 
@@ -793,7 +793,7 @@ def test_language_of_the_agents_is_one_of_the_twelve():
     assert "must be one of ar, de, en" in caught.value.problems["AGENTS_LANGUAGE"]
 
 
-MODEL_IS_MISSING = "or your contacts would read the demo's text"
+MODEL_IS_MISSING = "or your contacts would get the demo's text"
 
 
 @pytest.mark.parametrize("value", [None, "", " "])
