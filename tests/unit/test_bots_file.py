@@ -80,9 +80,9 @@ WRONG = [
         "a must be a text, a number, true or false",
     ),
     ("[[bots]]\ninboxes = []", "2 inboxes", "is empty; leave it out for all inboxes"),
-    ("[[bots]]\ninboxes = [true]", "2 inboxes", 'Chatwoot\'s numbers and "web"'),
-    ("[[bots]]\ninboxes = ['widget']", "2 inboxes", "holds 'widget'"),
-    ("[[bots]]\ninboxes = [0]", "2 inboxes", "holds 0"),
+    ("[[bots]]\ninboxes = [true]", "2 inboxes", 'inboxes and "web"'),
+    ("[[bots]]\ninboxes = ['widget']", "2 inboxes", "contains 'widget'"),
+    ("[[bots]]\ninboxes = [0]", "2 inboxes", "contains 0"),
     (
         "[[bots]]\ninboxes = [3]\n[[bots]]\ninboxes = [4, 3]",
         "4 inboxes",
