@@ -213,33 +213,33 @@ async def running(settings: Settings, *, with_worker: bool) -> AsyncIterator[Con
 
 
 def _warn(settings: Settings, *, with_worker: bool) -> None:
-    """Say what works and is most likely not meant."""
+    """Warn about valid but probably unintended settings."""
     for name in ("llm_timeout_seconds", "llm_first_token_seconds"):
         if getattr(settings, name) > settings.answer_deadline_seconds:
             log.warning(
-                f"{name.upper()} is longer than ANSWER_DEADLINE_SECONDS: a human is "
-                "called before a slow model has used its time"
+                f"{name.upper()} is longer than ANSWER_DEADLINE_SECONDS: a slow model "
+                "causes a handover before its timeout"
             )
     if settings.is_public and not settings.admin_token:
         log.warning(
-            "ADMIN_TOKEN is not set: agents can sign in only with the link that is "
-            "printed at start-up and works once"
+            "ADMIN_TOKEN is not set: agents can sign in only with the one-time link "
+            "printed at start-up"
         )
     if settings.chatwoot_webhook_secret and settings.chatwoot_allow_unsigned:
         log.warning(
-            "CHATWOOT_ALLOW_UNSIGNED=true makes CHATWOOT_WEBHOOK_SECRET useless: a "
-            "sender who leaves the signature out is believed. Remove one of the two"
+            "CHATWOOT_ALLOW_UNSIGNED=true makes CHATWOOT_WEBHOOK_SECRET useless: "
+            "unsigned deliveries are accepted. Remove one of the two"
         )
     is_sqlite = settings.database_url.get_secret_value().startswith("sqlite")
     if is_sqlite and not with_worker:
         log.warning(
-            "without a worker nobody answers: a SQLite file serves one process. "
-            "Use PostgreSQL to run workers apart from the web"
+            "no worker can answer: a SQLite file serves one process only. Use "
+            "PostgreSQL to run workers in processes of their own"
         )
 
 
 def _warn_of_what_lacks(settings: Settings) -> None:
-    """Say which settings do nothing, or only half of it, for want of another."""
+    """Warn about settings that have no effect because another one is missing."""
     idle: dict[str, None] = {}
     for bot in settings.bots:
         own = bot.settings
@@ -247,8 +247,8 @@ def _warn_of_what_lacks(settings: Settings) -> None:
             idle |= dict.fromkeys(_for_a_model(own))
         if own.booking == "own" and own.public_url is None:
             log.warning(
-                "BOOKING_HOURS without PUBLIC_URL: contacts get no link to the "
-                "calendar file of their call",
+                "PUBLIC_URL is not set: contacts who book a call get no link to its "
+                "calendar file",
                 bot=own.bot_name,
             )
     if idle:
@@ -260,7 +260,7 @@ def _warn_of_what_lacks(settings: Settings) -> None:
 
 
 def _for_a_model(settings: Settings) -> list[str]:
-    """Return the names of what is set and is nothing without a model."""
+    """Return the names of the given settings that need a model."""
     given = {
         "KNOWLEDGE_DIR": settings.knowledge_dir,
         "TOOLS": settings.tools,
@@ -270,26 +270,30 @@ def _for_a_model(settings: Settings) -> list[str]:
 
 
 def _warn_of_unknown_prices(settings: Settings) -> None:
-    """Say which limits on money mean nothing, because nobody knows the price."""
+    """Warn about cost limits for a model whose price is unknown."""
     prices = read_prices(settings.prices_file)
     for bot in settings.bots:
         own, model = bot.settings, bot.settings.llm().model
         limited = own.max_cost_per_conversation or own.max_cost_per_day
         known = prices.cost(model, prompt=0, completion=0) is not None
         if limited and own.responder_name != "mock" and not known:
-            log.warning("no price is known, so MAX_COST stops nothing", model=model)
+            log.warning(
+                "MAX_COST_PER_CONVERSATION and MAX_COST_PER_DAY have no effect: the "
+                "model's price is unknown; add it to PRICES_FILE",
+                model=model,
+            )
 
 
 def _warn_of_open_purse(settings: Settings) -> None:
-    """Say that strangers may spend what they like on the operator's model."""
+    """Warn when visitors can cause unlimited model costs."""
     public = settings.public_url or settings.cors_origins
     if not public and settings.host in ("127.0.0.1", "::1", "localhost"):
         return
     own = settings.bot_for(WEB).settings
     if own.responder_name != "mock" and not own.max_cost_per_day:
         log.warning(
-            "MAX_COST_PER_DAY is not set: anybody who reaches the web chat may spend "
-            "without a limit on the model",
+            "MAX_COST_PER_DAY is not set: visitors of the web chat can cause "
+            "unlimited model costs",
             bot=own.bot_name,
         )
 
@@ -302,7 +306,7 @@ async def _hear_others(
     intake: Intake,
     rooms: Rooms,
 ) -> None:
-    """Tell the processes on the same database what happens here, and listen to them."""
+    """Exchange signals with the other processes on the same database."""
     relay = Relay(db, hub)
     hub.attach(relay)
 
@@ -635,7 +639,7 @@ def _sweep(
 
 
 def _must_not_have_died(task: asyncio.Task[None]) -> None:
-    """Have the process end with an error, so that whoever watches starts it again."""
+    """Have the process end with an error, so that a supervisor restarts it."""
     if not task.cancelled() and (error := task.exception()) is not None:
         raise PartDiedError(f"the {task.get_name()} died") from error
 

@@ -1,9 +1,8 @@
 """`bots.toml` (`BOTS_FILE`): many inboxes, many bots.
 
-`read` checks the form: the keys there are, the types they have, the environment
-variables and files they name. What a value may be, an URL or a time zone, is the rule
-of the setting that it stands in for, and `Settings.load` applies it. All problems are
-found in one pass; each has the line where it is.
+`read` checks keys, types, and the environment variables and files that are named.
+`Settings.load` checks values, such as a URL or a time zone, with the rules of the
+settings that they replace. All problems are found in one pass, each with its line.
 """
 
 import difflib
@@ -24,7 +23,7 @@ from .endpoints import HttpTool
 from .language import languages
 from .tables import TABLE, Text, Variable
 
-# The bot of our own web chat, which is no inbox of Chatwoot's.
+# The bot of our own web chat, which is not an inbox of Chatwoot.
 WEB = "web"
 Key = tuple[str | int, ...]
 
@@ -81,7 +80,9 @@ def _inboxes(value: list[Any]) -> list[Inbox]:
     for each in value:
         number = isinstance(each, int) and not isinstance(each, bool) and each > 0
         if not number and each != WEB:
-            raise ValueError(f'holds {each!r}; write Chatwoot\'s numbers and "{WEB}"')
+            raise ValueError(
+                f'contains {each!r}; use the ids of Chatwoot\'s inboxes and "{WEB}"'
+            )
     if not value:
         raise ValueError("is empty; leave it out for all inboxes without another bot")
     return value
@@ -90,7 +91,7 @@ def _inboxes(value: list[Any]) -> list[Inbox]:
 def _languages(value: list[str]) -> list[str]:
     for code in value:
         if code not in languages():
-            raise ValueError(f"{code!r} is none of {', '.join(languages())}")
+            raise ValueError(f"{code!r} is not one of {', '.join(languages())}")
     return value
 
 
@@ -191,7 +192,7 @@ class _File(_Table):
 
 
 class Source:
-    """A file as it was read; it knows where things are."""
+    """The text of a file, to find the line of a key."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -216,9 +217,9 @@ class Source:
     def _statements(self) -> Sequence[tuple[int, Mapping[str, Any]]]:
         """Return for each statement its first line, and the content up to its end.
 
-        tomllib tells no positions. But what ends in the middle of a statement cannot
-        be read, so the shortest beginning of the file that has a key ends with the
-        statement that writes it.
+        tomllib reports no positions. But text that ends in the middle of a statement
+        cannot be parsed, so the shortest beginning of the file that has a key ends
+        with the statement that sets it.
         """
         found: list[tuple[int, Mapping[str, Any]]] = []
         first = 1
@@ -237,9 +238,9 @@ class Entry:
     """One bot of the file.
 
     Attributes:
-        settings: what stands in for the environment's settings, by field.
+        settings: values that replace the environment's settings, by field.
         languages: codes; all when empty.
-        rules: that call a human.
+        rules: that hand over.
         endpoints: that the model may call.
         key: of its table.
     """
@@ -254,10 +255,10 @@ class Entry:
 
 @dataclass(slots=True)
 class Reading:
-    """What a file says, and what is wrong with it.
+    """The content of a file, and its problems.
 
     Attributes:
-        unreadable: why the file as a whole is of no use: place → problem.
+        unreadable: why the file as a whole cannot be used: place → problem.
     """
 
     source: Source
@@ -266,7 +267,7 @@ class Reading:
     _wrong: dict[Key, str] = field(default_factory=dict)
 
     def refuse(self, key: Key, problem: str) -> None:
-        """Add what is wrong, and how to mend it; a key's first problem is enough."""
+        """Add a problem and its fix; only the first problem of a key is stored."""
         self._wrong.setdefault(key, problem)
 
     def is_wrong_within(self, key: Key) -> bool:
@@ -275,7 +276,7 @@ class Reading:
 
     @property
     def problems(self) -> dict[str, str]:
-        """Return what is wrong from top to bottom: place → problem."""
+        """Return the problems from top to bottom: place → problem."""
         wrong = sorted(self._wrong.items(), key=lambda item: self.source.line(item[0]))
         return self.unreadable | {self.source.place(key): text for key, text in wrong}
 
@@ -284,7 +285,7 @@ def read(path: Path, variables: Mapping[str, str]) -> Reading:
     """Read the file.
 
     Args:
-        variables: the environment and `.env`, for what the file only names.
+        variables: the environment and `.env`, for the names in the file.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")  # as some editors write it
@@ -311,16 +312,16 @@ PLACE = re.compile(r"line (\d{1,18}), column (\d{1,18})")
 
 
 def _broken(path: Path, text: str, said: str) -> tuple[str, str]:
-    """Return (place, problem) of what tomllib says of a file that is no TOML."""
+    """Return (place, problem) for an error message of tomllib."""
     what, _, where = said.removesuffix(")").rpartition(" (at ")
     found = PLACE.fullmatch(where)
     line = found[1] if found else text.rstrip().count("\n") + 1
     column = f" column {found[2]}" if found else ""
-    return f"{path}:{line}{column}", f"is no TOML: {what}"
+    return f"{path}:{line}{column}", f"is not valid TOML: {what}"
 
 
 def _checked(content: dict[str, Any], reading: Reading) -> _File:
-    """Check keys and types; return what is left without the wrong ones."""
+    """Check keys and types; return the file without the wrong entries."""
     try:
         return _File.model_validate(content)
     except pydantic.ValidationError as error:
@@ -354,8 +355,8 @@ def _words_for(item: Any) -> str:
     known = list(_model_at(item["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(item["loc"][-1]), known, n=1)
     if near:
-        return f"is no key here; did you mean {near[0]}?"
-    return f"is no key here; there are {', '.join(known)}"
+        return f"is not a known key; did you mean {near[0]}?"
+    return f"is not a known key; use one of {', '.join(known)}"
 
 
 def _model_at(key: Key) -> type[pydantic.BaseModel]:
@@ -410,7 +411,9 @@ def _entry(
         if value := variables.get(variable):
             settings[name] = value
             continue
-        problem = f"there is no environment variable {variable}; set it, or add it to"
+        problem = (
+            f"the environment variable {variable} is not set; set it, or add it to"
+        )
         reading.refuse((*key, *KEYS[name]), f"{problem} .env")
     if "handoff_attributes" in settings:
         settings["handoff_attributes"] = tuple(settings["handoff_attributes"].items())
@@ -432,10 +435,10 @@ SECOND = ("openai_fallback_base_url", "openai_fallback_api_key")
 
 
 def _settle_servers(settings: dict[str, Any]) -> None:
-    """Have no server get what the operator has meant for another one.
+    """Send no key or contact's text to a server that it is not meant for.
 
-    One without a key of its own gets none; a local one takes any. And the contacts of
-    a bot with a server of its own are not sent to the environment's second one.
+    A server without a key of its own gets none; a local server accepts any. And a bot
+    with its own server does not fall back to the environment's fallback provider.
     """
     if settings.keys() & {*SERVER}:
         for name in (*SECOND, "openai_fallback_model"):
@@ -446,7 +449,7 @@ def _settle_servers(settings: dict[str, Any]) -> None:
 
 
 def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None:
-    """Have the bot's own prompt, of either kind, go before the environment's."""
+    """Let the bot's own prompt, of either kind, replace the environment's."""
     file = settings.get("system_prompt_file")
     if file is None:
         if "system_prompt" in settings:
@@ -456,14 +459,17 @@ def _settle_prompt(key: Key, settings: dict[str, Any], reading: Reading) -> None
     if not file.is_file():
         reading.refuse(place, f"names a file that does not exist: {file}")
     elif "system_prompt" in settings:
-        reading.refuse(place, "says the same as prompt; leave one of them out")
+        reading.refuse(place, "conflicts with prompt; leave one of them out")
 
 
 def _settle_booking(settings: dict[str, Any]) -> None:
-    """Have the bot's own way to book calls go before the environment's."""
+    """Let the bot's own way to book calls replace the environment's."""
     ways = {"booking_url", "calcom_event_type_id"}
     if own := ways & settings.keys():
         settings.update(dict.fromkeys(ways - own))
+
+
+HANDS_OVER_ALL = "hand over every conversation"
 
 
 def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]:
@@ -472,7 +478,7 @@ def _rules(key: Key, rules: Sequence[_Rule], reading: Reading) -> Iterator[Rule]
         if not conditions and not reading.is_wrong_within((*key, number)):
             no_conditions = ("because", "ignore")
             fields = [name for name in _Rule.model_fields if name not in no_conditions]
-            does = "ignore everybody" if rule.ignore else "call a human always"
+            does = "ignore every contact" if rule.ignore else HANDS_OVER_ALL
             reading.refuse(
                 (*key, number), f"would {does}; name one of {', '.join(fields)}"
             )
@@ -519,10 +525,10 @@ def _endpoints(
         )
         missing = sorted(endpoint.placed - tool.parameters.keys())
         if missing and not reading.is_wrong_within((*place, "parameters")):
-            said = f"{{{missing[0]}}} is none of the parameters; add it to them"
+            said = f"{{{missing[0]}}} is not a parameter; add it to parameters"
             reading.refuse((*place, "url"), said)
         if tool.method == "GET" and tool.idempotency_header:
-            said = "has no use for a GET, which changes nothing; leave it out"
+            said = "has no effect on a GET, which changes nothing; leave it out"
             reading.refuse((*place, "idempotency_header"), said)
         yield endpoint
 
@@ -533,7 +539,9 @@ def _secrets(
     for header, variable in tool.headers_env.items():
         value = variables.get(variable)
         if not value:
-            said = f"there is no environment variable {variable}; set it, or add it to"
+            said = (
+                f"the environment variable {variable} is not set; set it, or add it to"
+            )
             reading.refuse((*key, header), f"{said} .env")
         elif not ONE_LINE.fullmatch(value):
             said = f"{variable} must be ASCII, on one line; copy it again"
@@ -561,10 +569,12 @@ def _refuse_shared(reading: Reading) -> None:
                 continue
             line = reading.source.line(taken[inbox])
             if inbox is None:
-                problem = f"names no inboxes, and neither does the bot of line {line}"
-                reading.refuse(entry.key, f"{problem}; one bot serves all others")
-            else:
-                problem = f"{inbox} has a bot already, in line {line}"
+                problem = f"names no inboxes, like the bot in line {line}"
                 reading.refuse(
-                    (*entry.key, "inboxes"), f"{problem}; take it out of one of them"
+                    entry.key, f"{problem}; only one bot can serve all other inboxes"
+                )
+            else:
+                problem = f"{inbox} already has a bot, in line {line}"
+                reading.refuse(
+                    (*entry.key, "inboxes"), f"{problem}; remove it from one of them"
                 )

@@ -1,4 +1,4 @@
-"""A circuit breaker: stop asking somebody who does not answer, and notice when they do.
+"""A circuit breaker: stop calling a server that fails, and notice when it recovers.
 
 *Closed*: everything goes through. After `FAILURES` in a row it *opens*: nothing goes
 through for a while. Then one call at a time may try; the first success closes it, a
@@ -70,7 +70,7 @@ class Breaker:
                 return True
 
     def succeeded(self) -> None:
-        """Note that somebody answered."""
+        """Note that the server answered."""
         if self._open_until is not None:
             self.recoveries += 1
         self._failures = 0
@@ -86,7 +86,7 @@ class Breaker:
             self._open_until = self._clock()
 
     def failed(self, by: str | None = None) -> None:
-        """Note that nobody answered.
+        """Note that the server did not answer.
 
         Args:
             by: whose call it was, when it may be the caller's own fault: in a row,

@@ -1,4 +1,4 @@
-"""Work beside the turns that nobody waits for: done when there is room, or never."""
+"""Background work that no turn waits for; dropped when there is no room."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 # At the same time; they must not slow the answers.
 AT_ONCE = 4
-# Waiting; whoever comes when there are more is not taken.
+# The most that may wait; more is dropped.
 WAITING = 1_000
 
 
@@ -40,7 +40,7 @@ class Chores:
             try:
                 await work()
             except ChatwootBotError as error:
-                log.warning("chore left undone", conversation=key, error=str(error))
+                log.warning("chore failed", conversation=key, error=str(error))
             except Exception:
                 log.exception("chore crashed", conversation=key)
 

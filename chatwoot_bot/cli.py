@@ -1,4 +1,4 @@
-"""The commands: `chatwoot-bot serve` is the default."""
+"""The command line; `chatwoot-bot serve` is the default command."""
 
 from importlib import import_module
 from typing import Annotated, Any
@@ -23,14 +23,14 @@ COMMANDS = (
 
 
 class Commands(TyperGroup):
-    """Import a command when it is called for: `serve` needs no simulator."""
+    """Import a command only when it runs: `serve` needs no simulator."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names, in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return the command, or None for a name that is none."""
+        """Return the command, or None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f".commands.{cmd_name}", __package__)

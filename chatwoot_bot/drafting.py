@@ -41,7 +41,7 @@ class Drafting:
         since: returns from when on the contact's time limits count, of when they asked.
 
     Attributes:
-        model: who wrote the answer; None when nobody did.
+        model: that wrote the answer; None without an answer.
         bill: what that took.
         withheld: an answer that gave away what it must not.
         leaves_out: the transcript was too long for the model.
@@ -122,7 +122,7 @@ class Drafting:
         assignment: Assignment,
         guard: Guard,
     ) -> tuple[Decision, Answer | None]:
-        """Return the responder's answer, or None and why a human is called instead."""
+        """Return the responder's answer, or None and the reason for a handover."""
         listener = guard.listens(self._speech)
         if listener is not None:
             listener = AnswerListener(listener, _names(assignment))
@@ -147,7 +147,7 @@ class Drafting:
         return decision, answer
 
     def _judge(self, decision: Decision, answer: Answer, guard: Guard) -> Decision:
-        """Return *decision*, or why the answer is not said and a human is called."""
+        """Return *decision*, or the handover that replaces its answer."""
         why = answer.handover
         if why is None and self._toolbox is not None:
             why = self._toolbox.handover

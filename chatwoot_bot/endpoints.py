@@ -1,4 +1,4 @@
-"""The tables `[[bots.http_tools]]`: what an operator may say of an HTTP endpoint."""
+"""Validate the tables `[[bots.http_tools]]`: an operator's HTTP endpoints."""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ TOOL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 PARAMETER_NAME = re.compile(r"[A-Za-z]\w{0,63}", re.ASCII)
 BEHIND_HOST = re.compile(r"[/?#]")
 PORT = re.compile(r":(\d{0,6}+)\d*+$")
-# In an address without its placeholders: what is none of these, and no address.
+# Not allowed in an address once its placeholders are removed.
 UNWRITTEN = re.compile(r"[{}\s]")
 ONE_LINE = re.compile(r"[ -~]*")
 HEADER = re.compile(r"[A-Za-z0-9-]+")
@@ -27,7 +27,7 @@ def _tool_name(value: str) -> str:
 
 
 def _parameters(value: Mapping[str, Any]) -> dict[str, Parameter]:
-    """Return what a call of the model takes, by name."""
+    """Return the parameters that the model fills in, by name."""
     return {name: _parameter(name, each) for name, each in value.items()}
 
 
@@ -50,7 +50,7 @@ def _parameter(name: str, said: Any) -> Parameter:
 
 
 def _endpoint_url(value: str) -> str:
-    """Check that the model chooses neither the server nor how it is spoken to."""
+    """Check that the model can choose neither the server nor the protocol."""
     scheme, mark, rest = value.partition("://")
     host = BEHIND_HOST.split(rest, 1)[0]
     port = PORT.search(host)
@@ -63,7 +63,7 @@ def _endpoint_url(value: str) -> str:
     ):
         raise ValueError("must be a URL such as https://shop.example.com/orders/{id}")
     if "@" in host:
-        raise ValueError("holds a password; send it with headers_env instead")
+        raise ValueError("contains a password; send it with headers_env instead")
     if "{" in host or "}" in host:
         raise ValueError(
             "has a {placeholder} in the host; the model must not choose it"
@@ -77,7 +77,9 @@ def _headers(value: dict[str, str]) -> dict[str, str]:
     for name, content in value.items():
         _header(name)
         if SECRET_HEADER.search(name):
-            raise ValueError(f"{name} holds a secret; name its variable in headers_env")
+            raise ValueError(
+                f"{name} contains a secret; name its variable in headers_env"
+            )
         if not ONE_LINE.fullmatch(content):
             raise ValueError(f"{name} must be ASCII, on one line")
     return value
@@ -105,7 +107,7 @@ Url = Annotated[Text, pydantic.AfterValidator(_endpoint_url)]
 
 
 class HttpTool(pydantic.BaseModel):
-    """One endpoint, as it is written; see `core.endpoint`."""
+    """One endpoint as written in the file; see `core.endpoint`."""
 
     model_config = TABLE
 

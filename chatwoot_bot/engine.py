@@ -28,7 +28,7 @@ class Engine:
     Attributes:
         bots: the engines of the inboxes that have a bot of their own.
         channels: by the name in a conversation's `channel`.
-        fallback: answers when the responder cannot; None calls a human instead.
+        fallback: answers when the responder cannot; None hands over instead.
         media: reads what contacts send; None for a responder that could not tell.
         handover: what is said and done then.
         tools: what the responder may do besides speaking.
@@ -36,7 +36,7 @@ class Engine:
         guardrail: what must not be said.
         prices: of the models.
         zone: where the bot is.
-        chores: work that nobody waits for.
+        chores: background work.
         history: messages of the transcript, at most.
         history_tokens: that the model is shown of them, at most.
         clock: Unix seconds.

@@ -40,12 +40,12 @@ CLOSE, OURS_CLOSE = 0.8, 0.75
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvFile:
-    """What a `.env` file says.
+    """The content of a `.env` file.
 
     Attributes:
         name: for messages.
         values: by name.
-        odd_lines: numbers of those that are no NAME=value.
+        odd_lines: numbers of the lines that cannot be parsed.
     """
 
     name: str = ".env"
@@ -55,13 +55,15 @@ class EnvFile:
     def doubts(
         self, settings: Collection[str], others: Collection[str] = ()
     ) -> dict[str, str]:
-        """Return what is most likely not meant so: name or line → why.
+        """Return probable mistakes: name or line → reason.
 
         Args:
-            settings: all names that are heeded.
-            others: names that somebody else heeds.
+            settings: all names that the service reads.
+            others: names that the bots file or the operator's code reads.
         """
-        odd = {f"{self.name}:{line}": "is no NAME=value" for line in self.odd_lines}
+        odd = {
+            f"{self.name}:{line}": "is not a NAME=value line" for line in self.odd_lines
+        }
         return odd | dict(self._strangers(settings, {*settings, *others, *KNOWN}))
 
     def _strangers(
@@ -74,25 +76,25 @@ class EnvFile:
             is_ours = upper.startswith(OURS)
             cutoff = OURS_CLOSE if is_ours else CLOSE
             if meant := get_close_matches(upper, settings, 1, cutoff):
-                yield name, f"is no setting; did you mean {meant[0]}?"
+                yield name, f"is not a setting; did you mean {meant[0]}?"
             elif is_ours:
-                yield name, "is no setting"
+                yield name, "is not a setting"
 
     def share(self, environ: MutableMapping[str, str]) -> None:
-        """Put into *environ* what it lacks, for code that reads nothing else."""
+        """Add missing variables to *environ*, for code that reads only that."""
         for name, value in self.values.items():
             if value:
                 environ.setdefault(name, value)
 
 
 def read(path: Path) -> EnvFile:
-    """Return what the file at *path* says; nothing where there is none.
+    """Return the content of the file at *path*, empty when there is no file.
 
     Raises:
-        SettingsError: it cannot be read; the problem says how to mend it.
+        SettingsError: it cannot be read; the problem says how to fix it.
     """
     try:
-        # A folder of that name is somebody's virtual environment.
+        # A folder of that name may be a virtual environment.
         is_there = path.exists() and not path.is_dir()
         text = path.read_text(encoding="utf-8-sig") if is_there else ""
     except OSError as error:
@@ -119,14 +121,14 @@ def _not_utf8(path: Path) -> SettingsError:
 
 
 def _line_number(binding: Binding) -> int:
-    """Return the line of what is wrong; the empty lines before it belong to it too."""
+    """Return the number of the wrong line; its binding includes empty lines before."""
     text = binding.original.string
     before = text[: len(text) - len(text.lstrip())]
     return binding.original.line + before.count("\n")
 
 
 def changed_names(path: Path, values: Mapping[str, str]) -> list[str]:
-    """Return which of *values* the file at *path* does not have so, in their order."""
+    """Return the names whose value in the file at *path* differs, in order."""
     there = read(path).values
     return [name for name, value in values.items() if there.get(name) != value]
 

@@ -2,7 +2,7 @@
 
     ChatwootBotError
     ├── SettingsError          the environment is wrong; start-up refuses
-    ├── RequestError           the caller of our HTTP surface is at fault
+    ├── RequestError           the caller of our HTTP API is at fault
     │   ├── SignatureError         401
     │   ├── PayloadError           400
     │   ├── ValidationError        422, with the fields
@@ -12,20 +12,20 @@
     │   ├── BodyTooLargeError      413
     │   └── BusyError              429
     │       └── PaceError          429
-    ├── StoreError             the database said no
+    ├── StoreError             the database failed or refused
     │   └── LeaseLostError         another process has the conversation now
-    ├── ChatwootError          Chatwoot said no, or said nothing
+    ├── ChatwootError          Chatwoot refused, or did not answer
     ├── BookingError           a call cannot be booked, moved or cancelled
-    ├── PartDiedError          a part of the service ended by a bug; so does the process
+    ├── PartDiedError          a background task ended by a bug; the process ends too
     ├── MediaError             an attachment cannot be fetched or read
     ├── KnowledgeError         a document cannot be fetched or read
-    │   └── EmbeddingsError        the embeddings server gave no vectors
-    └── ResponderError         the model said no, or said nothing
-        └── DeclinedError          it will not answer this question
+    │   └── EmbeddingsError        the embeddings server returned no vectors
+    └── ResponderError         the model refused, or did not answer
+        └── DeclinedError          the model refuses this question
 
 Few places read the attributes: `web/errors.py` turns `status_code` and `code`
 into a response; the clients and the outbox turn `retryable` into a new attempt.
-No message holds a secret or a contact's text.
+No message contains a secret or a contact's text.
 """
 
 import traceback
@@ -44,17 +44,17 @@ class SettingsError(ChatwootBotError):
     """Settings are missing or malformed; `problems` names each variable.
 
     Attributes:
-        problems: variable → what is wrong and how to mend it, in reading order.
+        problems: variable → the problem and its fix, in reading order.
     """
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         self.problems = dict(problems)
         lines = [f"  {name}: {problem}" for name, problem in self.problems.items()]
-        super().__init__("the settings need attention:\n" + "\n".join(lines))
+        super().__init__("invalid settings:\n" + "\n".join(lines))
 
 
 class PartDiedError(ChatwootBotError):
-    """A part that must run as long as the service has ended; the log has its story."""
+    """A task that must run as long as the service has ended; see the log for why."""
 
 
 class RequestError(ChatwootBotError):
@@ -67,7 +67,7 @@ class RequestError(ChatwootBotError):
 class SignatureError(RequestError):
     """The delivery is unsigned, wrongly signed, or outside the time window.
 
-    The message is for the log only: every caller reads the same sentence.
+    The message is for the log only: every caller gets the same response.
     """
 
     status_code = 401
@@ -81,22 +81,22 @@ class PayloadError(RequestError):
 
 
 class ValidationError(RequestError):
-    """A REST body is JSON but not what the endpoint takes.
+    """A REST body is JSON but does not match the endpoint's model.
 
     Attributes:
-        fields: field → what is wrong with it.
+        fields: field → its problem.
     """
 
     status_code = 422
     code = "validation_failed"
 
     def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__("Some fields are missing or wrong.")
+        super().__init__("Some fields are missing or invalid.")
         self.fields = dict(fields)
 
 
 class AccessError(RequestError):
-    """The caller may not do this: 401 without proof, 403 with the wrong one."""
+    """The caller may not do this: 401 without valid credentials, 403 with them."""
 
     code = "forbidden"
 
@@ -108,14 +108,14 @@ class AccessError(RequestError):
 
 
 class NotFoundError(RequestError):
-    """The thing named in the path or the body does not exist."""
+    """The object named in the path or the body does not exist."""
 
     status_code = 404
     code = "not_found"
 
 
 class ConflictError(RequestError):
-    """The thing exists, but not in a form that allows this."""
+    """The object exists, but its state does not allow the request."""
 
     status_code = 409
     code = "conflict"
@@ -129,17 +129,17 @@ class BodyTooLargeError(RequestError):
 
 
 class BusyError(RequestError):
-    """Too many events wait for the disk; Chatwoot repeats a bot's on 429."""
+    """Too many events wait to be stored; Chatwoot retries an agent bot's on 429."""
 
     status_code = 429
     code = "busy"
 
 
 class PaceError(BusyError):
-    """Somebody writes faster than anybody means to.
+    """The caller exceeds a rate limit.
 
     Attributes:
-        retry_after_s: then once more is allowed.
+        retry_after_s: seconds until the next request is allowed.
     """
 
     code = "too_fast"
@@ -150,13 +150,13 @@ class PaceError(BusyError):
 
 
 class StoreError(ChatwootBotError):
-    """The database could not do it; nothing of the transaction has happened."""
+    """The database failed; the transaction was rolled back."""
 
     retryable = True
 
 
 class LeaseLostError(StoreError):
-    """The lease has passed to another worker; this one must not write or speak."""
+    """Another worker holds the lease now; this worker must not write or send."""
 
     retryable = False
 
@@ -166,9 +166,9 @@ class ChatwootError(ChatwootBotError):
 
     Attributes:
         status_code: the HTTP status, or None when no answer came.
-        retryable: False only for what Chatwoot itself has refused for good. What a
-            proxy, a sign-in page or nobody answered is an outage.
-        in_doubt: True when Chatwoot may have acted on the request all the same.
+        retryable: False only when Chatwoot itself has refused for good. An answer
+            of a proxy or a sign-in page, or no answer, is an outage.
+        in_doubt: True when Chatwoot may have acted on the request nevertheless.
     """
 
     def __init__(
@@ -194,20 +194,20 @@ class Problem(StrEnum):
     """Why a call cannot be booked, moved or cancelled."""
 
     TAKEN = "taken"  # the time is not free, or not offered
-    TOO_MANY = "too_many"  # the contact has as many calls as one may have
+    TOO_MANY = "too_many"  # the contact has reached the limit of calls
     UNKNOWN = "unknown"  # the contact has no such call
     CONTACT = "contact"  # the calendar does not accept their address or number
-    UNSURE = "unsure"  # nobody knows whether it was done
-    UNAVAILABLE = "unavailable"  # the calendar does not answer, or not to us
+    UNSURE = "unsure"  # the calendar did not confirm whether it was done
+    UNAVAILABLE = "unavailable"  # the calendar does not answer, or refuses us
 
 
 class BookingError(ChatwootBotError):
     """A call cannot be booked, moved or cancelled.
 
     Attributes:
-        problem: which of the reasons it is.
+        problem: the reason.
         retryable: True when the same request may succeed a moment later, and has
-            certainly not been done.
+            certainly had no effect.
     """
 
     def __init__(
@@ -233,11 +233,11 @@ class MediaError(ChatwootBotError):
 
 
 class KnowledgeError(ChatwootBotError):
-    """A document, or the place where they are, cannot be fetched or read."""
+    """A document or its folder or site cannot be fetched or read."""
 
 
 class EmbeddingsError(KnowledgeError):
-    """The embeddings server gave no vectors.
+    """The embeddings server returned no vectors.
 
     Attributes:
         too_much: True when fewer texts at once may help.
@@ -253,8 +253,8 @@ class ResponderError(ChatwootBotError):
 
     Attributes:
         retryable: True when the same question may succeed a moment later.
-        kind: one word for `/health/ready`: a status, or what else it is.
-        finish_reason: how the server says the answer ended, if it did.
+        kind: one word for `/health/ready`: an HTTP status or another kind.
+        finish_reason: as the server reports it, if it does.
     """
 
     def __init__(
@@ -272,10 +272,10 @@ class ResponderError(ChatwootBotError):
 
 
 class DeclinedError(ResponderError):
-    """The model, or its server's filter, will not answer this question; no outage.
+    """The model, or its server's filter, refuses this question; no outage.
 
     Attributes:
-        reason: of the decision to hand over.
+        reason: for the handover.
     """
 
     def __init__(self, reason: str, *, finish_reason: str | None = None) -> None:
@@ -289,9 +289,9 @@ class DeclinedError(ResponderError):
 
 
 def unexpected(error: Exception) -> dict[str, str]:
-    """Return the log fields of an error that no caller expects, without its words.
+    """Return the log fields of an unexpected error, without its message.
 
-    They may be a contact's or another server's.
+    The message may contain text of a contact or of another server.
     """
     frames = traceback.extract_tb(error.__traceback__)
     last = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""

@@ -39,7 +39,7 @@ class Guard:
         self._looked_at: tuple[Answer, Answer] | None = None
 
     def listens(self, listener: Listener | None) -> Listener | None:
-        """Return somebody who passes on to *listener* what may be shown."""
+        """Return a listener that passes to *listener* only what may be shown."""
         return None if listener is None else _Listener(self, listener)
 
     def withholds(self, answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""What is said and done when the bot calls a human.
+"""The messages and actions of a handover.
 
 The contact reads a sentence in the language of the conversation, and when to expect
 somebody. The agents read why, and what it was about. The conversation goes to the
@@ -81,7 +81,7 @@ class Handover:
         Args:
             reason: of the decision.
             now: Unix seconds.
-            someone_online: whether an agent is there; None when nobody can tell.
+            someone_online: whether an agent is there; None when unknown.
         """
         language = _language(transcript, self.languages)
         parts = [language.apology] if reason in APOLOGIZED else []

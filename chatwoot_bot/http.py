@@ -49,7 +49,7 @@ CHARSETS = frozenset(
 )
 
 # From the special to the general. What fails before the connection stands was never
-# sent; of everything else nobody knows.
+# sent; after any other the outcome is unknown.
 TRANSLATIONS: Mapping[type[Exception], type[httpx.TransportError]] = {
     aiohttp.ConnectionTimeoutError: httpx.ConnectTimeout,
     aiohttp.ServerTimeoutError: httpx.ReadTimeout,

@@ -35,7 +35,7 @@ class Passing:
 
 
 class Listener(Protocol):
-    """Somebody who hears everything."""
+    """A subscriber to every conversation."""
 
     def changed(self, conversation_id: str) -> None:
         """Take note that a conversation looks different now."""
@@ -75,7 +75,7 @@ class Hub:
     def typing(
         self, conversation_id: str, sender: str, on: bool, teller: object = None
     ) -> None:
-        """Tell that somebody writes, or has stopped.
+        """Publish that a person started or stopped typing.
 
         Args:
             teller: see `Passing`.
@@ -112,7 +112,7 @@ class Hub:
 
 
 class Speech:
-    """An answer while it is being written, told to whoever watches."""
+    """An answer while it is being written, published to its subscribers."""
 
     def __init__(self, hub: Hub, conversation_id: str, turn_id: str) -> None:
         self._hub = hub

@@ -1,4 +1,4 @@
-"""The one way in: store an arrival, then tell the worker and whoever watches."""
+"""The one way in: store an arrival, then notify the worker and subscribers."""
 
 import asyncio
 import logging
@@ -98,7 +98,7 @@ class Intake:
             self._metrics.handovers.labels("undelivered").inc()
         message = arrival.event.message
         log.error(
-            "reply did not reach the contact",
+            "channel delivery failed",
             conversation=accepted.conversation_id,
             reply=accepted.undelivered,
             error=message.error if message else None,
@@ -146,7 +146,7 @@ class Intake:
     async def wait_for_answer(
         self, conversation_id: str, message_id: int, *, timeout_s: float
     ) -> chat.Fate:
-        """Wait until a message is answered, or until nobody will answer it.
+        """Wait until a message is answered, or will not be answered.
 
         Returns:
             Its fate; not settled when the time ran out.

@@ -1,6 +1,6 @@
 """The fixed texts that a contact reads, one file for each language.
 
-A file in `translations/` holds the texts, the words that call a human, and the
+A file in `translations/` holds the texts, the words that ask for a human, and the
 commonest words of the language, by which it is known. A new language is a new file and
 nothing else.
 """
@@ -16,7 +16,7 @@ from importlib import resources
 
 from .core.phrases import Wish, Wishes
 
-# What is spoken when nobody can tell.
+# The language when the contact's is unknown.
 DEFAULT = "en"
 # What is spoken, when it is none of ours.
 OTHER = "other"
@@ -76,9 +76,9 @@ class Language:
         words: the commonest ones, in lower case.
         handover: a colleague takes over.
         apology: the contact had to wait.
-        out_of_hours: instead of `handover` when nobody is at work; one promise, with
+        out_of_hours: instead of `handover` outside business hours; one promise, with
             ``{opening}``, a day and a time.
-        nobody_online: it is working time, and yet nobody is there.
+        nobody_online: during business hours, but no agent is online.
         no_model: the bot cannot look anything up right now.
         wish: how contacts ask for a person.
         weekdays: from Monday on.

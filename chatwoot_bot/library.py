@@ -166,10 +166,10 @@ async def _until_done(work: Callable[[], Awaitable[None]]) -> None:
             pass  # `Health` logs it
         except ChatwootBotError as error:
             if logged != str(error):
-                log.warning("knowledge not up to date", reason=str(error))
+                log.warning("knowledge update failed", reason=str(error))
             logged = str(error)
         except Exception as error:  # noqa: BLE001 - without it is better than no service
-            log.error("knowledge not up to date", **unexpected(error))
+            log.error("knowledge update failed", **unexpected(error))
         await asyncio.sleep(AGAIN_S)
 
 
@@ -201,7 +201,7 @@ async def _take_in_folder(ingest: Ingest, collection: str, folder: Path) -> None
     try:
         files = await asyncio.to_thread(files_in, folder)
     except KnowledgeError as error:
-        log.warning("knowledge not up to date", reason=str(error))
+        log.warning("knowledge update failed", reason=str(error))
         return
     report = await ingest.add(collection, place_of(folder), files)
     for uri, reason in report.failed.items():
@@ -209,9 +209,9 @@ async def _take_in_folder(ingest: Ingest, collection: str, folder: Path) -> None
     for uri, reason in report.notes.items():
         log.warning("document read in part", uri=uri, reason=reason)
     if others := await asyncio.to_thread(passed_over, folder):
-        log.warning("files passed over", count=len(others), files=named(others))
+        log.warning("files skipped", count=len(others), files=named(others))
     log.info(
-        "knowledge up to date",
+        "knowledge updated",
         folder=str(folder),
         added=report.added,
         changed=report.changed,

@@ -85,7 +85,7 @@ async def catch_up(engine: Engine, conversation_id: str) -> None:
         bill=engine.bill(summary),
         now=engine.clock(),
     )
-    log.info("summed up", conversation=conversation_id, kept=kept)
+    log.info("summary stored", conversation=conversation_id, kept=kept)
 
 
 def gap_in(past: Past, *, history: int, budget: int, remembers: bool) -> Gap | None:

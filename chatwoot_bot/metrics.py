@@ -103,9 +103,9 @@ class Metrics:
         )
 
     def show_circuit(self, name: str, breaker: Breaker) -> None:
-        """Show *breaker* as it is whenever somebody reads the metrics."""
+        """Report *breaker* as it is at each scrape."""
         self.circuit.labels(name).set_function(lambda: breaker.state != "closed")
 
     def show_tools(self, circuit: str, takes_tools: Callable[[], bool]) -> None:
-        """Show whether a model is offered tools whenever somebody reads the metrics."""
+        """Show at each scrape whether a model is offered tools."""
         self.tools_refused.labels(circuit).set_function(lambda: not takes_tools())

@@ -2,7 +2,7 @@
 
 A reply is on disk before it is sent. If its fate is unknown afterwards (a timeout, a
 crash), it is looked for by its key before it is sent again. What Chatwoot refuses for
-good becomes a dead letter, and a human is called.
+good becomes a dead letter, and the bot hands over.
 """
 
 import random
@@ -88,7 +88,7 @@ class Outbox:
         except Exception as error:
             if conversation.failures < MAX_FAILURES:
                 raise
-            self._log.exception("reply cannot be said", reply=reply.key)
+            self._log.exception("reply sending crashed", reply=reply.key)
             problem = f"it cannot be said ({type(error).__name__})"
             return await self._give_up(reply, problem, in_doubt=True)
 
@@ -179,7 +179,7 @@ class Outbox:
             return min(wait_until, now + LOOK_EVERY_S)
         if presence is Presence.UNKNOWABLE:
             self._engine.metrics.replies.labels("sent_in_doubt").inc()
-            self._log.warning("reply sent again without proof", reply=reply.key)
+            self._log.warning("unconfirmed reply resent", reply=reply.key)
         return None
 
     async def _send(self, conversation: Conversation, reply: Reply) -> float | None:
@@ -261,10 +261,10 @@ class Outbox:
             writing = self._engine.responder.summarize(situation.transcript)
             summary = await Thinking().think(writing, for_s=SUMMARY_S)
         except (ResponderError, TimeoutError) as error:
-            self._log.warning("no summary", error=str(error) or "took too long")
+            self._log.warning("summary failed", error=str(error) or "took too long")
             return note
         except Exception:  # noqa: BLE001 - a responder's bug must not hold the note back
-            self._log.exception("no summary")
+            self._log.exception("summary failed")
             return note
         if summary is None or not summary.text.strip():
             return note
@@ -337,7 +337,7 @@ class Outbox:
     async def _give_up(
         self, reply: Reply, error: str, *, in_doubt: bool
     ) -> float | None:
-        """Keep *reply* as a dead letter, and call a human in its place."""
+        """Store *reply* as a dead letter, and hand over in its place."""
         now = self._engine.clock()
         await self._engine.db.write(
             replies.refused,
@@ -350,7 +350,7 @@ class Outbox:
             now=now,
         )
         self._engine.metrics.replies.labels("dead").inc()
-        self._log.error("reply is a dead letter", reply=reply.key, error=error)
+        self._log.error("reply dead-lettered", reply=reply.key, error=error)
         return now
 
     async def _forget(self) -> None:
@@ -374,7 +374,7 @@ class Outbox:
         self._engine.metrics.replies.labels("withdrawn").inc()
         if called:
             self._engine.metrics.handovers.labels("cannot_reply").inc()
-        self._log.warning("reply is a note: its time is over", reply=reply.key)
+        self._log.warning("expired reply sent as note", reply=reply.key)
         return now
 
     async def settle_status(self, conversation: Conversation) -> float | None:
@@ -395,7 +395,7 @@ class Outbox:
                 return None
             self._log.warning("status not set", status=str(wanted), error=str(error))
             if error.retryable or error.status_code in (401, 403):
-                # A wrong token is mended outside; until then, agents do not see it.
+                # The operator fixes a wrong token; until then, agents do not see it.
                 self._status_at = self._engine.clock() + backoff_s(STATUS_ATTEMPTS)
                 return self._status_at
         await self._engine.db.write(turns.status_set, self._lease, wanted, at=at)

@@ -43,7 +43,7 @@ class Preset:
 
     @property
     def has_key(self) -> bool:
-        """Whether it is somebody else's server, which wants a key."""
+        """Whether a provider runs the server, which then needs a key."""
         return self.model is not None
 
 

@@ -69,8 +69,8 @@ class Relay:
             try:
                 await self._db.write(notify_live, waiting)
             except StoreError as error:
-                log.warning("not told to other processes", error=str(error))
-                # Or half an answer would stand there, and somebody type for ever.
+                log.warning("signals not published", error=str(error))
+                # Or half an answer would stand there, and typing would never end.
                 ends = [live for live in waiting if _ends_something(live)]
                 self._waiting.extendleft(reversed(ends))
                 self._wake.set()

@@ -1,4 +1,4 @@
-"""What the environment and `.env` say, checked once at start-up.
+"""The settings of the environment and `.env`, checked once at start-up.
 
 Every variable is a field of the same name in lower case. All problems are found in
 one pass and reported together; a secret is never part of a message or a `repr`.
@@ -82,7 +82,7 @@ HOW = 'python -c "import secrets; print(secrets.token_urlsafe(32))"'
 
 
 def _long(value: SecretStr) -> SecretStr:
-    """Refuse what can be found by trying."""
+    """Refuse a secret that is short enough to guess."""
     if len(value.get_secret_value()) < MIN_SECRET:
         raise ValueError(
             f"must have at least {MIN_SECRET} characters each; make one with: {HOW}"
@@ -93,12 +93,12 @@ def _long(value: SecretStr) -> SecretStr:
 def _some(value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     """Refuse a lone comma: without a token, this machine is trusted."""
     if not value:
-        raise ValueError("must have a value beside the comma")
+        raise ValueError("must have at least one value")
     return value
 
 
 def _signing(value: SecretStr) -> SecretStr:
-    """Refuse what can be found by trying; Chatwoot's own have 24 characters."""
+    """Refuse a secret that can be guessed; Chatwoot's have 24 characters."""
     if len(value.get_secret_value()) < MIN_SECRET:
         raise ValueError(
             f"must have at least {MIN_SECRET} characters each; copy the whole secret "
@@ -108,7 +108,7 @@ def _signing(value: SecretStr) -> SecretStr:
 
 
 def _token(value: SecretStr) -> SecretStr:
-    """Refuse what no HTTP header can hold, such as a curly quote copied along."""
+    """Refuse characters that an HTTP header cannot contain, such as a curly quote."""
     if not VISIBLE_ASCII.fullmatch(value.get_secret_value()):
         raise ValueError("must be ASCII without spaces; copy it again")
     return value
@@ -126,7 +126,7 @@ def _database_url(value: SecretStr) -> SecretStr:
 
 
 def _listen_url(value: SecretStr) -> SecretStr:
-    """Take only PostgreSQL's: a SQLite file has one process."""
+    """Accept only PostgreSQL: one process serves a SQLite file."""
     if not value.get_secret_value().startswith(("postgresql://", "postgres://")):
         raise ValueError("must start with postgresql:// or postgres://")
     return _database_url(value)
@@ -168,7 +168,7 @@ OWN_FIELDS = frozenset({"model", "messages", "tools", "tool_choice", "stream"})
 
 
 def _fields(value: Any) -> Any:
-    """Read a JSON object of fields that are no business of the service's."""
+    """Read a JSON object of fields that the service does not interpret."""
     if isinstance(value, str):
         try:
             value = json.loads(value)
@@ -177,7 +177,7 @@ def _fields(value: Any) -> Any:
     if not isinstance(value, dict):
         raise ValueError('must be a JSON object such as {"top_p": 0.9}')
     if own := OWN_FIELDS & value.keys():
-        raise ValueError(f"must not hold {', '.join(sorted(own))}")
+        raise ValueError(f"must not contain {', '.join(sorted(own))}")
     return value
 
 
@@ -207,11 +207,11 @@ Commas = pydantic.BeforeValidator(_commas)
 Url = Annotated[str, pydantic.AfterValidator(_url)]
 Host = Annotated[str, pydantic.AfterValidator(_host)]
 Token = Annotated[SecretStr, pydantic.AfterValidator(_token)]
-# What we make up ourselves, and nobody may guess.
+# Made by the operator, and long enough not to be guessed.
 Secret = Annotated[SecretStr, pydantic.AfterValidator(_long)]
 Secrets = Annotated[tuple[Secret, ...], Commas, pydantic.AfterValidator(_some)]
 SigningSecret = Annotated[SecretStr, pydantic.AfterValidator(_signing)]
-# A name that agents use; "none" switches that way of theirs off.
+# A name that agents use; "none" switches the feature off.
 Name = Annotated[str, pydantic.AfterValidator(_unless_none)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -234,7 +234,7 @@ class Settings(pydantic.BaseModel):
     database_listen_url: (
         Annotated[SecretStr, pydantic.AfterValidator(_listen_url)] | None
     ) = None
-    # The first one counts; the others are still taken while it replaces them.
+    # The first is used; the rest stay valid while secrets are rotated.
     admin_token: Secrets = ()
     secret_key: Secrets = ()
     cors_origins: Annotated[tuple[Url, ...], Commas] = ()
@@ -399,7 +399,7 @@ class Settings(pydantic.BaseModel):
     def _with_bots(self, reading: Reading, given: Mapping[str, Any]) -> "Settings":
         """Return the settings with the bots of `BOTS_FILE`; problems go to *reading*.
 
-        What a bot does not say is as the environment says, *given*.
+        Settings that a bot omits are inherited from the environment, *given*.
         """
         made = [
             bot
@@ -409,13 +409,13 @@ class Settings(pydantic.BaseModel):
         secrets = [
             secret for bot in made for secret in bot.settings.chatwoot_webhook_secret
         ]
-        # Once each, and the service's own first.
+        # Without duplicates, and the service's own first.
         known = dict.fromkeys([*self.chatwoot_webhook_secret, *secrets])
         tokens = [self.chatwoot_api_token]
         tokens += [bot.settings.chatwoot_api_token for bot in made]
         ours = {
             "chatwoot_webhook_secret": tuple(known),
-            # A token is good in all of its account, whosever it is.
+            # The token of any bot works in its whole account.
             "chatwoot_api_token": next(filter(None, tokens), None),
         }
         settings = self.model_copy(update=ours)
@@ -436,8 +436,8 @@ class Settings(pydantic.BaseModel):
             if not self._listens_to(inbox):
                 reading.refuse(
                     (*entry.key, "inboxes"),
-                    f"{inbox} is not in CHATWOOT_INBOX_ID, so this bot would hear "
-                    "nothing of it; add it there, or empty that",
+                    f"{inbox} is not in CHATWOOT_INBOX_ID, so this bot would get "
+                    "no message from it; add it there, or unset CHATWOOT_INBOX_ID",
                 )
         if settings is None:
             return None
@@ -462,7 +462,7 @@ class Settings(pydantic.BaseModel):
 
     @property
     def bots(self) -> tuple["BotSettings", ...]:
-        """Return the bots; the first one, without inboxes, serves all that are left."""
+        """Return the bots; the first, without inboxes, serves all other inboxes."""
         return self._bots or (BotSettings(settings=self),)
 
     def bot_for(self, inbox: Inbox) -> "BotSettings":
@@ -470,7 +470,7 @@ class Settings(pydantic.BaseModel):
         return next((bot for bot in self.bots if inbox in bot.inboxes), self.bots[0])
 
     def serves(self, inbox_id: int | None) -> bool:
-        """Return whether conversations of the inbox are any business of ours.
+        """Return whether a bot serves conversations of the inbox.
 
         Args:
             inbox_id: Chatwoot's; None in a body that names none.
@@ -479,11 +479,11 @@ class Settings(pydantic.BaseModel):
             return True
         if not self._listens_to(inbox_id):
             return False
-        # Asked for every delivery, and most services have no such file.
+        # Runs for every delivery, and most services have no such file.
         return self.bots_file is None or NOBODYS not in self.bot_for(inbox_id).rules
 
     def elsewhere(self, event: Event) -> str | None:
-        """Return why an event is no business of ours, or None."""
+        """Return the reason to ignore an event of another inbox or account, or None."""
         account = self.chatwoot_account_id
         if account is not None and event.account_id not in (None, account):
             return "other_account"
@@ -494,7 +494,7 @@ class Settings(pydantic.BaseModel):
         return "ignored_contact" if self.ignores(event) else None
 
     def ignores(self, event: Event) -> bool:
-        """Return whether an event is of a contact whom the bot leaves alone."""
+        """Return whether the bot ignores the event's contact."""
         seen = event.conversation
         if seen is None or not seen.addresses:
             return False
@@ -502,7 +502,7 @@ class Settings(pydantic.BaseModel):
         return left_alone(seen.addresses, bot.ignore_contacts)
 
     def names(self, inbox_id: int | None) -> bool:
-        """Return whether the operator has said that the inbox is ours."""
+        """Return whether the settings name the inbox."""
         own = [inbox for bot in self.bots for inbox in bot.inboxes]
         return inbox_id in (*self.chatwoot_inbox_id, *own)
 
@@ -523,9 +523,9 @@ class Settings(pydantic.BaseModel):
 
     @property
     def is_public(self) -> bool:
-        """Whether others than this machine are meant to reach the service.
+        """Whether clients on other machines are meant to reach the service.
 
-        Then a proxy on this machine may pass their requests on as if they were ours.
+        A proxy on this machine may then forward their requests from a local address.
         """
         return bool(self.public_url or self.cors_origins or self.chatwoot_configured)
 
@@ -538,7 +538,7 @@ class Settings(pydantic.BaseModel):
     def booking(self) -> Literal["calcom", "link", "own"] | None:
         """Return how contacts book calls, or None when they cannot.
 
-        Beside Cal.com the link is for when that cannot be reached.
+        With Cal.com, the link serves while Cal.com cannot be reached.
         """
         if self.calcom_api_key and self.calcom_event_type_id:
             return "calcom"
@@ -548,7 +548,7 @@ class Settings(pydantic.BaseModel):
 
     @property
     def responder_name(self) -> str:
-        """Return which responder answers: as set, or what the keys suggest."""
+        """Return the responder that is set, or the one that the keys imply."""
         return self.responder or ("openai" if self.has_model else "mock")
 
     @property
@@ -569,7 +569,7 @@ class Settings(pydantic.BaseModel):
 
     @property
     def fallback(self) -> Literal["handoff", "mock"]:
-        """Return what answers when the model does not."""
+        """Return the fallback for a model that does not answer."""
         if self.llm_fallback:
             return self.llm_fallback
         return "handoff" if self.chatwoot_configured else "mock"
@@ -582,13 +582,13 @@ class Settings(pydantic.BaseModel):
         own: SecretStr | str = getattr(self, preset.setting)
         key = own if isinstance(own, SecretStr) else None
         model = preset.model or str(own)
-        # A default, copied along with .env.example, is no name at other servers.
+        # The default, copied from .env.example, is unknown to other servers.
         if self.openai_model not in OPENAI_MODELS:
             model = self.openai_model
         return _llm(self.openai_base_url or preset.base_url, key, model)
 
     def embedding(self) -> Llm | None:
-        """Return the model that makes vectors, or None.
+        """Return the model that computes embeddings, or None.
 
         A key is only sent to the server that it was given for.
         """
@@ -600,7 +600,7 @@ class Settings(pydantic.BaseModel):
         return _llm(url or self.openai_base_url, self.embedding_api_key, model)
 
     def second_llm(self) -> Llm | None:
-        """Return the model that is asked when the first responder fails, or None."""
+        """Return the fallback provider's model, or None."""
         if self.responder_name == "mock":
             return None
         base_url, key = self.openai_fallback_base_url, self.openai_fallback_api_key
@@ -608,11 +608,11 @@ class Settings(pydantic.BaseModel):
         if base_url or key:
             return _llm(base_url, key, model or OPENAI_MODEL)
         if model and self.has_model:
-            return self.llm()._replace(model=model)  # another one of the same server
+            return self.llm()._replace(model=model)  # a second model, same server
         return None
 
     def transcription(self) -> Llm | None:
-        """Return what listens to voice notes, or None."""
+        """Return the model that transcribes voice notes, or None."""
         if self.transcription_model.lower() == "none" or not self.has_model:
             return None
         model = self.transcription_model
@@ -638,12 +638,12 @@ class BotSettings:
     """The operator's choices for one bot.
 
     Attributes:
-        settings: the environment's, with the bot's own in their place.
-        inboxes: that it serves; none for all without another bot.
-        languages: codes of those it speaks; all when empty.
-        rules: call a human.
+        settings: the environment's, overridden by the bot's own.
+        inboxes: that it serves; empty for all inboxes without another bot.
+        languages: codes of the languages it answers in; all when empty.
+        rules: that hand over.
         endpoints: that the model may call.
-        own: the settings that it says itself, by field.
+        own: fields that the bot overrides.
     """
 
     settings: Settings
@@ -665,14 +665,14 @@ class BotSettings:
         )
 
 
-# What was asked before the file left out an inbox is answered by a human.
+# Hand over messages of an inbox that the bots file does not name any more.
 NOBODYS = Rule(because="No bot of BOTS_FILE serves this inbox.")
 
 
 OWN_RESPONDER = re.compile(
     r"\A(?:langgraph:(?=.*:))?(?!langgraph:)\w++(?:\.\w++)*+:\w+"
 )
-# Any of them names the model's server, see `Settings.has_model`.
+# Each of these names the model's server, see `Settings.has_model`.
 MODELS = frozenset(
     {"openai_api_key", "openai_base_url", *(preset.setting for preset in PRESETS)}
 )
@@ -681,12 +681,12 @@ TRUE = ("1", "on", "t", "true", "y", "yes")
 
 
 def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield what no single variable shows: (variable, how to mend it)."""
+    """Yield problems of variables in combination: (variable, problem and fix)."""
     if given.get("shadow", "").lower() in TRUE:
         yield (
             "SHADOW",
-            "is not in this release, so the bot would answer your contacts. Unset it "
-            "if it may; otherwise wait for the release that has it",
+            "is not supported in this release, so the bot would answer your contacts. "
+            "Unset it to let the bot answer, or wait for a release that supports it",
         )
     yield from _booking_conflicts(given)
     name = given.get("responder", "mock")
@@ -699,7 +699,7 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if name == "openai" and not MODELS & given.keys():
         yield (
             "OPENAI_API_KEY",
-            "is needed with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
+            "is required with RESPONDER=openai; a local server needs OPENAI_BASE_URL "
             "instead",
         )
 
@@ -707,22 +707,22 @@ def _conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def _disconnected(
     given: Mapping[str, str], entries: Sequence[Entry]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is missing for Chatwoot: (variable, how to mend it).
+    """Yield settings that Chatwoot needs: (variable, problem and fix).
 
     Args:
-        entries: the bots of `BOTS_FILE`, which may have all of it themselves.
+        entries: the bots of `BOTS_FILE`, which may have all settings themselves.
     """
     if "chatwoot_base_url" not in given:
         return
     unsigned = given.get("chatwoot_allow_unsigned", "").lower() in TRUE
-    # Not only its presence: a lone comma is no secret.
+    # Not only its presence: a lone comma is not a secret.
     secrets = _commas(given.get("chatwoot_webhook_secret", ""))
     own = any("chatwoot_webhook_secret" in entry.settings for entry in entries)
     if not secrets and not own and not unsigned:
         yield (
             "CHATWOOT_WEBHOOK_SECRET",
-            "is needed with CHATWOOT_BASE_URL, or anybody could speak for your "
-            "contacts. Copy it from the bot's page in Chatwoot; only for Chatwoot "
+            "is required with CHATWOOT_BASE_URL, or anyone could forge messages of "
+            "your contacts. Copy it from the bot's page in Chatwoot; only for Chatwoot "
             "before 4.13, which does not sign, set CHATWOOT_ALLOW_UNSIGNED=true",
         )
     speaking = [entry for entry in entries if entry.inboxes != (WEB,)]
@@ -730,33 +730,33 @@ def _disconnected(
     if "chatwoot_api_token" not in given and not (speaking and own):
         yield (
             "CHATWOOT_API_TOKEN",
-            "is needed with CHATWOOT_BASE_URL to post replies. Copy the access "
+            "is required with CHATWOOT_BASE_URL to post replies. Copy the access "
             "token from the bot's page in Chatwoot",
         )
 
 
 def _impatient(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Yield what would have every contact apologized to instead of answered."""
+    """Reject settings under which every answer would miss its deadline."""
     wait_s = min(settings.quiet_seconds, settings.max_wait_seconds)
     if wait_s >= settings.answer_deadline_seconds:
         yield (
             "ANSWER_DEADLINE_SECONDS",
-            f"must be longer than {wait_s:g}, for which QUIET_SECONDS and "
-            "MAX_WAIT_SECONDS let every contact wait, or none gets an answer",
+            f"must be longer than {wait_s:g}: QUIET_SECONDS and MAX_WAIT_SECONDS "
+            "delay every answer by that many seconds",
         )
 
 
 def _without_model(
     given: Mapping[str, str], entries: Sequence[Entry]
 ) -> Iterator[tuple[str, str]]:
-    """Yield what keeps contacts from reading the demo's text by accident.
+    """Require a model, so that contacts do not get the demo's text by accident.
 
     Args:
         entries: the bots of `BOTS_FILE`, which may have a model each.
     """
     if "chatwoot_base_url" not in given:
         return
-    # An inbox that no bot of the file serves goes to an agent, without a model.
+    # An inbox without a bot in the file goes to agents, without a model.
     bots = [entry.settings for entry in entries if entry.inboxes != (WEB,)]
     if any(
         not (MODELS | {"responder"}) & (given.keys() | own.keys())
@@ -764,9 +764,9 @@ def _without_model(
     ):
         yield (
             "OPENAI_API_KEY",
-            "is needed with CHATWOOT_BASE_URL, or your contacts would read the demo's "
-            "text. Set it, or GROQ_API_KEY, OPENROUTER_API_KEY, OLLAMA_MODEL or "
-            "OPENAI_BASE_URL; set RESPONDER=mock to answer with the demo's text",
+            "is required with CHATWOOT_BASE_URL, or your contacts would get the "
+            "demo's text. Set it, or GROQ_API_KEY, OPENROUTER_API_KEY, OLLAMA_MODEL "
+            "or OPENAI_BASE_URL; set RESPONDER=mock to answer with the demo's text",
         )
 
 
@@ -774,21 +774,21 @@ def _booking_conflicts(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     if "calcom_event_type_id" in given and "calcom_api_key" not in given:
         yield (
             "CALCOM_API_KEY",
-            "is needed with CALCOM_EVENT_TYPE_ID; Cal.com makes one in Settings, "
-            "API keys",
+            "is required with CALCOM_EVENT_TYPE_ID; create one in Cal.com under "
+            "Settings, API keys",
         )
     # Bots may have an event type each.
     alone = "calcom_event_type_id" not in given and "bots_file" not in given
     if "calcom_api_key" in given and alone:
         yield (
             "CALCOM_EVENT_TYPE_ID",
-            "is needed with CALCOM_API_KEY; it is the number in the address of the "
+            "is required with CALCOM_API_KEY; it is the number in the address of the "
             "event type's page in Cal.com",
         )
 
 
 def _unreadable(given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield which files cannot be used: (variable, why)."""
+    """Yield files that cannot be used: (variable, reason)."""
     folder = given.get("knowledge_dir")
     if folder and not Path(folder).is_dir():
         yield "KNOWLEDGE_DIR", "names a folder that does not exist"

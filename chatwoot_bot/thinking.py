@@ -1,4 +1,4 @@
-"""Work that must stop at once when somebody else speaks."""
+"""A cancellable task owned by one turn."""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine
@@ -44,14 +44,14 @@ class Thinking:
         """Await *thought* in a task of its own, so that `interrupt` can stop it.
 
         One that takes a cancellation for one more error to try again after, as an
-        operator's code may, holds nobody up.
+        operator's code may, does not block the caller.
 
         Args:
             for_s: no longer than this.
             waited_s: what of the time until now does not count.
 
         Raises:
-            Interrupted: somebody was faster.
+            Interrupted: a newer message or an agent was first.
             TimeoutError: it takes too long.
         """
         if self._interrupted is not None:
@@ -100,7 +100,7 @@ async def let_go(tasks: Collection[asyncio.Task[Any]]) -> None:
     for task in tasks:
         if not task.done():
             log.error(
-                "does not stop when it is cancelled",
+                "task ignored its cancellation",
                 code=getattr(task.get_coro(), "__qualname__", ""),
             )
         # The loop itself holds tasks only weakly.
@@ -111,7 +111,7 @@ async def let_go(tasks: Collection[asyncio.Task[Any]]) -> None:
 def _is_over(task: asyncio.Task[Any]) -> None:
     _LEFT.discard(task)
     if not task.cancelled():
-        task.exception()  # so that asyncio does not complain that nobody asked
+        task.exception()  # so that asyncio does not report it as never retrieved
 
 
 _LEFT: set[asyncio.Task[Any]] = set()

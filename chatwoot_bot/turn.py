@@ -1,6 +1,6 @@
 """One answer, from a leased conversation to a delivered reply. Read this first.
 
-    load        what is owed, what was kept and not yet said, who holds it
+    load        unanswered messages, stored replies, the state
     say kept    first finish what an earlier turn began
     decide      ignore, human, handover or bot, with a reason
     read        what the contact has sent besides text
@@ -10,9 +10,9 @@
     look again  ask Chatwoot who holds the conversation now
     keep        the reply, its key and what it answers, in one transaction
     say         deliver it through the channel
-    finish      give the lease back; sum up, beside it, what the model sees no more
+    finish      release the lease; in the background, summarize older messages
 
-The conversation is the unit of work: a turn answers everything that is owed,
+The conversation is the unit of work: a turn answers all unanswered messages,
 together, once. What is kept is said by this turn or by the next one that leases the
 conversation, in this process or another.
 """
@@ -270,7 +270,7 @@ class Turn:
         see, the status, and whose the conversation is; then the notes.
         """
         conversation = situation.conversation
-        self.log.info("reply kept", route=str(decision.route), reason=decision.reason)
+        self.log.info("reply stored", route=str(decision.route), reason=decision.reason)
         if decision.route is Route.HANDOVER:
             self.engine.metrics.handovers.labels(decision.reason).inc()
         public = list(takewhile(lambda reply: reply.kind not in FOR_AGENTS, kept))
@@ -306,7 +306,7 @@ class Turn:
         return [reply for reply in replies if reply.kind not in ends]
 
     async def _leave(self, situation: Situation, decision: Decision) -> End:
-        """Say nothing: a human answers, or nobody need."""
+        """Send nothing: an agent answers, or no answer is needed."""
         if not situation.owed:
             return End()
         await self.engine.db.write(
@@ -316,12 +316,12 @@ class Turn:
             now=self.engine.clock(),
             ignored=decision.route is Route.IGNORE,
         )
-        self.log.info("left to a human", reason=decision.reason)
+        self.log.info("conversation left to agents", reason=decision.reason)
         self._count(decision, "silent")
         return End(record=self._record(decision, "silent"))
 
     def _overtaken(self, decision: Decision, reason: str) -> End:
-        """Drop the draft; what is still owed is answered by the next turn."""
+        """Drop the draft; the next turn answers the unanswered messages."""
         self.is_overtaken = True
         self.log.info("draft dropped", reason=reason)
         self._count(decision, "dropped")

@@ -54,7 +54,7 @@ class Worker:
         self._wake_at = 0.0
         self._stopping = False
         self._busy_since: float | None = None
-        # By conversation, of turns that were overtaken.
+        # By conversation, of superseded turns.
         self._in_line_s: dict[str, float] = {}
         self._idle = asyncio.Event()
         self._idle.set()
@@ -83,7 +83,7 @@ class Worker:
     async def run(self) -> None:
         """Claim and run until `stop`; a failure of this loop ends the process."""
         if self._db.is_sqlite:
-            # The file is ours alone, so whoever held these leases is dead.
+            # The file is ours alone, so the workers that held these leases are dead.
             await self._db.write(turns.reclaim, now=self._clock())
         async with asyncio.TaskGroup() as side:
             others = [
@@ -108,7 +108,7 @@ class Worker:
             try:
                 due_at = await self._claim()
             except StoreError as error:
-                log.error("cannot claim", error=str(error))
+                log.error("claim failed", error=str(error))
                 due_at = self._clock() + POLL_S
             now = self._clock()
             self.looked_at = now
@@ -132,7 +132,7 @@ class Worker:
         for lease in leases:
             self._start(lease)
         if len(leases) < room:
-            self._busy_since = None  # nobody waits any more
+            self._busy_since = None  # no turn waits any more
         return self._clock() + (0.0 if leases else POLL_S)
 
     def _start(self, lease: Lease) -> None:
@@ -195,7 +195,7 @@ class Worker:
                 return None
             except StoreError as error:
                 # The database is away, perhaps for a restart.
-                turn.log.error("cannot give the lease back", error=str(error))
+                turn.log.error("lease release failed", error=str(error))
                 await asyncio.sleep(GIVE_BACK_EVERY_S)
         return None  # the lease has run out by itself
 
@@ -219,7 +219,7 @@ class Worker:
                     turn.interrupt("lease_lost")
 
     async def _watch(self) -> None:
-        """See that nobody waits longer than the deadline, for whatever reason."""
+        """Find contacts who wait longer than the deadline, for any reason."""
         deadline_s = self._engine.rules.policy.answer_deadline_s
         while True:
             await asyncio.sleep(min(WATCH_S, deadline_s / 2))
@@ -232,12 +232,12 @@ class Worker:
                 log.error("watchdog failed", error=str(error))
                 continue
             if late:
-                log.warning("contacts wait too long", conversations=late)
+                log.warning("answers overdue", conversations=late)
                 self._metrics.late.inc(late)
                 self.wake(now)
 
     async def stop(self, *, grace_s: float) -> bool:
-        """Claim no more, let running turns end, give back what is left.
+        """Claim no more, let running turns end, release the leases.
 
         Args:
             grace_s: how long running turns may take; they are not given it twice.
@@ -273,7 +273,7 @@ class Worker:
                 now=self._clock(),
             )
         except StoreError as error:
-            log.warning("lease not given back", error=str(error))
+            log.warning("lease release failed", error=str(error))
 
 
 async def _wait(event: asyncio.Event, timeout_s: float) -> None:

@@ -23,7 +23,7 @@ BOOKINGS_VERSION = "2024-08-13"
 ATTEMPTS = 3
 RETRY_FOR_S = 4.0
 READ_S = 4.0
-# A booking makes an event in somebody's calendar and sends mails before it answers.
+# A booking makes an event in a host's calendar and sends mails before it answers.
 WRITE_S = 10.0
 # By what a booking is known to be ours; at most 40 characters (Cal.com).
 KEY = "chatwoot_bot_key"

@@ -50,12 +50,12 @@ class Shown:
 
 
 def refused(request: httpx.Request, response: httpx.Response) -> BookingError:
-    """Return what a refusal means, and log what the operator can mend."""
+    """Return what a refusal means, and log what the operator can fix."""
     status = response.status_code
     problem = _problem(request, response)
     what = f"{request.method} {request.url.path} answered {status}"
     if problem is Problem.UNAVAILABLE:
-        log.warning("Cal.com refused", call=what, hint=HINTS.get(status))
+        log.warning("Cal.com request refused", call=what, hint=HINTS.get(status))
     again = status == 429 or (request.method == "GET" and status >= 500)
     return BookingError(f"Cal.com: {what}", problem=problem, retryable=again)
 

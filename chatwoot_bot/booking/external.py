@@ -16,7 +16,7 @@ from .calcom import CalcomClient
 from .calendar import kept
 
 ATTEMPTS = 2
-# A booking that was moved leads to the next; nobody moves one more often than this.
+# A booking that was moved leads to the next; follow at most this many moves.
 LONGEST_CHAIN = 20
 
 
@@ -137,7 +137,7 @@ class CalcomCalendar:
         except BookingError as error:
             if error.problem is not Problem.UNKNOWN:
                 raise
-            # Somebody has deleted it there.
+            # It was deleted in Cal.com.
             return kept(await self._db.write(agenda.cancel, booking, now=now))
         if latest.state is not BookingState.CANCELLED:
             latest = await self._cancel(booking, latest)

@@ -1,4 +1,4 @@
-"""Where the commands find the settings: the environment, and `.env` beside it."""
+"""Load the settings of the commands from the environment and `.env`."""
 
 import os
 import re
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 def load_settings() -> Settings:
-    """Return the settings of the environment and `.env`, or exit and say why not."""
+    """Return the settings of the environment and `.env`, or exit with the reason."""
     try:
         return Settings.load(os.environ, env_file=ENV_FILE)
     except SettingsError as error:
@@ -29,13 +29,12 @@ def load_settings() -> Settings:
 
 
 def begin(**overrides: object) -> Settings:
-    """Return the settings of a service that begins to run, or exit and say why not.
+    """Return the settings of a service that starts, or exit with the reason.
 
-    Logs are set up then, and code of the operator's own finds in the environment what
-    `.env` says.
+    Set up logging, and export `.env` to the environment for the operator's own code.
 
     Args:
-        overrides: what stands above both, by field; None leaves it.
+        overrides: values that replace both, by field; None leaves a setting.
     """
     given = {name.upper(): str(v) for name, v in overrides.items() if v is not None}
     file = EnvFile()
@@ -48,19 +47,19 @@ def begin(**overrides: object) -> Settings:
         raise refused(error) from error
     logs.configure(settings.log_level, settings.log_format)
     for name, why in doubts(file, os.environ).items():
-        log.warning("not heeded in the .env file", name=name, why=why)
+        log.warning(".env entry ignored", name=name, why=why)
     file.share(os.environ)
     return settings
 
 
 def refused(error: ChatwootBotError) -> typer.Exit:
-    """Say why the start is refused; return the end, with 2 for unusable settings."""
+    """Print why the start is refused; return exit code 2 for invalid settings."""
     echo(f"chatwoot-bot cannot start: {error}", fg="red", err=True)
     return typer.Exit(2 if isinstance(error, SettingsError) else 1)
 
 
 def doubts(file: EnvFile, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what in *file* is most likely not meant so: name or line → why.
+    """Return probable mistakes in *file*: name or line → reason.
 
     `BOTS_FILE` may name variables of any name, for tokens.
     """

@@ -17,7 +17,7 @@ def bound(host: str, port: int) -> Iterator[list[socket.socket]]:
     uvicorn would end the process itself, and name neither setting.
 
     Raises:
-        ChatwootBotError: there is none; it says which setting to mend.
+        ChatwootBotError: there is none; the message names the setting to fix.
     """
     with contextlib.ExitStack() as stack:
         try:

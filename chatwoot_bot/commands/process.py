@@ -1,4 +1,4 @@
-"""How a service runs in its process, and ends."""
+"""Run a service in its process and end it in order."""
 
 import asyncio
 import os
@@ -18,16 +18,16 @@ from .terminal import echo
 
 log = structlog.get_logger(__name__)
 
-# When all is given back, what is left has so long to end.
+# After the shutdown, tasks and threads that still run have this long to end.
 END_S = 5.0
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run *main* to its end, or say why not.
+    """Run *main* to its end, or print why it cannot run.
 
     Raises:
-        typer.Exit: 2 for unusable settings, 1 for what else keeps a service from its
-            work, 130 when it was interrupted.
+        typer.Exit: 2 for invalid settings, 1 for other failures, 130 when it was
+            interrupted.
     """
     _heed_interrupts()
     try:
@@ -42,10 +42,10 @@ def run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:
-    """Run *main*; soon after its end the process ends, whatever else still runs.
+    """Run *main*; end the process soon afterwards, even if tasks still run.
 
-    Code of the operator's may take a cancellation for one more error, or block a
-    thread; asyncio would wait for both.
+    The operator's code may swallow a cancellation or block a thread; asyncio would
+    wait for both.
     """
     status = 1
     last = None
@@ -64,7 +64,7 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 
 def _leave(status: int) -> None:
-    log.error("something does not end when it is stopped; the process leaves it")
+    log.error("shutdown timed out, exit forced")
     sys.stdout.flush()
     os._exit(status)
 
@@ -72,7 +72,7 @@ def _leave(status: int) -> None:
 def stopping_signals() -> list[signal.Signals]:
     """Return the signals that end a service in order.
 
-    A terminal that closes sends SIGHUP; `nohup` has it ignored, and so it stays.
+    A closing terminal sends SIGHUP; under `nohup` the process ignores it.
     """
     ended = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -81,8 +81,8 @@ def stopping_signals() -> list[signal.Signals]:
 
 
 def _heed_interrupts() -> None:
-    """Let SIGINT stop the process, by which a part that dies stops it too.
+    """Let SIGINT stop the process; a failed background task uses it too.
 
-    A shell's script starts what it puts into the background with SIGINT ignored.
+    Shell scripts start background processes with SIGINT ignored.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -143,7 +143,7 @@ class Http(HttpToolsProtocol):
             self._connections.wait(self, len(piece))
         elif is_busy:
             self._connections.wait_no_more(self)
-        else:  # nothing yet, or the rest of a body that nobody reads
+        else:  # nothing yet, or the rest of an unread body
             self._connections.wait(self)
 
     def _refuse(self, refusal: Refusal) -> None:

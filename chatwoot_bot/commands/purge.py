@@ -1,4 +1,4 @@
-"""`chatwoot-bot purge`: what is kept no longer."""
+"""`chatwoot-bot purge`: delete old conversations and deliveries."""
 
 import asyncio
 import re
@@ -19,17 +19,16 @@ from .terminal import echo
 SECONDS = {"d": 86_400, "w": 7 * 86_400}
 
 OlderThan = Annotated[
-    str, typer.Option(help="In days or weeks, like 90d or 12w; not less than a day.")
+    str, typer.Option(help="Age in days or weeks, for example 90d or 12w.")
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Count, and delete nothing.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Count without deleting.")]
 
 
 def purge(older_than: OlderThan, dry_run: DryRun = False) -> None:
-    """Delete conversations in which nobody has written for long, and old deliveries.
+    """Delete old conversations and deliveries.
 
-    It works on the database of a running service. What waits for an answer, and who
-    has a call booked that is still to come, stays; so do knowledge and the sums of
-    what the model has cost.
+    Safe to run while the service is running. Conversations that await a reply or have
+    an upcoming booking are not deleted, nor are knowledge and cost totals.
     """
     before = time.time() - _seconds(older_than)
     settings = load_settings()
@@ -45,14 +44,15 @@ SPAN = re.compile(r"([1-9]\d{0,4})([dw])")
 
 
 def _seconds(span: str) -> int:
-    """Return a span like ``90d`` in seconds.
+    """Return a duration like ``90d`` in seconds.
 
     Raises:
-        typer.BadParameter: it is no such span.
+        typer.BadParameter: it is not a valid duration.
     """
     match = SPAN.fullmatch(span.strip().lower())
     if match is None:
-        raise typer.BadParameter(f"{span!r} is no span of days or weeks; write 90d")
+        problem = "is not a valid duration; use days or weeks, for example 90d"
+        raise typer.BadParameter(f"{span!r} {problem}")
     return int(match[1]) * SECONDS[match[2]]
 
 
@@ -62,14 +62,14 @@ async def _visit(settings: Settings, before: float, *, count_only: bool) -> str:
 
 
 async def _count(db: Database, before: float) -> str:
-    """Return what would go."""
+    """Return how much would be deleted."""
     conversations = await db.read(purging.count_conversations, before)
     deliveries = await db.read(purging.count_deliveries, before)
     return f"Would delete {_counted(conversations, deliveries)}."
 
 
 async def _delete(db: Database, before: float) -> str:
-    """Purge, and return what is gone."""
+    """Delete, and return how much."""
     conversations = await _repeat(db, purging.purge_conversations, before)
     for table, key in purging.BELONGINGS:
         await _walk(db, table, key)
@@ -79,7 +79,7 @@ async def _delete(db: Database, before: float) -> str:
 
 
 async def _repeat(db: Database, step: Callable[..., int], before: float) -> int:
-    """Take *step* until nothing is left; return how much it was."""
+    """Repeat *step* until nothing is left; return the total."""
     total = 0
     while count := await _gently(db, step, before):
         total += count
@@ -95,7 +95,7 @@ async def _walk(db: Database, table: Any, key: Any) -> None:
 
 
 async def _gently(db: Database, step: Callable[..., Any], *args: Any) -> Any:
-    """Take *step*, and then leave the database to the service for as long."""
+    """Run *step*, then pause for as long, to leave the database to the service."""
     began = time.monotonic()
     result = await db.write(step, *args)
     await asyncio.sleep(time.monotonic() - began)
@@ -103,4 +103,6 @@ async def _gently(db: Database, step: Callable[..., Any], *args: Any) -> Any:
 
 
 def _counted(conversations: int, deliveries: int) -> str:
-    return f"{conversations:,} conversations and {deliveries:,} deliveries"
+    noun = "conversation" if conversations == 1 else "conversations"
+    of_other = "delivery" if deliveries == 1 else "deliveries"
+    return f"{conversations:,} {noun} and {deliveries:,} {of_other}"

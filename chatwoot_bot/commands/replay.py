@@ -1,4 +1,4 @@
-"""`chatwoot-bot replay`: what failed for good, and another try."""
+"""`chatwoot-bot replay`: list and retry dead letters."""
 
 import asyncio
 import time
@@ -26,15 +26,15 @@ from .terminal import echo
 
 Name = Annotated[
     str | None,
-    typer.Argument(help="One of the list: a reply's key, or delivery:NUMBER."),
+    typer.Argument(help="A name of the list: a reply's key, or delivery:NUMBER."),
 ]
-Every = Annotated[bool, typer.Option("--all", help="Try everything again.")]
+Every = Annotated[bool, typer.Option("--all", help="Retry all dead letters.")]
 
 
 def replay(name: Name = None, every: Every = False) -> None:
-    """List dead letters, or try one or all of them again.
+    """List dead letters, or retry one or all of them.
 
-    It works on the database of a running service, which then does the rest.
+    Safe to run while the service is running, which then does the work.
     """
     settings = load_settings()
     try:
@@ -56,7 +56,7 @@ async def _replay(settings: Settings, name: str | None, *, every: bool) -> bool:
 
 
 async def _show(db: Database) -> bool:
-    table = Table("name", "conversation", "when", "what went wrong")
+    table = Table("name", "conversation", "time", "error")
     for row in await db.read(dead.list_replies):
         where = str(row["display_id"] or row["conversation_id"])
         table.add_row(
@@ -68,9 +68,9 @@ async def _show(db: Database) -> bool:
     console = VisibleConsole()
     if table.row_count:
         console.print(table)
-        console.print("Try again with: chatwoot-bot replay NAME, or --all")
+        console.print("To retry, run: chatwoot-bot replay NAME (or --all)")
     else:
-        console.print("Nothing has failed for good.")
+        console.print("There are no dead letters.")
     return True
 
 
@@ -97,19 +97,19 @@ async def _again(db: Database, settings: Settings, name: str) -> bool:
 
 
 async def _deliver_again(db: Database, settings: Settings, delivery_id: int) -> str:
-    """Take a stored delivery as if it came now; return what became of it.
+    """Accept a stored delivery as if it arrived now; return the outcome.
 
     Raises:
-        NotFoundError: there is nothing to take.
-        PayloadError: it is still not understood.
+        NotFoundError: the delivery or its body does not exist.
+        PayloadError: the body still cannot be parsed.
     """
     body = await db.read(dead.delivery_body, delivery_id)
     if body is None:
-        raise NotFoundError("there is no such delivery, or its body is not kept")
+        raise NotFoundError("there is no such delivery, or its body is not stored")
     try:
         event = parse(body)
     except PayloadError as error:
-        raise PayloadError(f"still not understood: {error}") from error
+        raise PayloadError(f"cannot be parsed: {error}") from error
     elsewhere = settings.elsewhere(event)
     if elsewhere:
         became = f"ignored ({elsewhere})"
@@ -128,14 +128,14 @@ async def _deliver_again(db: Database, settings: Settings, delivery_id: int) -> 
 def _became(accepted: Accepted) -> str:
     match accepted.outcome:
         case Outcome.DUPLICATE:
-            return "nothing to do, its message has come before"
+            return "nothing to do, its message is already stored"
         case Outcome.IGNORED:
             return f"ignored ({accepted.reason})"
         case _:
             return HANDED
 
 
-HANDED = "handed to the service"
+HANDED = "queued for the service"
 
 
 def _when(seconds: float) -> str:

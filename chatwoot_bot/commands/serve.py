@@ -1,4 +1,4 @@
-"""`chatwoot-bot serve`: the web, and the worker in the same process."""
+"""`chatwoot-bot serve`: run the web server and the worker in one process."""
 
 import asyncio
 import contextlib
@@ -67,8 +67,8 @@ async def _run(
 ) -> None:
     async with app.router.lifespan_context(app):
         _return_large_blocks()
-        # What was imported stays: a collection that walks over it takes 100 ms, in
-        # which nobody is answered. And a request leaves little for one to find.
+        # Imported modules stay in memory: a collection that walks them blocks the
+        # event loop for 100 ms, and a request leaves little garbage.
         gc.collect()
         gc.freeze()
         # The second number is small, or thousands of sockets are walked over at once.
@@ -81,10 +81,10 @@ async def _run(
 
 
 def _return_large_blocks() -> None:
-    """Have large blocks of memory go back to the system when they are freed.
+    """Return large blocks of memory to the system when they are freed.
 
-    By default glibc learns to keep blocks of each size that was freed once, and pages
-    of messages then leave holes that stay.
+    By default glibc raises its threshold to the largest block freed so far, and pages
+    of messages then fragment the heap.
     """
     with contextlib.suppress(AttributeError):  # another C library
         library = ctypes.CDLL(None)
@@ -93,7 +93,7 @@ def _return_large_blocks() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which says where it listens and lets waiting requests go at the end."""
+    """uvicorn that prints its address and releases waiting requests at shutdown."""
 
     def __init__(
         self, config: uvicorn.Config, app: Starlette, settings: Settings
@@ -115,9 +115,9 @@ class Server(uvicorn.Server):
         echo(f"chatwoot-bot is ready: http://{shown}:{port}", bold=True)
 
     def _print_link(self, url: str) -> None:
-        """Print how the operator signs in, where nothing else says who that is.
+        """Print a sign-in link for the operator when no ADMIN_TOKEN is set.
 
-        On the terminal and in no log: whoever reads it first is the operator.
+        Print it on the terminal and in no log: its first reader becomes the operator.
         """
         code = self._app.state.context.gate.link_code
         if code is None:
@@ -130,8 +130,8 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to `_serve`.
 
-        uvicorn would raise them again at the end, and the process would be gone
-        before running turns have ended and leases are given back.
+        uvicorn would raise them again at the end, and kill the process before
+        running turns end and leases are released.
         """
         yield
 
@@ -141,6 +141,6 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop; a page that waits for news is sent home at once."""
+        """Stop; end waiting requests and sockets at once."""
         self._app.state.context.hub.close()
         super().handle_exit(sig, frame)

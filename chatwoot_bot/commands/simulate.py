@@ -122,7 +122,7 @@ def simulate(
     ] = None,
     bare: Annotated[
         bool,
-        typer.Option(help="Connect nobody and keep serving, to try a set-up by REST."),
+        typer.Option(help="Start without a connected bot, to test `setup`."),
     ] = False,
 ) -> None:
     """Play Chatwoot on this machine: visitors ask, the service answers.

@@ -45,7 +45,7 @@ CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 
 def kind_of(data: bytes) -> str:
-    """Return the media type of *data*; `UNKNOWN` for what nobody here reads.
+    """Return the media type of *data*; `UNKNOWN` for an unsupported type.
 
     No more than the first `HEAD` bytes are looked at, however large the file is.
     """

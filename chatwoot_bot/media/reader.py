@@ -50,7 +50,7 @@ class MediaReader:
     """Reads the attachments of a transcript.
 
     Args:
-        transcriber: None when nobody listens to voice notes.
+        transcriber: None when voice notes are not transcribed.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ class Transcriber:
         """Return what is said in *data*, never empty.
 
         Raises:
-            MediaError: nobody can tell; retryable when a later turn may try.
+            MediaError: it failed; retryable when a later turn may try.
         """
         kind = await asyncio.to_thread(kinds.kind_of, data)
         if kind not in kinds.AUDIO:

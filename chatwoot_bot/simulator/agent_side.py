@@ -33,7 +33,7 @@ class AgentSide(Side):
         )
 
     async def agent_reads(self, conversation: int) -> None:
-        """Open the conversation; nobody is told of it.
+        """Open the conversation without sending an event.
 
         Source: docs/chatwoot/deliveries.md#updates.
         """
@@ -53,7 +53,7 @@ class AgentSide(Side):
         )
 
     async def assign(self, conversation: int, agent_id: int | None = 12) -> None:
-        """Assign the agent, or nobody; what the status does depends on the release."""
+        """Assign the agent, or unassign; the release decides what the status does."""
         if agent_id is not None and agent_id not in self.world.agents:
             raise LookupError(f"there is no agent {agent_id}")
         target = self._conversation(conversation)

@@ -67,7 +67,7 @@ ENDPOINTS = (
 )
 PREFIX = "/api/v1/accounts/{account_id:int}"
 FOREIGN_ACCOUNTS = frozenset({2})
-"""Accounts that exist but belong to somebody else."""
+"""Accounts that exist but belong to another customer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

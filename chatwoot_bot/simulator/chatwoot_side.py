@@ -1,4 +1,4 @@
-"""What Chatwoot itself and its channels do, when nobody asked for it."""
+"""Act as Chatwoot itself and its channels, without a user's request."""
 
 from .records import Draft, Message
 from .side import Side

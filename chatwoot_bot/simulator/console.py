@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 async def is_listening(url: str) -> bool:
-    """Return whether somebody accepts connections where *url* points."""
+    """Return whether a server accepts connections at *url*."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

@@ -106,7 +106,7 @@ class Lifecycle(Saving):
     def assign_agent(
         self, conversation: Conversation, agent_id: int | None, *, by: str
     ) -> None:
-        """Give the conversation to an agent or to nobody.
+        """Assign the conversation to an agent, or unassign it.
 
         Since 4.17 a pending conversation that a bot owns opens, in the same save.
         """

@@ -100,7 +100,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server as a guest in a loop that is not its own."""
+    """uvicorn's server in an event loop that the caller owns."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -112,10 +112,10 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close the door first, then show out whoever is inside.
+        """Close the door first, then disconnect the clients.
 
         At once, uvicorn and asyncio both overlook a connection that has just been
-        accepted: it would stay open, and nobody would know of it.
+        accepted: it would stay open unnoticed.
         """
         loop = asyncio.get_running_loop()
         for listener in sockets or ():

@@ -58,7 +58,7 @@ def _is_away(world: Saving, conversation: Conversation) -> bool:
 
 
 def _is_first(conversation: Conversation) -> bool:
-    """Return whether nobody has said anything to the contact before."""
+    """Return whether the contact has not been answered before."""
     kinds = {message.message_type for message in conversation.messages}
     return kinds.isdisjoint({"outgoing", "template"})
 

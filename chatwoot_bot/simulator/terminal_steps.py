@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class UsageError(Exception):
-    """A line that says nothing we know; the text is for whoever typed it."""
+    """A line that says nothing we know; the text is for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ def unmute(world: World, ask: Ask) -> None:
 
 
 def mark_seen(world: World, ask: Ask) -> Json:
-    """Note that the agent looked; nobody is told of it.
+    """Note that the agent looked, without sending an event.
 
     Source: docs/chatwoot/deliveries.md#updates.
     """
@@ -97,7 +97,7 @@ def mark_unread(world: World, ask: Ask) -> Json:
 
 
 def send_transcript(world: World, ask: Ask) -> None:
-    """Mail the conversation; here to nobody."""
+    """Accept the request to mail the conversation; send nothing."""
     if not ask.params.get("email"):
         raise MissingParameterError("email")
 

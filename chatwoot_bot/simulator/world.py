@@ -92,7 +92,7 @@ class World(Lifecycle):
 
     @property
     def agent(self) -> Agent:
-        """The human who acts when nobody is named."""
+        """The agent who acts by default."""
         return self.office.agents[DEFAULT_AGENT]
 
     @property
@@ -279,7 +279,7 @@ class World(Lifecycle):
         user_id: int | None = None,
         is_private: bool = False,
     ) -> None:
-        """Note that somebody switched the typing sign `on` or `off`."""
+        """Note that an agent switched the typing sign `on` or `off`."""
         if by == "agent_bot":
             conversation.typing.append(state)
         self._emit(

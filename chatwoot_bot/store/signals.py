@@ -108,13 +108,14 @@ async def listen(
             break
         except (psycopg.Error, TimeoutError) as error:
             why = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        log.warning("not listening to the database, trying again", error=why)
+        log.warning("database listener disconnected", error=why)
         await asyncio.sleep(RECONNECT_S)
     log.warning(
-        "cannot listen behind a pooler in transaction mode: this process polls the "
-        "database, and does not show typing and streamed words of other processes. "
-        "Set DATABASE_LISTEN_URL to the server itself, without the pooler",
+        "database listener unavailable",
         poll_s=POLL_S,
+        why="a pooler in transaction mode cannot listen: this process polls the "
+        "database, and shows no typing or streamed text of other processes",
+        fix="set DATABASE_LISTEN_URL to the server itself, without the pooler",
     )
     while True:
         missed()

@@ -23,7 +23,7 @@ async def _escalate(given: _Escalation, call: Call) -> Result:
     return Result(text="A human is called.", handover=reason)
 
 
-# The one tool that every bot has: nobody is left alone with a model.
+# The one tool of every bot: a contact can always reach an agent.
 ESCALATE = Tool(
     name="escalate_to_human",
     description=text("escalate_to_human"),

@@ -35,7 +35,7 @@ KINDS: Mapping[str, type] = {
 # In a value for the path. Servers and proxies take these for the end of a part of the
 # path, or decode them to something that is one, some more than once.
 BEYOND = "/\\;?#%"
-# Answers of a server that has done nothing; after any other nobody knows.
+# Answers of a server that has done nothing; after any other the outcome is unknown.
 UNDONE = frozenset({*range(300, 500)} - {408, 409, 425})
 
 
@@ -88,7 +88,7 @@ class _Exchange:
         """Ask the server.
 
         Raises:
-            ToolError: it has not done it; or, as a `DoubtfulError`, nobody knows.
+            ToolError: not done; or, as a `DoubtfulError`, outcome unknown.
         """
         request = self._request(values, call)
         try:

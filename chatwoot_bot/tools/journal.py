@@ -57,7 +57,7 @@ class Journal:
 
 
 def result_of(entry: Entry) -> Result | None:
-    """Return the recorded result; None while the effect is in doubt."""
+    """Return the recorded result; None while the outcome is unknown."""
     return None if entry.result is None else _RESULT.validate_json(entry.result)
 
 

@@ -51,7 +51,7 @@ def load(modules: Sequence[str]) -> list[Tool]:
     """Return the tools of *modules*, found as `import` finds them, or right here.
 
     Raises:
-        SettingsError: one of them cannot be used; it says why, and how to mend it.
+        SettingsError: one of them cannot be used; the message says why, and the fix.
     """
     imported = [import_module(name, setting="TOOLS") for name in modules]
     return [found for module in imported for found in _tools_of(module)]

@@ -208,7 +208,7 @@ class Toolbox:
         """Run the tool between its two records.
 
         Raises:
-            ToolError: it was not done, or nobody knows.
+            ToolError: it was not done, or the outcome is unknown.
         """
         entry = self._earlier(tool, arguments)
         is_first = entry is None
@@ -226,7 +226,7 @@ class Toolbox:
         except DoubtfulError:
             raise
         except ToolError:
-            # Of an earlier try nobody knows what it has done.
+            # The outcome of an earlier attempt is unknown.
             if is_first:
                 await self._recorder.undone(entry)
                 del self._entries[entry.key]
@@ -239,7 +239,7 @@ class Toolbox:
         """Return the same call, as an earlier attempt has made it.
 
         Raises:
-            ToolError: the tool is in doubt, and must not be run until that is settled.
+            ToolError: the tool's outcome is unknown; run it only once that is settled.
         """
         mine = [entry for entry in self._entries.values() if entry.name == tool.name]
         in_doubt = any(

@@ -66,12 +66,12 @@ async def list_conversations(request: Request) -> Response:
 
 
 async def take_over(request: Request) -> Response:
-    """Take a conversation, whoever holds it; the bot is silent at once."""
+    """Take over a conversation from any state; the bot stops at once."""
     return await _switch(request, enabled=True)
 
 
 async def release(request: Request) -> Response:
-    """Give a conversation back to the bot."""
+    """Hand a conversation back to the bot."""
     return await _switch(request, enabled=False)
 
 
@@ -90,7 +90,7 @@ async def _switch(request: Request, *, enabled: bool) -> Response:
 
 
 async def resolve(request: Request) -> Response:
-    """Close a conversation; what comes next is a new request, and the bot's."""
+    """Resolve a conversation; the bot answers the contact's next request."""
 
     def change(tx: sa.Connection, conversation_id: str, ctx: Context) -> Accepted:
         return human.resolve(
@@ -103,7 +103,7 @@ async def resolve(request: Request) -> Response:
 async def _operate(
     request: Request, change: Callable[[sa.Connection, str, Context], Accepted]
 ) -> Response:
-    """Do something to the conversation of the path, and show it afterwards."""
+    """Run an action on the conversation of the path, and return it."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     await read_model(request, Nothing, ctx.settings.max_body_bytes)
@@ -115,7 +115,7 @@ async def _operate(
 
 
 async def list_turns(request: Request) -> Response:
-    """Tell why the bot said what it said, the newest turn first."""
+    """List the turns with their decisions, the newest first."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     wanted = query(request, TurnQuery)
@@ -166,7 +166,7 @@ def _reply_out(row: sa.RowMapping) -> ReplyOut:
 
 
 async def list_dead_letters(request: Request) -> Response:
-    """List what failed for good."""
+    """List dead letters."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     items: list[DeadLetter] = [
@@ -195,7 +195,7 @@ async def list_dead_letters(request: Request) -> Response:
 
 
 async def replay(request: Request) -> Response:
-    """Try one dead letter again."""
+    """Retry one dead letter."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     name = request.path_params["dead_letter_id"]
@@ -232,7 +232,7 @@ async def _deliver_again(ctx: Context, number: str) -> None:
 
 
 async def stats(request: Request) -> Response:
-    """Count what became of the conversations, and what there is to do now."""
+    """Return outcome statistics and the current backlog."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     wanted = query(request, StatsQuery)

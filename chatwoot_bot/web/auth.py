@@ -197,7 +197,7 @@ class Attempts:
         """Let *address* try.
 
         Raises:
-            PaceError: it has failed too often, and is nobody else's.
+            PaceError: the address failed too often, and is not shared.
         """
         if address not in self._shared:
             self._failed.check(network(address))
@@ -385,7 +385,7 @@ class Gate:
             BusyError: the address has given too many wrong tokens.
         """
         if not self._admin_tokens or self.visitors.made(given):
-            return False  # somebody in the wrong place guesses at nothing
+            return False  # a client of another origin does not guess tokens
         return self._guessed(request, partial(self._is_one, given))
 
     def _is_one(self, given: str) -> bool:

@@ -13,7 +13,7 @@ from .schemas import BookingPage, BookingQuery, booking_out, cursor_out, unix
 
 
 async def list_bookings(request: Request) -> Response:
-    """List the calls that the bot has booked, the latest beginning first."""
+    """List the calls that the bot has booked, the latest start first."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     wanted = query(request, BookingQuery)
@@ -42,7 +42,7 @@ async def list_bookings(request: Request) -> Response:
 
 
 async def calendar_file(request: Request) -> Response:
-    """Get a call as a calendar file; the address, which nobody guesses, is the proof.
+    """Get a call as a calendar file; the unguessable address is the permission.
 
     Cal.com sends contacts a file of its own, so its calls have none here.
     """

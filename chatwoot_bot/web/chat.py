@@ -43,7 +43,7 @@ MAX_CONVERSATIONS = 100
 
 
 async def create_conversation(request: Request) -> Response:
-    """Begin a conversation; the token lets its visitor back in."""
+    """Start a conversation; its token lets the visitor return."""
     ctx = context(request)
     body = await read_model(request, NewConversation, ctx.settings.max_body_bytes)
     if not ctx.gate.is_agent(request):
@@ -79,7 +79,7 @@ async def begin(
 async def conversation_of_token(
     ctx: Context, token: str | None
 ) -> sa.RowMapping | None:
-    """Return the conversation that *token* lets its visitor into, or None."""
+    """Return the conversation that *token* belongs to, or None."""
     conversation_id = ctx.gate.visitors.conversation(token) if token else None
     if conversation_id is None:
         return None
@@ -87,7 +87,7 @@ async def conversation_of_token(
 
 
 async def get_conversation(request: Request) -> Response:
-    """Show one conversation with its state and last message."""
+    """Get one conversation with its state and last message."""
     ctx, row, proof = await _visited(request)
     agent = proof is not Proof.VISITOR
     shown = await with_last_message(ctx, row, agent=agent)
@@ -99,7 +99,7 @@ async def get_conversation(request: Request) -> Response:
 
 
 async def list_of_user(request: Request) -> Response:
-    """List a user's conversations: a returning visitor goes on with an earlier one."""
+    """List a visitor's conversations, so that a returning visitor can go on."""
     ctx = context(request)
     user_id = request.path_params["user_id"]
     visitor = await visitor_of(ctx, request, user_id, token=None)
@@ -186,7 +186,7 @@ async def list_messages(request: Request) -> Response:
 async def _wait_for_change(
     ctx: Context, row: sa.RowMapping, after: int, wait_s: float
 ) -> None:
-    """Return when there is a newer message, another state, or no time left."""
+    """Wait for a newer message or another state, at most until the timeout."""
     until = time.monotonic() + wait_s
     with ctx.hub.watch(row["id"]) as changed:
         # A signal alone proves nothing: it may tell of what the caller knows already.
@@ -202,7 +202,7 @@ async def _has_changed(ctx: Context, row: sa.RowMapping, after: int) -> bool:
 
 
 async def create_message(request: Request) -> Response:
-    """Say something; a visitor's message starts a turn."""
+    """Send a message; a visitor's message starts a turn."""
     ctx = context(request)
     body = await read_model(request, NewMessage, ctx.settings.max_body_bytes)
     if Sender(body.sender) is not Sender.CONTACT:
@@ -294,7 +294,7 @@ async def _store(
 
 
 async def edit_message(request: Request) -> Response:
-    """Give a message another text; visitors may change what they said themselves."""
+    """Edit a message; visitors may edit only their own."""
     ctx, row, message = await _own_message(request)
     body = await read_model(request, Edit, ctx.settings.max_body_bytes)
     if message["deleted_at"] is not None:
@@ -314,7 +314,7 @@ async def edit_message(request: Request) -> Response:
 
 
 async def delete_message(request: Request) -> Response:
-    """Take a message back; its place stays, and a second time does no harm."""
+    """Delete a message; it stays in the list without content. Idempotent."""
     ctx, row, message = await _own_message(request)
     await ctx.intake.follow(
         ctx.db.write(
@@ -359,7 +359,7 @@ async def _show_message(ctx: Context, message: sa.RowMapping) -> Response:
 
 
 async def escalate(request: Request) -> Response:
-    """Call a human."""
+    """Hand over to the team."""
     ctx, row, proof = await _visited(request)
     body = await read_model(request, Escalation, ctx.settings.max_body_bytes)
     require_web(row)

@@ -31,7 +31,7 @@ class Context:
         currency: of what the model costs.
         clock: Unix seconds.
         bodies: those that are arriving.
-        unserved: inboxes of which it was said that nobody serves them.
+        unserved: unserved inboxes that have been logged.
     """
 
     settings: Settings

@@ -40,7 +40,7 @@ async def on_request_error(request: Request, error: Exception) -> Response:
         raise error
     message = str(error)
     if isinstance(error, SignatureError):
-        # Whoever guesses at signatures must not learn which check failed.
+        # A caller who guesses signatures must not learn which check failed.
         message = "The delivery is not signed as expected."
     fields = error.fields if isinstance(error, ValidationError) else None
     response = respond(error.status_code, error.code, message, fields)
@@ -51,8 +51,8 @@ async def on_request_error(request: Request, error: Exception) -> Response:
 
 async def on_store_error(request: Request, error: Exception) -> Response:
     """Answer 500, never 503: Chatwoot repeats a bot's delivery on 500 only."""
-    log.error("could not store", path=request.url.path, error=str(error))
-    return respond(500, "storage_failed", "The database did not take it; try again.")
+    log.error("storage failed", path=request.url.path, error=str(error))
+    return respond(500, "storage_failed", "The database could not store it; try again.")
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -40,7 +40,7 @@ class StateChanged(TypedDict):
 
 
 class Typing(TypedDict):
-    """Somebody else writes, or has stopped."""
+    """Another participant started or stopped typing."""
 
     conversation_id: str
     sender: SenderName
@@ -89,8 +89,8 @@ SOCKETS = {
     "/ws/agents": "Every conversation; agents only.",
 }
 CLOSE_CODES = {
-    "4401": "No proof, or the wrong one.",
-    "4408": "Open for 12 hours: connect again, with the same proof.",
+    "4401": "Missing or invalid token.",
+    "4408": "Open for 12 hours: connect again, with the same token.",
     "4403": "Not from this site or this machine.",
     "4404": "There is no such conversation.",
     "4429": "Too many wrong tokens; try again in a minute.",

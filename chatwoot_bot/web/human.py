@@ -88,7 +88,7 @@ async def _toggle_one(
 
 
 async def status(request: Request) -> Response:
-    """Tell whether human mode is on, without changing anything."""
+    """Return whether human mode is on."""
     ctx = context(request)
     ctx.gate.require_agent(request)
     parameters = query(request, StatusQuery)

@@ -1,4 +1,4 @@
-"""`/openapi.json`: what the route table and the models say, in OpenAPI 3.1."""
+"""Build `/openapi.json` (OpenAPI 3.1) from the route table and the models."""
 
 import inspect
 import re
@@ -24,26 +24,26 @@ KIND_OF_PLACE = re.compile(r":\w+}")
 
 
 class Who(StrEnum):
-    """Whom an operation is for."""
+    """The callers that an operation is for."""
 
-    ANYBODY = "anybody"
+    ANYBODY = "everyone"
     VISITOR = "the conversation's visitor, and agents"
     AGENT = "agents"
     CHATWOOT = "Chatwoot"
 
 
-# Errors by whom an operation is for; others follow from its shape.
+# Errors by caller; further errors follow from the operation's shape.
 REFUSALS = {Who.ANYBODY: (), Who.CHATWOOT: (401,), Who.VISITOR: (401,)}
 MEANING = {
     400: "The body is not JSON.",
-    401: "No proof, or the wrong one.",
-    403: "Not from here, or not yours to change.",
-    404: "There is no such thing.",
-    409: "It exists, but not in a form that allows this.",
+    401: "Missing or invalid token.",
+    403: "Not allowed from this origin, or for this caller.",
+    404: "Not found.",
+    409: "The current state does not allow this.",
     413: "The body is longer than MAX_BODY_BYTES.",
-    422: "A field or a parameter is missing or wrong.",
-    429: "Too much is waiting, or too many wrong tokens; try again later.",
-    500: "The database did not take it; try again.",
+    422: "A field or a parameter is missing or invalid.",
+    429: "A rate limit is exceeded, or too many requests wait; try again later.",
+    500: "The database could not store it; try again.",
 }
 
 
@@ -52,11 +52,11 @@ class Operation:
     """One method of one path.
 
     Attributes:
-        body: the model of the JSON body; None when it takes none.
-        query: the model of the query string, likewise.
-        answer: the TypedDict of a success; None for something that is no JSON.
-        media: what a success is when it is no JSON.
-        errors: statuses that do not follow from the rest.
+        body: the model of the JSON body; None without a body.
+        query: the model of the query string; None without one.
+        answer: the TypedDict of a success; None when it is not JSON.
+        media: the media type of a success.
+        errors: statuses that do not follow from the other attributes.
     """
 
     method: str
@@ -72,7 +72,7 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Return what no other operation is called."""
+        """Return the unique name of the operation."""
         module = self.handler.__module__.rpartition(".")[2]
         return f"{module}_{self.handler.__name__}"
 
@@ -114,7 +114,7 @@ def document(operations: Sequence[Operation], *, version: str) -> Document:
 
 
 def _websockets(schemas: "_Schemas") -> Document:
-    """Describe what OpenAPI has no words for."""
+    """Describe the WebSockets, which OpenAPI cannot."""
     return {
         "sockets": SOCKETS,
         "frame": schemas.reference(Frame, sent=False),
@@ -126,16 +126,16 @@ def _websockets(schemas: "_Schemas") -> Document:
 
 
 class _Schemas:
-    """The models named so far, each once."""
+    """The models referenced so far, each once."""
 
     def __init__(self) -> None:
         self.found: Document = {}
 
     def reference(self, model: Any, *, sent: bool) -> Document:
-        """Return a reference to *model*, and keep it and what it stands on.
+        """Return a reference to *model*; store its schema and those it refers to.
 
         Args:
-            sent: by the service; otherwise it is taken.
+            sent: whether the service sends the model; otherwise it receives it.
         """
         schema = pydantic.TypeAdapter(model).json_schema(
             ref_template=REF, mode="serialization" if sent else "validation"

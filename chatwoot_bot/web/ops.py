@@ -23,12 +23,12 @@ STATIC = next(
 
 
 async def health(request: Request) -> Response:
-    """Tell that the process is alive."""
+    """Report that the process is alive."""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 async def ready(request: Request) -> Response:
-    """Tell whether the service can do its work; agents read it part by part."""
+    """Report whether the service is ready; agents get the status of each part."""
     ctx = context(request)
     human_mode = None
     try:
@@ -71,7 +71,7 @@ def page(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def widget(request: Request) -> Response:
-    """Serve the script that puts the visitor chat on another site's page."""
+    """Serve the script that embeds the web chat in another site."""
     anywhere = {"cross-origin-resource-policy": "cross-origin"}
     return FileResponse(
         STATIC / "widget.js", media_type="text/javascript", headers=anywhere
@@ -79,7 +79,7 @@ async def widget(request: Request) -> Response:
 
 
 class SecurityHeaders:
-    """Add to every response what keeps a page's scripts ours, and answers private.
+    """Add security headers: a content policy for pages, no caching of answers.
 
     Args:
         friends: origins whose pages may frame the visitor chat.

@@ -62,7 +62,7 @@ class Strangers:
         self.frames = Rate(FRAMES, FRAMES_S, message=TOO_MANY_FRAMES)
 
     def begin(self, connection: HTTPConnection) -> None:
-        """Let somebody begin a conversation.
+        """Let a visitor start a conversation.
 
         Raises:
             PaceError: their address has begun too many lately.
@@ -71,7 +71,7 @@ class Strangers:
             self._begun.take(self._address(connection))
 
     def write(self, connection: HTTPConnection, conversation_id: str) -> None:
-        """Let somebody write into a conversation.
+        """Let a visitor send a message.
 
         Raises:
             PaceError: too much was written into it lately, or by their address.
@@ -83,7 +83,7 @@ class Strangers:
             self._said.take(self._address(connection))
 
     def escalate(self, conversation_id: str) -> None:
-        """Let a visitor call a human.
+        """Let a visitor ask for a handover.
 
         Raises:
             PaceError: that was done too often in this conversation.
@@ -161,9 +161,10 @@ class Strangers:
             return
         self._has_warned = True
         log.warning(
-            "forwarding header ignored: if this address is a proxy, name it in "
-            "FORWARDED_ALLOW_IPS, or all its visitors share one limit",
+            "forwarding header ignored",
             address=host,
+            fix="if this is your proxy, add it to FORWARDED_ALLOW_IPS; otherwise all "
+            "its visitors share one limit",
         )
 
 

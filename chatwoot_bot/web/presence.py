@@ -87,7 +87,7 @@ class Presence:
                 try:
                     await self._write_changes()
                 except StoreError as error:
-                    log.warning("presence not written", error=str(error))
+                    log.warning("presence not stored", error=str(error))
                     await asyncio.sleep(RETRY_S)
         finally:
             with contextlib.suppress(StoreError):  # it ends by itself in a minute

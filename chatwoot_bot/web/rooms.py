@@ -173,7 +173,7 @@ class Rooms:
             try:
                 await self._look_around()
             except StoreError as error:
-                log.warning("cannot look around", error=str(error))
+                log.warning("change poll failed", error=str(error))
             await asyncio.sleep(POLL_S)
 
     async def _look_around(self) -> None:
@@ -199,7 +199,7 @@ class Rooms:
                 try:
                     await self._look(batch)
                 except StoreError as error:
-                    log.warning("cannot look for news", error=str(error))
+                    log.warning("message lookup failed", error=str(error))
                     self._dirty |= dict.fromkeys(batch)
                     await asyncio.sleep(RETRY_S)
 

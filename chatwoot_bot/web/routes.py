@@ -1,4 +1,4 @@
-"""All that can be asked of the service: one table for the router and for openapi."""
+"""The HTTP API in one table, for the router and for OpenAPI."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -248,13 +248,13 @@ OPERATIONS: Sequence[Operation] = [
 
 
 async def describe(request: Request) -> Response:
-    """Describe all of this to a machine."""
+    """Describe the HTTP API in OpenAPI."""
     return JSONResponse(described())
 
 
 @lru_cache
 def described() -> Document:
-    """Return the description; making it takes longer than a start should."""
+    """Return the description; building it would slow down every start."""
     return document(OPERATIONS, version=__version__)
 
 

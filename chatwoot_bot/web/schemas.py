@@ -1,7 +1,7 @@
-"""The bodies of our REST surface, as they travel.
+"""The bodies of the REST API.
 
-What comes in is a pydantic model and is checked; what goes out is a TypedDict and
-is described. `/openapi.json` is made from both.
+Request bodies are pydantic models that are validated; response bodies are TypedDicts
+that are described. `/openapi.json` is built from both.
 """
 
 import json
@@ -18,12 +18,12 @@ from ..store.bookings import OWN, BookingState
 from ..store.console import Cursor
 
 MAX_CONTENT = 150_000  # Chatwoot accepts no more
-# Of a visitor's message: ten pages, where anybody may write as much as they like.
+# Limit a visitor's message to ten pages, because the web chat is public.
 MAX_VISITOR_CONTENT = 20_000
 MAX_ID = 2**63 - 1
-# What can be written as a date in every time zone.
+# The last moment that can be written as a date in every time zone.
 END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
-# Of a place in a list, as we write it.
+# Length of a cursor, see `cursor_out`.
 MAX_CURSOR = 300
 
 
@@ -40,7 +40,7 @@ def _not_blank(value: str) -> str:
 
 
 def _cursor(value: object) -> object:
-    """Read what `cursor_out` has written."""
+    """Parse a cursor of `cursor_out`."""
     if not isinstance(value, str) or len(value) > MAX_CURSOR:
         raise ValueError("must be the next of an earlier answer")
     at, _, key = value.partition(":")
@@ -73,7 +73,7 @@ Before = Annotated[
 
 
 class Nothing(pydantic.BaseModel):
-    """A body that need not be there."""
+    """An optional, empty body."""
 
 
 class NewConversation(pydantic.BaseModel):
@@ -87,7 +87,7 @@ class NewMessage(pydantic.BaseModel):
     """Body of POST /conversations/{id}/messages."""
 
     content: Annotated[
-        Content, pydantic.Field(description="A user's: at most 20,000 characters.")
+        Content, pydantic.Field(description="A visitor's: at most 20,000 characters.")
     ]
     sender: Literal["user", "agent", "ai"] = "user"
     client_id: Line | None = None
@@ -112,7 +112,7 @@ class SignIn(pydantic.BaseModel):
 
 
 class Frame(pydantic.BaseModel):
-    """What a client sends on a socket: one of `message`, `typing` and `after`."""
+    """A client's frame on a socket: one of `message`, `typing` and `after`."""
 
     message: Content | None = None
     typing: Annotated[bool, pydantic.Field(strict=True)] | None = None
@@ -144,10 +144,10 @@ class ConversationQuery(pydantic.BaseModel):
     state: State | None = None
     user_id: Line | None = None
     display_id: int | None = pydantic.Field(
-        None, ge=1, le=MAX_ID, description="Chatwoot's number."
+        None, ge=1, le=MAX_ID, description="The number in Chatwoot."
     )
     account_id: int | None = pydantic.Field(
-        None, ge=1, le=MAX_ID, description="Chatwoot's; numbers are an account's own."
+        None, ge=1, le=MAX_ID, description="In Chatwoot; numbers differ by account."
     )
     before: Before | None = None
     limit: int = pydantic.Field(50, ge=1, le=200)
@@ -180,14 +180,14 @@ class StatsQuery(pydantic.BaseModel):
 
 
 class OptionOut(TypedDict):
-    """Something to choose from; the value is what is then said."""
+    """A quick reply; choosing it sends the value."""
 
     title: str
     value: str
 
 
 class MessageOut(TypedDict):
-    """One message; a deleted one keeps its place and has no content."""
+    """One message; a deleted message stays in the list without content."""
 
     id: int
     conversation_id: str
@@ -201,7 +201,7 @@ class MessageOut(TypedDict):
         str | None, pydantic.Field(description="The turn whose answer this is.")
     ]
     closes: Annotated[
-        bool, pydantic.Field(description="The conversation was resolved after it.")
+        bool, pydantic.Field(description="The message resolves the conversation.")
     ]
     options: Annotated[list[OptionOut], pydantic.Field(description="Quick replies.")]
 
@@ -213,8 +213,8 @@ class MessagePage(TypedDict):
     next: Annotated[
         int | None,
         pydantic.Field(
-            description="Give it as `after`, or as `before` if you did. A page of long "
-            "messages has fewer than `size`."
+            description="The next `after`, or the next `before` if you passed that. A "
+            "page of long messages has fewer than `size`."
         ),
     ]
     page: int
@@ -223,13 +223,13 @@ class MessagePage(TypedDict):
 
 
 class ConversationOut(TypedDict):
-    """One conversation; the fields that may be missing are for agents."""
+    """One conversation; optional fields are for agents."""
 
     id: str
     channel: Literal["web", "chatwoot"]
     state: Literal["ai", "handover_pending", "human"]
     reason: Annotated[
-        str | None, pydantic.Field(description="The rule that set the state last.")
+        str | None, pydantic.Field(description="Why the state changed last.")
     ]
     user_id: str | None
     name: str | None
@@ -240,11 +240,11 @@ class ConversationOut(TypedDict):
         pydantic.Field(description="In a list, its first 1,000 characters."),
     ]
     token: Annotated[
-        NotRequired[str], pydantic.Field(description="Lets its visitor back in.")
+        NotRequired[str], pydantic.Field(description="The visitor's token.")
     ]
     detail: Annotated[
         NotRequired[str | None],
-        pydantic.Field(description="The visitor's words when they called a human."),
+        pydantic.Field(description="The visitor's reason for the handover."),
     ]
     inbox_id: NotRequired[int | None]
     display_id: NotRequired[int | None]
@@ -262,7 +262,7 @@ class ConversationPage(TypedDict):
 
 
 class ReplyOut(TypedDict):
-    """One thing a turn said or tried to say, and how its delivery went."""
+    """One reply of a turn, and the state of its delivery."""
 
     key: str
     kind: str
@@ -275,7 +275,7 @@ class ReplyOut(TypedDict):
 
 
 class TurnOut(TypedDict):
-    """Why the bot said what it said."""
+    """One turn: the decision, its sources and its replies."""
 
     id: str
     decision: str
@@ -293,11 +293,11 @@ class TurnOut(TypedDict):
     outcome: str
     created_at: str
     draft: Annotated[
-        str | None, pydantic.Field(description="What it did not get to say.")
+        str | None, pydantic.Field(description="The draft that was not sent.")
     ]
     finish_reason: Annotated[
         str | None,
-        pydantic.Field(description="How the model's server says its answer ended."),
+        pydantic.Field(description="As the model's server reports it."),
     ]
     replies: list[ReplyOut]
 
@@ -318,7 +318,7 @@ class BookingOut(TypedDict):
         Literal["booked", "requested", "unsure", "cancelled"],
         pydantic.Field(
             description="Requested: Cal.com's host has to confirm it. Unsure: Cal.com "
-            "was asked, and nobody knows whether it has booked it."
+            "did not confirm whether it has booked the call."
         ),
     ]
     start: str
@@ -334,11 +334,11 @@ class BookingOut(TypedDict):
     calendar_file: Annotated[
         str | None,
         pydantic.Field(
-            description="Its address, with PUBLIC_URL in front if that is set. Null "
-            "for Cal.com's calls: their files come from there."
+            description="The URL, absolute if PUBLIC_URL is set. Null for calls in "
+            "Cal.com, which sends its own files."
         ),
     ]
-    external_id: Annotated[str | None, pydantic.Field(description="Cal.com's.")]
+    external_id: Annotated[str | None, pydantic.Field(description="In Cal.com.")]
     display_id: int | None
     url: Annotated[
         str | None,
@@ -349,14 +349,14 @@ class BookingOut(TypedDict):
 
 
 class BookingPage(TypedDict):
-    """Calls booked by the bot, the latest beginning first."""
+    """Calls booked by the bot, the latest start first."""
 
     items: list[BookingOut]
     next: Annotated[str | None, pydantic.Field(description="Give it as `before`.")]
 
 
 class DeadLetter(TypedDict):
-    """A reply that cannot be said, or a delivery that was not understood."""
+    """A reply that cannot be delivered, or a delivery that cannot be parsed."""
 
     id: str
     kind: Literal["reply", "delivery"]
@@ -367,14 +367,14 @@ class DeadLetter(TypedDict):
 
 
 class DeadLetters(TypedDict):
-    """All of them, oldest first, replies before deliveries."""
+    """All dead letters, oldest first, replies before deliveries."""
 
     items: list[DeadLetter]
     next: None
 
 
 class Replayed(TypedDict):
-    """What a replay has set going."""
+    """The dead letter that is queued again."""
 
     id: str
     status: Literal["queued"]
@@ -406,7 +406,7 @@ class FirstAnswer(TypedDict):
 
 
 class OutcomesOut(TypedDict):
-    """What became of the conversations that were begun in the time asked for."""
+    """Outcomes of the conversations that started in the requested period."""
 
     conversations: int
     answered_by_bot: int
@@ -418,7 +418,7 @@ class OutcomesOut(TypedDict):
 
 
 class LoadOut(TypedDict):
-    """What there is to do at this moment."""
+    """The current backlog."""
 
     due: int
     running: int
@@ -429,10 +429,10 @@ class LoadOut(TypedDict):
 
 
 class DayOut(TypedDict):
-    """What the model has taken since midnight, UTC."""
+    """Usage of the model since midnight, UTC."""
 
     tokens: int
-    cost: Annotated[float, pydantic.Field(description="As far as prices are known.")]
+    cost: Annotated[float, pydantic.Field(description="Without unknown prices.")]
 
 
 class StatsOut(TypedDict):
@@ -448,7 +448,7 @@ class StatsOut(TypedDict):
 
 
 class HumanMode(TypedDict):
-    """Whether humans answer: one conversation, or all when there is no id."""
+    """Human mode of one conversation, or of all without an id."""
 
     human_mode: bool
     conversation_id: str | int | None
@@ -462,14 +462,14 @@ class Health(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """What went wrong."""
+    """The error."""
 
     code: str
     message: str
 
 
 class Problem(TypedDict):
-    """The one form of all our errors."""
+    """The response body of every error."""
 
     error: ErrorBody
     fields: NotRequired[dict[str, str]]
@@ -529,7 +529,7 @@ def booking_out(
 
     Args:
         chatwoot_url: where Chatwoot is, or None when it is not configured.
-        public_url: where contacts reach this service, or None when nobody has said.
+        public_url: `PUBLIC_URL`, or None when it is not set.
     """
     own = row["calendar"] == OWN
     path = f"{public_url or ''}/bookings/{row['token']}.ics"
@@ -568,11 +568,11 @@ def iso(seconds: float) -> str:
 
 
 def unix(moment: datetime) -> float:
-    """Return what a query says as Unix seconds; without an offset it is UTC."""
+    """Return a query's time as Unix seconds; without an offset it is UTC."""
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     return min(max(seconds, 0.0), END_OF_TIME_S)
 
 
 def maybe_iso(seconds: float | None) -> str | None:
-    """Return what `iso` does, and None for what has not happened."""
+    """Return `iso` of the time, or None."""
     return iso(seconds) if seconds else None

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 async def show(request: Request) -> Response:
-    """Tell whether the caller is an agent."""
+    """Return whether the caller is an agent."""
     ctx = context(request)
     try:
         ctx.gate.require_agent(request)
@@ -52,7 +52,7 @@ async def sign_in(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
-    """End the session, wherever its cookie may have been copied to."""
+    """End the session; copies of its cookie become invalid too."""
     ctx = context(request)
     session: Session | None = request.scope.get(SESSION)
     if session is not None:

@@ -147,4 +147,4 @@ class Socket:
             await asyncio.wait(tasks)
 
 
-NOT_STORED = "The database did not take it; try again."
+NOT_STORED = "The database could not store it; try again."

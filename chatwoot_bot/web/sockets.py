@@ -41,7 +41,7 @@ REFUSED = {AccessError: 4401, NotFoundError: 4404, BusyError: 4429, PaceError: 4
 
 @dataclass(kw_only=True, eq=False)
 class Guest:
-    """Whoever has opened a socket, and what their frames may do.
+    """The client of one socket, and the permissions of its frames.
 
     Attributes:
         conversation_id: the only one; None where frames name it.
@@ -225,14 +225,14 @@ def _who(row: sa.RowMapping) -> Who | None:
 
 
 async def user(websocket: WebSocket) -> None:
-    """Serve the socket over all of one user's conversations."""
+    """Serve the socket for all conversations of one visitor."""
     user_id = websocket.path_params["user_id"]
 
     async def admit(
         ctx: Context, token: str | None, held: contextlib.ExitStack
     ) -> Guest:
         if "\x00" in user_id or len(user_id) > MAX_USER_ID:
-            raise NotFoundError("There can be no such user.")
+            raise NotFoundError("This visitor id is not valid.")
         visitor = await visitor_of(ctx, websocket, user_id, token=token)
         # Without ADMIN_TOKEN whoever is on this machine may be any visitor.
         counts = visitor is not None or not ctx.gate.needs_token
@@ -271,7 +271,7 @@ async def agents(websocket: WebSocket) -> None:
 
 
 async def _serve(websocket: WebSocket, admit: Admit) -> None:
-    """Let somebody in who may, and serve their socket to its end."""
+    """Admit a permitted client, and serve its socket to its end."""
     ctx = context(websocket)
     with contextlib.ExitStack() as held:
         try:
@@ -289,7 +289,7 @@ async def _serve(websocket: WebSocket, admit: Admit) -> None:
 
 @contextlib.asynccontextmanager
 async def _present(guest: Guest) -> AsyncIterator[None]:
-    """Count the guest while the block runs, and clear away behind them."""
+    """Count the client while the block runs, and clean up afterwards."""
     ctx = guest.ctx
     if guest.counts is not None:
         ctx.presence.enter(guest.counts)
@@ -303,7 +303,7 @@ async def _present(guest: Guest) -> AsyncIterator[None]:
 
 
 async def _refuse(websocket: WebSocket, error: RequestError | StoreError) -> None:
-    """Say why not, where a browser can read it: after the upgrade."""
+    """Close with the reason after the upgrade, so that a browser can read it."""
     code = 1011
     if isinstance(error, RequestError):
         code = REFUSED.get(type(error), 4400)
@@ -317,11 +317,11 @@ async def _refuse(websocket: WebSocket, error: RequestError | StoreError) -> Non
 
 
 async def status(request: Request) -> Response:
-    """Tell whether a visitor is online, to agents and to that visitor."""
+    """Return whether a visitor is online, for agents and that visitor."""
     ctx = context(request)
     user_id = request.path_params["user_id"]
     if "\x00" in user_id:
-        raise NotFoundError("There can be no such user.")
+        raise NotFoundError("This visitor id is not valid.")
     visitor = await visitor_of(ctx, request, user_id, token=None)
     sighted = await ctx.presence.status(user_id, visitor)
     answer: UserStatus = {

@@ -40,7 +40,7 @@ QUEUED = {"status": "ok", "route": "bot", "queued": True}
 
 
 async def receive(request: Request) -> Response:
-    """Take one delivery, well inside Chatwoot's 5 s timeout."""
+    """Accept one delivery, well within Chatwoot's timeout of 5 s."""
     ctx = context(request)
     body = await read_body(request, ctx.settings.max_body_bytes)
     try:
@@ -50,7 +50,7 @@ async def receive(request: Request) -> Response:
     except (SignatureError, AccessError) as error:
         kind = "signature" if isinstance(error, SignatureError) else "unsigned"
         ctx.metrics.deliveries.labels("refused", kind).inc()
-        log.warning("delivery refused", reason=str(error), client=_client(request))
+        log.warning("delivery rejected", reason=str(error), client=_client(request))
         raise
     try:
         event = parse(body)
@@ -71,7 +71,7 @@ async def receive(request: Request) -> Response:
 
 
 def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
-    """Return whether the delivery is signed, and refuse it if it had to be.
+    """Return whether the delivery is signed; refuse it if a signature is required.
 
     Raises:
         SignatureError: signed wrongly, or unsigned where that is not allowed.
@@ -93,7 +93,7 @@ def check_signature(request: Request, body: bytes, ctx: Context) -> bool:
 
 
 def _check_sender(request: Request, ctx: Context) -> None:
-    """Let in an unsigned delivery, if its sender may send one.
+    """Admit an unsigned delivery, if its sender may send one.
 
     Without Chatwoot there is nobody else who could have a reason to.
 
@@ -114,7 +114,7 @@ def _check_sender(request: Request, ctx: Context) -> None:
 
 
 def _check_limits(request: Request, ctx: Context, event: Event) -> None:
-    """Hold an unsigned delivery to what a visitor may send, unless an agent sends it.
+    """Limit an unsigned delivery to what a visitor may send, unless an agent sends it.
 
     Raises:
         PaceError: too many have come lately.
@@ -134,7 +134,7 @@ def _check_limits(request: Request, ctx: Context, event: Event) -> None:
 
 
 def _warn_of_silence(event: Event, ctx: Context) -> None:
-    """Say once for each inbox that what comes from it is left alone.
+    """Log once for each inbox that its deliveries are ignored.
 
     On purpose, or its contacts wait for a bot that will never answer.
     """
@@ -142,9 +142,9 @@ def _warn_of_silence(event: Event, ctx: Context) -> None:
         return
     ctx.unserved.add(event.inbox_id)
     log.warning(
-        "inbox is not served, its deliveries are ignored: add it to CHATWOOT_INBOX_ID "
-        "or BOTS_FILE, or disconnect the bot there",
+        "unserved inbox ignored",
         inbox=event.inbox_id,
+        fix="add it to CHATWOOT_INBOX_ID or BOTS_FILE, or disconnect the bot from it",
     )
 
 
@@ -175,7 +175,7 @@ async def _take(request: Request, body: bytes, ctx: Context, event: Event) -> Re
 
 
 async def _inline(ctx: Context, accepted: Accepted, wait_s: float) -> Response:
-    """Answer with the reply itself, as in the smallest possible integration."""
+    """Answer with the reply itself, for the simplest integration."""
     if accepted.conversation_id is None or accepted.message_id is None:
         return _answer(QUEUED)
     fate = await ctx.intake.wait_for_answer(

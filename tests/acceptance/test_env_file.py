@@ -52,8 +52,8 @@ def test_what_is_not_heeded_is_logged(tmp_path):
     logged = [json.loads(line) for line in service.lines if line.startswith("{")]
     told = {line["name"]: line["why"] for line in logged if "why" in line}
     assert told == {
-        ".env:2": "is no NAME=value",
-        "ADMIN_TOKN": "is no setting; did you mean ADMIN_TOKEN?",
+        ".env:2": "is not a NAME=value line",
+        "ADMIN_TOKN": "is not a setting; did you mean ADMIN_TOKEN?",
     }
     assert "hush" not in service.output
 
@@ -75,4 +75,4 @@ def test_misspelt_name_is_told_with_the_refusal_that_it_causes(tmp_path):
     refused = ended(tmp_path, "serve")
 
     assert refused.returncode == 2
-    assert "CHATWOOT_SECRET is no setting; did you mean" in refused.stderr
+    assert "CHATWOOT_SECRET is not a setting; did you mean" in refused.stderr

@@ -209,13 +209,13 @@ async def test_service_takes_in_its_folder_at_every_start(
     folder = write(tmp_path / "docs", a="# Apples\n\nRed.", b="# Pears\n\nGreen.")
     settings = {"DATABASE_URL": database_url, "KNOWLEDGE_DIR": folder}
     with Service(tmp_path, **settings) as service:
-        wait_for(service, "knowledge up to date")
+        wait_for(service, "knowledge updated")
         service.stop()
     (folder / "a.md").unlink()
     (folder / "d.pdf").write_text("no PDF")
     write(folder, c="# Plums\n\nBlue.")
     with Service(tmp_path, **settings) as service:
-        wait_for(service, "knowledge up to date")
+        wait_for(service, "knowledge updated")
         assert service.output.count("document not read") == 1
 
     assert sorted(await known()) == ["Pears", "Plums"]

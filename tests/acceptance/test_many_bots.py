@@ -294,4 +294,7 @@ async def test_broken_file_refuses_the_start_with_its_line(tmp_path):
     )
 
     assert done.returncode == 2
-    assert "bots.toml:8 handoff.taem: is no key here; did you mean team?" in done.stderr
+    assert (
+        "bots.toml:8 handoff.taem: is not a known key; did you mean team?"
+        in done.stderr
+    )

@@ -274,7 +274,7 @@ async def test_reply_that_the_channel_refuses_calls_a_human_once(tmp_path):
     [note] = sim.notes(cid)
     assert "131026: Message undeliverable" in note.content
     assert counted
-    assert service.output.count("reply did not reach the contact") == 1
+    assert service.output.count("channel delivery failed") == 1
 
 
 async def test_receipts_call_nobody(tmp_path):

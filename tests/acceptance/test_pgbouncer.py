@@ -104,7 +104,7 @@ async def test_contacts_are_answered_once_behind_pgbouncer(
         assert not {"error", "critical"} & set(levels), service.output
         told = [e for e in events(service) if "cannot listen" in e["event"]]
         assert len(told) == complaints
-        assert "not listening to the database" not in service.output
+        assert "database listener disconnected" not in service.output
 
 
 async def test_agents_takeover_aborts_the_turn_of_another_process(

@@ -370,4 +370,4 @@ async def test_responder_that_will_not_stop_costs_nobody_their_human(tmp_path):
             )
             assert service.stop() == 0
 
-    assert "does not stop when it is cancelled" in service.output
+    assert "task ignored its cancellation" in service.output

@@ -461,6 +461,6 @@ async def test_nothing_of_a_contact_and_no_key_is_logged(db, model, calcom):
         calcom.fail(CREATE, LOST_ANSWER)
         await model.call("book_a_call", preferred_time=TEN, topic="A new roof", **ANN)
 
-    assert [line["event"] for line in logged] == ["Cal.com refused"]
+    assert [line["event"] for line in logged] == ["Cal.com request refused"]
     for secret in ("ann", "roof", KEY):
         assert secret not in str(logged).lower()

@@ -620,10 +620,10 @@ def test_misspelt_names_in_the_file_are_warned_of(folder):
     result = run()
 
     assert result.exit_code == 0, result.output
-    assert "! settings   ADMIN_TOKN is no setting; did you mean ADMIN_TOKEN?" in (
+    assert "! settings   ADMIN_TOKN is not a setting; did you mean ADMIN_TOKEN?" in (
         result.output
     )
-    assert "! settings   .env:4 is no NAME=value" in result.output
+    assert "! settings   .env:4 is not a NAME=value line" in result.output
     assert "0 to mend, 2 to look at." in result.output
     assert "hush" not in result.output
 
@@ -647,7 +647,7 @@ def test_names_that_the_bots_file_names_are_not_doubted(folder):
         "[[bots]]\ninboxes = [3]\ntoken_env = 'CHATWOOT_BOB_TOKEN'\n"
     )
 
-    assert "is no setting" not in run().output
+    assert "is not a setting" not in run().output
 
 
 def test_file_that_was_named_and_is_not_there_fails(folder):

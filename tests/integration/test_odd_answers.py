@@ -293,7 +293,7 @@ async def test_knowledge_survives_what_nobody_has_thought_of(db, tmp_path, monke
             while not logs or logs[-1]["event"] != EMBEDDED:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         keeping_up.cancel()
-    failed = [each for each in logs if each["event"] == "knowledge not up to date"]
+    failed = [each for each in logs if each["event"] == "knowledge update failed"]
 
     assert [each["error"] for each in failed] == ["Odd", "Odd"]
     assert logs[-1]["event"] == EMBEDDED

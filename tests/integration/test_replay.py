@@ -63,7 +63,7 @@ async def replayed(environ, *bodies):
 async def test_delivery_that_is_understood_now_is_handed_on(environ):
     result, [conversation] = await replayed(environ, delivery())
 
-    assert result.output == "delivery:1: handed to the service\n"
+    assert result.output == "delivery:1: queued for the service\n"
     assert conversation["owed_since"] is not None
 
 
@@ -71,7 +71,7 @@ async def test_same_message_kept_aside_twice_is_told_as_a_duplicate(environ):
     result, _ = await replayed(environ, delivery(), delivery())
 
     assert result.output.splitlines()[1] == (
-        "delivery:2: nothing to do, its message has come before"
+        "delivery:2: nothing to do, its message is already stored"
     )
 
 
@@ -97,7 +97,7 @@ async def test_what_is_still_not_understood_stays(environ):
     result, stored = await replayed(environ, delivery(id="x"))
 
     assert result.exit_code == 1
-    assert "still not understood: id" in result.output
+    assert "cannot be parsed: id" in result.output
     assert stored == []
 
 

@@ -384,7 +384,7 @@ async def test_inbox_that_nobody_serves_is_told_of_once(database_url, capsys):
     only = SIGNED | {"CHATWOOT_INBOX_ID": "77"}
     async with serving(database_url, worker=False, **only) as client:
         answers = [await post_signed(client, delivery(id=n)) for n in (1, 2)]
-        said = capsys.readouterr().out.count("inbox is not served")
+        said = capsys.readouterr().out.count("unserved inbox ignored")
 
     assert [answer.json()["reason"] for answer in answers] == ["other_inbox"] * 2
     assert said == 1
@@ -445,4 +445,4 @@ async def test_calendar_files_that_no_contact_gets_are_told(
     async with serving(database_url, worker=False, **hours, **more):
         said = capsys.readouterr().out
 
-    assert ("BOOKING_HOURS without PUBLIC_URL" in said) is told
+    assert ("PUBLIC_URL is not set: contacts" in said) is told

@@ -278,7 +278,7 @@ async def test_case_20_unusable_documents_are_told_at_the_start(db, tmp_path):
         for entry in logs
         if entry["event"] == "document not read"
     }
-    [passed] = [entry for entry in logs if entry["event"] == "files passed over"]
+    [passed] = [entry for entry in logs if entry["event"] == "files skipped"]
     known = {Path(one.uri).name for one in await db.read(store.documents)}
 
     assert set(failed) == {"manual.pdf", "cid.pdf", "price-list.pdf"}

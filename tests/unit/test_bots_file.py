@@ -40,19 +40,23 @@ def problems(written):
 
 
 WRONG = [
-    ("[[bots]]\nnmae = 'Ada'", "2 nmae", "is no key here; did you mean name?"),
-    ("[[bots]]\n\n# him\nx = 1", "4 x", "is no key here; there are inboxes, name, com"),
-    ("[[bot]]", "1 bot", "is no key here; did you mean bots?"),
+    ("[[bots]]\nnmae = 'Ada'", "2 nmae", "is not a known key; did you mean name?"),
+    (
+        "[[bots]]\n\n# him\nx = 1",
+        "4 x",
+        "is not a known key; use one of inboxes, name, com",
+    ),
+    ("[[bot]]", "1 bot", "is not a known key; did you mean bots?"),
     ("[bots]\nname = 'A'", "1 bots", "its name in [[double brackets]]"),
     (
         "[[bots]]\nhandoff = { teem = 2 }",
         "2 handoff.teem",
-        "is no key here; did you mean team?",
+        "is not a known key; did you mean team?",
     ),
     (
         "[[bots]]\n[[bots.handoff.rules]]\nsays = ['a']\nlable = ['b']",
         "4 handoff.rules[1].lable",
-        "is no key here; did you mean labels?",
+        "is not a known key; did you mean labels?",
     ),
     ("[[bots]]\nname = 3", "2 name", 'must be a text in "quotes"'),
     ("[[bots]]\nname = ' '", "2 name", "is empty; leave it out"),
@@ -76,26 +80,26 @@ WRONG = [
         "a must be a text, a number, true or false",
     ),
     ("[[bots]]\ninboxes = []", "2 inboxes", "is empty; leave it out for all inboxes"),
-    ("[[bots]]\ninboxes = [true]", "2 inboxes", 'Chatwoot\'s numbers and "web"'),
-    ("[[bots]]\ninboxes = ['widget']", "2 inboxes", "holds 'widget'"),
-    ("[[bots]]\ninboxes = [0]", "2 inboxes", "holds 0"),
+    ("[[bots]]\ninboxes = [true]", "2 inboxes", 'inboxes and "web"'),
+    ("[[bots]]\ninboxes = ['widget']", "2 inboxes", "contains 'widget'"),
+    ("[[bots]]\ninboxes = [0]", "2 inboxes", "contains 0"),
     (
         "[[bots]]\ninboxes = [3]\n[[bots]]\ninboxes = [4, 3]",
         "4 inboxes",
-        "3 has a bot already, in line 1; take it out of one of them",
+        "3 already has a bot, in line 1; remove it from one of them",
     ),
     (
         "[[bots]]\nname = 'A'\n\n[[bots]]\nname = 'B'",
         "4 bots",
-        "names no inboxes, and neither does the bot of line 1; one bot serves all",
+        "names no inboxes, like the bot in line 1; only one bot can serve all",
     ),
     ("", "1 bots", "has no bot; write at least one table [[bots]]"),
     ("[[bots]]\nbase_url = 'localhost'", "2 base_url", "must be a URL such as"),
     ("[[bots]]\ntimezone = 'Berlin'", "2 timezone", "a name such as Europe/Berlin"),
     ("[[bots]]\nbusiness_hours = 'daily'", "2 business_hours", "'daily' is not like"),
-    ("[[bots]]\nlanguages = ['xx']", "2 languages", "'xx' is none of ar, de, en"),
+    ("[[bots]]\nlanguages = ['xx']", "2 languages", "'xx' is not one of ar, de, en"),
     ("[[bots]]\ntools = 'a b'", "2 tools", "must be a module, such as package.module"),
-    ("[[bots]]\ntoken_env = 'NONE'", "2 token_env", "no environment variable NONE"),
+    ("[[bots]]\ntoken_env = 'NONE'", "2 token_env", "variable NONE is not set"),
     ("[[bots]]\nsecret_env = 'NONE'", "2 secret_env", "set it, or add it to .env"),
     ("[[bots]]\napi_key_env = 'sk-1'", "2 api_key_env", "must be the name of an env"),
     ("[[bots]]\ntoken_env = 'CURLY'", "2 token_env", "must be ASCII without spaces"),
@@ -103,17 +107,17 @@ WRONG = [
     (
         "[[bots]]\nprompt = 'a'\nprompt_file = 'bots.toml'",
         "3 prompt_file",
-        "says the same as prompt; leave one of them out",
+        "conflicts with prompt; leave one of them out",
     ),
     (
         "[[bots]]\n[[bots.handoff.rules]]\nbecause = 'x'",
         "2 handoff.rules[1]",
-        "would call a human always; name one of says, labels",
+        "would hand over every conversation; name one of says, labels",
     ),
     (
         "[[bots]]\n[[bots.handoff.rules]]\nignore = true",
         "2 handoff.rules[1]",
-        "would ignore everybody; name one of says, labels",
+        "would ignore every contact; name one of says, labels",
     ),
     (
         "[[bots]]\n[[bots.handoff.rules]]\nhours = 'inside'",
@@ -151,9 +155,9 @@ parameters = { order = "number" }
         ("url = 'http://shop:99999/{order}'", "url", "must be a URL such as"),
         ("url = 'ftp://shop/{order}'", "url", "must be a URL such as"),
         ("url = 'https://{order}.shop/x'", "url", "the model must not choose it"),
-        ("url = 'https://a:b@shop/{order}'", "url", "holds a password"),
+        ("url = 'https://a:b@shop/{order}'", "url", "contains a password"),
         ("url = 'https://shop/{order id}'", "url", "placeholders written like {order}"),
-        ("url = 'https://shop/{number}'", "url", "{number} is none of the parameters"),
+        ("url = 'https://shop/{number}'", "url", "{number} is not a parameter"),
         ("parameters = { a-b = 'x' }", "parameters", "letters, digits and _"),
         ("parameters = { copy = 'x' }", "parameters", "write my_copy"),
         ("parameters = { order = 3 }", "parameters", "order must be a text for the"),
@@ -173,14 +177,14 @@ parameters = { order = "number" }
             "headers",
             "name its variable in headers_env",
         ),
-        ("headers = { X-Api-Key = 'x' }", "headers", "holds a secret"),
+        ("headers = { X-Api-Key = 'x' }", "headers", "contains a secret"),
         ("headers_env = { X-A = 'sk-1' }", "headers_env", "the name of an environment"),
-        ("headers_env = { X-A = 'NONE' }", "headers_env.X-A", "no environment varia"),
+        ("headers_env = { X-A = 'NONE' }", "headers_env.X-A", "NONE is not set"),
         ("headers_env = { X-A = 'CURLY' }", "headers_env.X-A", "must be ASCII"),
-        ("idempotency_header = 'X-K'", "idempotency_header", "no use for a GET"),
+        ("idempotency_header = 'X-K'", "idempotency_header", "no effect on a GET"),
         ("idempotency_header = 'X K'", "idempotency_header", "the name of a header"),
         ("timeout = 0", "timeout", "greater than 0"),
-        ("x = 'x'", "x", "is no key here; there are name, description"),
+        ("x = 'x'", "x", "is not a known key; use one of name, description"),
     ],
 )
 def test_each_problem_of_an_endpoint_has_its_line(problems, line, key, problem):
@@ -309,7 +313,7 @@ max_turn = 5
 def test_what_is_no_toml_has_its_line(problems, text, place, problem):
     [(found, words)] = problems(text).items()
 
-    assert words == f"is no TOML: {problem}"
+    assert words == f"is not valid TOML: {problem}"
     assert found == f"bots.toml:{place}"
 
 
@@ -411,8 +415,8 @@ def test_bot_of_an_inbox_that_is_not_listened_to_is_refused(problems):
     found = problems("[[bots]]\ninboxes = [3, 4, 'web']", CHATWOOT_INBOX_ID="3")
 
     assert found == {
-        "bots.toml:2 inboxes": "4 is not in CHATWOOT_INBOX_ID, so this bot would hear "
-        "nothing of it; add it there, or empty that"
+        "bots.toml:2 inboxes": "4 is not in CHATWOOT_INBOX_ID, so this bot would get "
+        "no message from it; add it there, or unset CHATWOOT_INBOX_ID"
     }
 
 

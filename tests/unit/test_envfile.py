@@ -175,15 +175,15 @@ SETTINGS = {"ADMIN_TOKEN", "CHATWOOT_BASE_URL", "PORT", "OPENAI_API_KEY", "BOT_N
 def test_misspelt_name_is_told_with_what_was_meant(name, meant):
     file = envfile.EnvFile(values={name: "hush"})
 
-    assert file.doubts(SETTINGS) == {name: f"is no setting; did you mean {meant}?"}
+    assert file.doubts(SETTINGS) == {name: f"is not a setting; did you mean {meant}?"}
 
 
 def test_name_like_no_other_is_told_where_it_looks_like_a_setting():
     file = envfile.EnvFile(values={"CHATWOOT_X": "1", "HANDOFF_SOUND": "loud"})
 
     assert file.doubts(SETTINGS) == {
-        "CHATWOOT_X": "is no setting",
-        "HANDOFF_SOUND": "is no setting",
+        "CHATWOOT_X": "is not a setting",
+        "HANDOFF_SOUND": "is not a setting",
     }
 
 
@@ -199,7 +199,7 @@ def test_names_of_others_are_not_doubted():
 def test_odd_lines_are_told_by_file_and_number():
     file = envfile.EnvFile(name="x/.env", odd_lines=(5,))
 
-    assert file.doubts(SETTINGS) == {"x/.env:5": "is no NAME=value"}
+    assert file.doubts(SETTINGS) == {"x/.env:5": "is not a NAME=value line"}
 
 
 def test_own_code_gets_what_the_environment_does_not_say():

@@ -204,7 +204,7 @@ def test_all_problems_are_told_at_once():
         ("LLM_EXTRA_BODY", "top_p=0.9", "must be a JSON object"),
         ("LLM_EXTRA_BODY", "[1]", "must be a JSON object"),
         ("LLM_EXTRA_BODY", "[" * 10_000, "must be a JSON object"),
-        ("LLM_EXTRA_BODY", '{"messages": []}', "must not hold messages"),
+        ("LLM_EXTRA_BODY", '{"messages": []}', "must not contain messages"),
         ("OPENAI_REASONING_EFFORT", "very high", "match pattern"),
         ("QUIET_SECONDS", "-1", "greater than or equal to 0"),
         ("MAX_WAIT_SECONDS", "inf", "less than or equal to 3600"),
@@ -213,7 +213,7 @@ def test_all_problems_are_told_at_once():
         ("BOT_NAME", "x" * 81, "at most 80 characters"),
         ("TIMEZONE", "../../etc/passwd", "Europe/Berlin"),
         ("DATABASE_URL", "mysql://localhost/bot", "sqlite:///"),
-        ("ADMIN_TOKEN", ",", "beside the comma"),
+        ("ADMIN_TOKEN", ",", "at least one value"),
         ("SECRET_KEY", "a-key-that-is-long-enough,short", "16 characters each"),
         ("DATABASE_LISTEN_URL", "sqlite:///bot.db", "postgresql://"),
         ("DATABASE_URL", "sqlite:///", "must name a file"),
@@ -248,7 +248,7 @@ def test_a_slash_at_the_end_of_a_url_does_not_matter(url):
 @pytest.mark.parametrize("secret_", [None, "", ",", " , "])
 @pytest.mark.parametrize("unsigned", [None, "", "false", "0", "off", "no"])
 def test_chatwoot_without_a_secret_is_refused(secret_, unsigned):
-    """Or anybody could speak for the contacts; a lone comma is no secret."""
+    """Or anyone could forge contacts' messages; a lone comma is not a secret."""
     environ = CONNECTED | {
         "CHATWOOT_WEBHOOK_SECRET": secret_,
         "CHATWOOT_ALLOW_UNSIGNED": unsigned,
@@ -705,7 +705,7 @@ def test_hosts_of_files():
 @pytest.mark.parametrize("yes", ["true", "1", "ON"])
 def test_shadow_is_refused_while_nothing_does_it(yes):
     """Who sets it relies on silence; the bot would answer contacts for real."""
-    assert "is not in this release" in problems(SHADOW=yes)["SHADOW"]
+    assert "is not supported in this release" in problems(SHADOW=yes)["SHADOW"]
     assert load(SHADOW="false").shadow is False
 
 
@@ -793,7 +793,7 @@ def test_language_of_the_agents_is_one_of_the_twelve():
     assert "must be one of ar, de, en" in caught.value.problems["AGENTS_LANGUAGE"]
 
 
-MODEL_IS_MISSING = "or your contacts would read the demo's text"
+MODEL_IS_MISSING = "or your contacts would get the demo's text"
 
 
 @pytest.mark.parametrize("value", [None, "", " "])
