@@ -30,8 +30,8 @@ OTHERS = (
     "|do|temat|tarih|gönderildi|kime|konu|отправлено|дата|кому|тема|تاريخ|إلى|الموضوع"
     "|发送时间|收件人|主题|寄件日期|收件者|主旨|skickat|till|ämne|sendt|til|emne"
 )
-HEADER_FROM = re.compile(rf"[>*\s]{{0,20}}+(?:{FROM})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
-HEADER = re.compile(rf"[>*\s]{{0,20}}+(?:{OTHERS})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
+HEADER_FROM = re.compile(rf"^[>*\s]{{0,20}}+(?:{FROM})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
+HEADER = re.compile(rf"^[>*\s]{{0,20}}+(?:{OTHERS})\s?[:：]", re.IGNORECASE)  # noqa: RUF001
 RULER = re.compile(
     r"[>\s]{0,20}+-{2,20}+\s?"
     r"(?:original message|original-nachricht|ursprüngliche nachricht"

@@ -53,7 +53,14 @@ def id_in(result):
 
 
 def test_without_a_calendar_there_are_no_tools():
-    assert booking_tools(Settings.load({}), None, http=None) == ()
+    assert (
+        booking_tools(
+            Settings.load({"RESPONDER": "openai", "OPENAI_API_KEY": "k"}),
+            None,
+            http=None,
+        )
+        == ()
+    )
 
 
 async def test_link_is_handed_to_the_contact(db):

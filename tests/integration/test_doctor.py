@@ -600,7 +600,7 @@ def test_unusable_settings_are_another_exit_code(tmp_path, monkeypatch):
 
     assert result.exit_code == as_json.exit_code == 2
     assert "✗ settings" in result.output
-    assert "CHATWOOT_WEBHOOK_SECRET is needed" in result.output
+    assert "CHATWOOT_WEBHOOK_SECRET is required" in result.output
     assert "run chatwoot-bot setup" in result.output
     assert json.loads(as_json.output)["checks"][0]["setting"] == "PORT"
 

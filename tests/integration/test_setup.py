@@ -168,7 +168,7 @@ async def test_missing_model_is_told_before_the_start_fails(sim, environ, is_tol
     """Without a model the service that was just set up would refuse to start."""
     result = await run(*options(sim), "--yes", **environ)
 
-    assert ("OPENAI_API_KEY is needed" in result.output) == is_told
+    assert ("OPENAI_API_KEY is required" in result.output) == is_told
 
 
 async def test_second_run_changes_nothing_and_says_so(sim):
