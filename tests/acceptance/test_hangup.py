@@ -12,6 +12,14 @@ from chatwoot_bot.simulator.server import Simulator
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(autouse=True)
+def hangups():
+    """Under `nohup` the tests, and so the service, would inherit that it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("separate_worker", [False, True])
 async def test_turn_that_runs_at_a_hangup_is_answered_first(
     tmp_path, postgres_url, separate_worker
