@@ -34,8 +34,8 @@ TIMEOUT_S = 5.0
 PATIENCE_S = TIMEOUT_S if LONG else 0.8
 LATE_S = 6.0 if LONG else 1.2
 WITHIN_S = 60
-# Until Chatwoot has tried for the last time.
-SETTLED_S = 240 if LONG else 60
+# Until Chatwoot has tried for the last time: thousands of attempts on a busy machine.
+SETTLED_S = 240
 
 
 class Front:
