@@ -216,6 +216,7 @@ class Sweep:
             again = self._again.setdefault(account_id, set())
             for number in sorted(again):
                 shown = await self._shown(account_id, number, None)
+                # Once: a bot gets 500 for ever for a conversation with a team.
                 again.discard(number)
                 for fetched in self._begun(shown):
                     yield fetched
@@ -231,10 +232,9 @@ class Sweep:
             again: receives what may yet appear: a conversation can begin while the
                 numbers after it are asked for.
         """
-        counted, gaps = self._counted[account_id], set[int]()
-        known = await self._db.read(sweeping.numbers_after, account_id, counted)
-        number = counted
-        for _ in range(NEW):
+        number, gaps = self._counted[account_id], set[int]()
+        known = await self._db.read(sweeping.numbers_after, account_id, number)
+        for _ in range(NEW + len(known)):
             number += 1
             shown = None
             if number not in known:

@@ -492,10 +492,10 @@ class _Bounded(httpx.AsyncByteStream):
         self._head = b""
 
     async def begins(self) -> bytes:
-        """Return the first bytes that are no blanks; they stay to be read."""
+        """Return the first part that is more than blanks; it stays to be read."""
         async for part in self._parts:
-            self._head += part
-            if self._head.strip():
+            if part.strip():
+                self._head = part
                 break
         return self._head
 
